@@ -1,0 +1,51 @@
+package atlas
+
+import (
+	"log/slog"
+	"regexp"
+	"strings"
+)
+
+const redacted = "<redacted>"
+
+// Secret is a string that must not be shown: it prints as <redacted> through fmt, slog, JSON and YAML. Use Reveal where
+// the value itself is needed.
+type Secret string
+
+// Reveal returns the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String hides the secret from fmt's %v and %s.
+func (s Secret) String() string { return redacted }
+
+// GoString hides the secret from fmt's %#v.
+func (s Secret) GoString() string { return redacted }
+
+// LogValue hides the secret from slog.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText hides the secret from encoders such as encoding/json.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// MarshalYAML hides the secret from YAML encoders.
+func (s Secret) MarshalYAML() (any, error) { return redacted, nil }
+
+// linkPattern matches links up to the first character that can't be a part of one.
+var linkPattern = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^\s"'<>]*`)
+
+// showable makes a text from the network fit to be shown or logged: one line of at most 200 characters, without links
+// and without any of the secrets.
+func showable(text string, secrets ...string) string {
+	const longest = 200
+	text = linkPattern.ReplaceAllString(text, "<link>")
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, redacted)
+		}
+	}
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
+	if runes := []rune(text); len(runes) > longest {
+		text = string(runes[:longest-1]) + "…"
+	}
+	return text
+}

@@ -1,0 +1,202 @@
+package atlas
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// This file holds what the decoders of all backup types share: the page around the jobs, and the types of single
+// fields, which accept what real answers were seen to hold (absent, null, [] and objects full of nulls) and nothing
+// else. Errors never quote what was read: it may be a link.
+
+var (
+	errNoResults = errors.New("no list of results")
+	errJobID     = errors.New("job without a usable id")
+	errDate      = errors.New("not a date")
+)
+
+// wireJob is a job as one of Atlas' resources writes it.
+type wireJob interface {
+	// job returns the job in the common shape. Words that are not documented go to words.
+	job(words *words) RestoreJob
+}
+
+// words collects words that are not in Atlas' documented lists, by field.
+type words []unknownWord
+
+type unknownWord struct{ field, word string }
+
+func (w *words) add(field, word string) {
+	*w = append(*w, unknownWord{field: field, word: cleanLabel(word)})
+}
+
+// wirePage is the page around the jobs.
+type wirePage[T any] struct {
+	Results    []T   `json:"results"`
+	TotalCount Count `json:"totalCount"`
+	Links      []struct {
+		Rel string `json:"rel"`
+	} `json:"links"`
+}
+
+func (p *wirePage[T]) last() bool {
+	for _, link := range p.Links {
+		if link.Rel == "next" {
+			return len(p.Results) == 0
+		}
+	}
+	return true
+}
+
+// decodePage decodes a page of a list. A page whose jobs can't all be read is decoded once more, job by job, so that
+// the others survive.
+func decodePage[W wireJob](body []byte, words *words) (Page, error) {
+	var whole wirePage[W]
+	if err := json.Unmarshal(body, &whole); err == nil {
+		if whole.Results == nil {
+			return Page{}, errNoResults
+		}
+		page := Page{Jobs: make([]RestoreJob, 0, len(whole.Results)), TotalCount: whole.TotalCount, Last: whole.last()}
+		for _, wire := range whole.Results {
+			page.add(normalise(wire, words))
+		}
+		return page, nil
+	}
+	var items wirePage[json.RawMessage]
+	if err := json.Unmarshal(body, &items); err != nil {
+		return Page{}, err
+	}
+	page := Page{Jobs: make([]RestoreJob, 0, len(items.Results)), TotalCount: items.TotalCount, Last: items.last()}
+	for _, item := range items.Results {
+		page.add(decodeJob[W](item, words))
+	}
+	return page, nil
+}
+
+// add appends a job, or counts one that could not be read.
+func (p *Page) add(job RestoreJob, err error) {
+	if err != nil {
+		p.Malformed++
+		p.MalformedErr = err
+		return
+	}
+	p.Jobs = append(p.Jobs, job)
+}
+
+func decodeJob[W wireJob](body []byte, words *words) (RestoreJob, error) {
+	var wire W
+	if err := json.Unmarshal(body, &wire); err != nil {
+		return RestoreJob{}, err
+	}
+	return normalise(wire, words)
+}
+
+// normalise returns the job in the common shape and fills in what follows from other fields.
+func normalise(wire wireJob, words *words) (RestoreJob, error) {
+	job := wire.job(words)
+	if !usableID(job.ID) {
+		return RestoreJob{}, errJobID
+	}
+	if job.Created == 0 {
+		job.Created = createdFromID(job.ID)
+	}
+	if job.DeliveryType == DeliveryDownload {
+		job.TargetProjectID, job.TargetClusterName = "", ""
+	}
+	job.BatchID = cleanLabel(job.BatchID)
+	job.SnapshotID = cleanLabel(job.SnapshotID)
+	job.TargetProjectID = cleanLabel(job.TargetProjectID)
+	job.TargetClusterName = cleanLabel(job.TargetClusterName)
+	return job, nil
+}
+
+// usableID reports whether a job id can stand in a path and in a label as it is. Atlas documents 24 hex digits.
+func usableID(id string) bool {
+	const longest = 64
+	return id != "" && len(id) <= longest && strings.IndexFunc(id, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_'
+	}) < 0
+}
+
+// cleanLabel makes a string from the network fit for a label or a log: what Atlas allows in the widest of its names
+// (letters, digits and a few signs) stays, everything else becomes an underscore, so that a link can't stand there.
+func cleanLabel(s string) string {
+	const longest = 128
+	clean := func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.(),:&@+' ", r) {
+			return r
+		}
+		return '_'
+	}
+	if len(s) > longest {
+		s = strings.ToValidUTF8(s[:longest], "")
+	}
+	return strings.Map(clean, s)
+}
+
+// UnmarshalJSON accepts a date and null. The zero date, as any before 1970, is none.
+func (t *Timestamp) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
+	var date time.Time
+	if err := date.UnmarshalJSON(data); err != nil {
+		return errDate
+	}
+	*t = TimestampOf(date)
+	return nil
+}
+
+// UnmarshalJSON accepts a whole number of at least 0, and null.
+func (c *Count) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
+	var n int64
+	if err := json.Unmarshal(data, &n); err != nil || n < 0 {
+		return errors.New("not a count")
+	}
+	*c = CountOf(n)
+	return nil
+}
+
+// wireBSONTime is a BSON timestamp, of which the date is used.
+type wireBSONTime struct {
+	Date Timestamp `json:"date"`
+}
+
+// wireLinks counts links without keeping any: Atlas writes them as one string or as a list of strings.
+type wireLinks int32
+
+// UnmarshalJSON accepts a string, a list of strings, and null.
+func (l *wireLinks) UnmarshalJSON(data []byte) error {
+	var list []string
+	if len(data) > 0 && data[0] == '"' {
+		list = make([]string, 1)
+		if err := json.Unmarshal(data, &list[0]); err != nil {
+			return errors.New("not a link")
+		}
+	} else if err := json.Unmarshal(data, &list); err != nil {
+		return errors.New("not a list of links")
+	}
+	*l = 0
+	for _, link := range list {
+		if link != "" {
+			*l++
+		}
+	}
+	return nil
+}
+
+// firstGiven returns the first timestamp that was given.
+func firstGiven(times ...Timestamp) Timestamp {
+	for _, t := range times {
+		if t > 0 {
+			return t
+		}
+	}
+	return 0
+}

@@ -1,0 +1,166 @@
+package collector
+
+import (
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"atlas-restore-exporter/atlas"
+)
+
+// Collector turns what was published into metrics. It asks nothing of Atlas and waits for nobody.
+type Collector struct {
+	snapshots func() []*Snapshot
+	descs     map[string]*prometheus.Desc // by name of the family
+}
+
+var _ prometheus.Collector = (*Collector)(nil)
+
+// NewCollector returns a collector of the targets that a function knows, usually Manager.Snapshots.
+func NewCollector(snapshots func() []*Snapshot) *Collector {
+	c := &Collector{snapshots: snapshots, descs: map[string]*prometheus.Desc{}}
+	for _, family := range append(append(targetFamilies(), jobFamilies()...), familyTargets) {
+		c.descs[family.Name] = family.desc()
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
+	for _, desc := range c.descs {
+		descs <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
+	now := time.Now()
+	polled := map[atlas.BackupType]int{}
+	for _, snapshot := range c.snapshots() {
+		polled[snapshot.Target.BackupType]++
+		list := snapshot.Target.List
+		t := targetEmitter{c.descs, metrics, []string{list.ProjectID, list.ClusterName, string(list.BackupType)}}
+		t.poll(snapshot)
+		if snapshot.Summary == nil {
+			continue
+		}
+		t.summary(snapshot)
+		if snapshot.Stale(now) {
+			continue
+		}
+		for i := range snapshot.Summary.Series {
+			t.job(&snapshot.Summary.Series[i])
+		}
+	}
+	for _, backupType := range atlas.BackupTypes() {
+		metrics <- prometheus.MustNewConstMetric(c.descs[familyTargets.Name], prometheus.GaugeValue,
+			float64(polled[backupType]), string(backupType))
+	}
+}
+
+// targetEmitter emits the metrics of one target.
+type targetEmitter struct {
+	descs   map[string]*prometheus.Desc
+	metrics chan<- prometheus.Metric
+	common  []string // label values
+}
+
+func (t *targetEmitter) emit(family Family, value float64, labels ...string) {
+	kind := prometheus.GaugeValue
+	if family.Type == "counter" {
+		kind = prometheus.CounterValue
+	}
+	t.metrics <- prometheus.MustNewConstMetric(t.descs[family.Name], kind, value, slices.Concat(t.common, labels)...)
+}
+
+// instant emits a timestamp unless Atlas gave none.
+func (t *targetEmitter) instant(family Family, at atlas.Timestamp, labels ...string) {
+	if at != 0 {
+		t.emit(family, float64(at), labels...)
+	}
+}
+
+func (t *targetEmitter) poll(s *Snapshot) {
+	t.emit(familyTargetInfo, 1, s.ProjectName, s.Target.Credential, s.Target.Source)
+	t.emit(familyPollFailures, float64(s.Failures))
+	if s.LastPoll.IsZero() {
+		return
+	}
+	t.emit(familyPollSuccess, boolValue(s.Err == nil))
+	t.emit(familyLastPoll, seconds(s.LastPoll))
+	if !s.LastSuccess.IsZero() {
+		t.emit(familyLastSuccessfulPoll, seconds(s.LastSuccess))
+	}
+	if s.Err != nil {
+		t.emit(familyPollError, 1, string(s.Reason))
+	}
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1e3 }
+
+func (t *targetEmitter) summary(s *Snapshot) {
+	summary := s.Summary
+	for delivery := range atlas.DeliveryCount {
+		name := delivery.String()
+		for status := range atlas.StatusCount {
+			count := summary.Counts[delivery][status]
+			if count > 0 || possible(s.Target.BackupType, delivery, status) {
+				t.emit(familyJobs, float64(count), name, status.String())
+			}
+		}
+		facts := &summary.Facts[delivery]
+		t.instant(familyLastCreated, facts.LastCreated, name)
+		t.instant(familyLastSuccess, facts.LastSuccess, name)
+		t.instant(familyLastFailure, facts.LastFailure, name)
+		if facts.LastCompleted != 0 && facts.LastDuration >= 0 {
+			t.emit(familyLastDuration, float64(facts.LastDuration), name)
+		}
+		t.instant(familyOldestActive, summary.OldestActive[delivery], name)
+	}
+	t.instant(familyNextExpiry, summary.NextExpiry)
+	t.emit(familyOmitted, float64(summary.Omitted))
+}
+
+// jobValues is the table from a job's fields to families that have no more labels than its id. A value that Atlas did
+// not give is no series.
+var jobValues = []struct {
+	family Family
+	value  func(*JobState) (value float64, given bool)
+}{
+	{familyJobFailed, func(j *JobState) (float64, bool) { f, _, _ := j.Flags(j.Status); return boolValue(f), true }},
+	{familyJobExpired, func(j *JobState) (float64, bool) { _, e, _ := j.Flags(j.Status); return boolValue(e), true }},
+	{familyJobCancelled, func(j *JobState) (float64, bool) { _, _, c := j.Flags(j.Status); return boolValue(c), true }},
+	{familyJobCreated, func(j *JobState) (float64, bool) { return instantValue(j.Created) }},
+	{familyJobFinished, func(j *JobState) (float64, bool) { return instantValue(j.Finished) }},
+	{familyJobExpiry, func(j *JobState) (float64, bool) { return instantValue(j.Expiry) }},
+	{familyJobSnapshot, func(j *JobState) (float64, bool) { return instantValue(j.Snapshot) }},
+	{familyJobPointInTime, func(j *JobState) (float64, bool) { return instantValue(j.PointInTime) }},
+	{familyJobURLs, func(j *JobState) (float64, bool) { return float64(j.Offered()), true }},
+	{familyJobMax, func(j *JobState) (float64, bool) { return countValue(j.MaxDownloads) }},
+	{familyJobRestored, func(j *JobState) (float64, bool) { return countValue(j.RestoredDocuments) }},
+	{familyJobTotal, func(j *JobState) (float64, bool) { return countValue(j.TotalDocuments) }},
+}
+
+func instantValue(at atlas.Timestamp) (float64, bool) { return float64(at), at != 0 }
+
+func countValue(c atlas.Count) (float64, bool) {
+	n, given := c.Value()
+	return float64(n), given
+}
+
+func (t *targetEmitter) job(job *JobState) {
+	t.emit(familyJobInfo, 1, job.ID, job.DeliveryType.String(), job.SnapshotID, job.TargetProjectID,
+		job.TargetClusterName, job.BatchID)
+	backupType := atlas.BackupType(t.common[2])
+	for status := range atlas.StatusCount {
+		if is := status == job.Status; is || possible(backupType, job.DeliveryType, status) {
+			t.emit(familyJobStatus, boolValue(is), job.ID, status.String())
+		}
+	}
+	for _, field := range jobValues {
+		if value, given := field.value(job); given {
+			t.emit(field.family, value, job.ID)
+		}
+	}
+}

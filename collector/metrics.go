@@ -1,0 +1,152 @@
+package collector
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"atlas-restore-exporter/atlas"
+)
+
+// Metrics are those of the exporter itself. As an atlas.Observer they are told what the clients do.
+type Metrics struct {
+	buildInfo       prometheus.Gauge
+	requests        *prometheus.CounterVec
+	requestDuration *prometheus.HistogramVec
+	rateLimit       *prometheus.GaugeVec
+	failures        *prometheus.CounterVec
+	unknownValues   *prometheus.CounterVec
+	malformedJobs   *prometheus.CounterVec
+	credential      *prometheus.GaugeVec
+	tokenRequests   *prometheus.CounterVec
+}
+
+var (
+	_ atlas.Observer       = (*Metrics)(nil)
+	_ prometheus.Collector = (*Metrics)(nil)
+)
+
+// BuildInfo says what the running program was built from.
+type BuildInfo struct{ Version, Revision, GoVersion string }
+
+// NewMetrics returns the metrics with every series that is known from the start.
+func NewMetrics(build BuildInfo, credentials []string) *Metrics {
+	counter := func(f Family) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: f.Name, Help: f.Help}, f.Labels)
+	}
+	gauge := func(f Family) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: f.Name, Help: f.Help}, f.Labels)
+	}
+	m := &Metrics{
+		requests: counter(familyRequests),
+		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: familyRequestDuration.Name, Help: familyRequestDuration.Help,
+			Buckets:                     []float64{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30},
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
+			NativeHistogramMinResetDuration: time.Hour,
+		}, familyRequestDuration.Labels),
+		rateLimit:     gauge(familyRateLimit),
+		failures:      counter(familyFailures),
+		unknownValues: counter(familyUnknownValues),
+		malformedJobs: counter(familyMalformedJobs),
+		credential:    gauge(familyCredential),
+		tokenRequests: counter(familyTokenRequests),
+	}
+	info := gauge(familyBuildInfo)
+	m.buildInfo = info.WithLabelValues(build.Version, build.Revision, build.GoVersion)
+	m.buildInfo.Set(1)
+	m.start(credentials)
+	return m
+}
+
+// start makes the series that would otherwise appear with their first event: the increase to 1 would go unseen.
+func (m *Metrics) start(credentials []string) {
+	for _, backupType := range atlas.BackupTypes() {
+		for _, reason := range Reasons() {
+			m.failures.WithLabelValues(string(backupType), string(reason))
+		}
+		m.malformedJobs.WithLabelValues(string(backupType))
+	}
+	for _, endpoint := range atlas.Endpoints() {
+		m.requests.WithLabelValues(endpoint, "200")
+		m.requestDuration.WithLabelValues(endpoint)
+	}
+	for _, field := range atlas.UnknownValueFields() {
+		m.unknownValues.WithLabelValues(field)
+	}
+	for _, credential := range credentials {
+		m.credential.WithLabelValues(credential).Set(1)
+		m.tokenRequests.WithLabelValues(credential, "200")
+	}
+}
+
+func (m *Metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{
+		m.buildInfo, m.requests, m.requestDuration, m.rateLimit, m.failures, m.unknownValues, m.malformedJobs,
+		m.credential, m.tokenRequests,
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(descs chan<- *prometheus.Desc) {
+	for _, c := range m.collectors() {
+		c.Describe(descs)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
+	for _, c := range m.collectors() {
+		c.Collect(metrics)
+	}
+}
+
+func (m *Metrics) pollFailed(backupType atlas.BackupType, reason Reason) {
+	m.failures.WithLabelValues(string(backupType), string(reason)).Inc()
+}
+
+// Request implements atlas.Observer.
+func (m *Metrics) Request(endpoint string, status int, took time.Duration) {
+	m.requests.WithLabelValues(endpoint, code(status)).Inc()
+	m.requestDuration.WithLabelValues(endpoint).Observe(took.Seconds())
+}
+
+// Token implements atlas.Observer.
+func (m *Metrics) Token(credential string, status int) {
+	m.tokenRequests.WithLabelValues(credential, code(status)).Inc()
+}
+
+// Credential implements atlas.Observer.
+func (m *Metrics) Credential(credential string, accepted bool) {
+	m.credential.WithLabelValues(credential).Set(boolValue(accepted))
+}
+
+// RateLimit implements atlas.Observer.
+func (m *Metrics) RateLimit(projectID, endpoint string, remaining int) {
+	m.rateLimit.WithLabelValues(projectID, endpoint).Set(float64(remaining))
+}
+
+// UnknownValue implements atlas.Observer.
+func (m *Metrics) UnknownValue(field string) { m.unknownValues.WithLabelValues(field).Inc() }
+
+// MalformedJobs implements atlas.Observer.
+func (m *Metrics) MalformedJobs(backupType atlas.BackupType, n int) {
+	m.malformedJobs.WithLabelValues(string(backupType)).Add(float64(n))
+}
+
+// code returns an HTTP status as a label. Whoever answers could make up any number: those that are none are one.
+func code(status int) string {
+	const first, last = 100, 599
+	if status < first || status > last {
+		return "error"
+	}
+	return strconv.Itoa(status)
+}
+
+func boolValue(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

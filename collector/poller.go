@@ -1,0 +1,252 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+)
+
+// maxPages bounds a poll: what a list has beyond is left out, and said so.
+const maxPages = 100
+
+// orderGrace is by how many seconds a job may be newer than one listed before it in a list that is newest first.
+const orderGrace = 2
+
+// Snapshot is what is known of a target after a poll, or before the first. It is immutable.
+type Snapshot struct {
+	Target      Target
+	ProjectName string
+	Summary     *Summary // as of LastSuccess; nil before the first success
+	// LastPoll and LastSuccess are when polls ended, zero where there was none.
+	LastPoll, LastSuccess time.Time
+	Err                   error  // of the last poll, nil where it succeeded
+	Reason                Reason // the same in a word
+	Failures              uint64
+	Truncated             bool // the list was longer than a poll reads
+	Version               uint64
+}
+
+// Stale reports whether the last success is too long ago for series of single jobs.
+func (s *Snapshot) Stale(now time.Time) bool {
+	return s.LastSuccess.IsZero() || now.Sub(s.LastSuccess) > s.Target.StaleAfter
+}
+
+// poller keeps one target up to date.
+type poller struct {
+	target  Target
+	client  Client
+	names   *projectNames
+	metrics *Metrics
+	logger  *slog.Logger
+
+	history   *History
+	lastSweep time.Time
+	// complained is what the log was last told of jobs that could not be read, or of a list that was too long.
+	complained string
+
+	summary   *Summary
+	summaryAt time.Time
+	published atomic.Pointer[Snapshot]
+}
+
+func newPoller(target Target, client Client, names *projectNames, metrics *Metrics, logger *slog.Logger) *poller {
+	p := &poller{
+		target: target, client: client, names: names, metrics: metrics, history: NewHistory(target.History),
+		logger: logger.With(slog.String("project_id", target.ProjectID),
+			slog.String("cluster_name", target.ClusterName), slog.String("backup_type", string(target.BackupType))),
+	}
+	p.published.Store(&Snapshot{Target: target})
+	return p
+}
+
+// interval returns the time between polls. Asking for what is gone for good is not worth more than a sweep's.
+func (p *poller) interval() time.Duration {
+	if p.published.Load().Reason == ReasonGone {
+		return max(p.target.SweepInterval, p.target.Interval)
+	}
+	return p.target.Interval
+}
+
+// poll reads the target once and publishes what came of it. A poll that ends because ctx does changes nothing.
+func (p *poller) poll(ctx context.Context) {
+	pollCtx, cancel := context.WithTimeout(ctx, p.target.Timeout)
+	defer cancel()
+	reading, sweep, err := p.read(pollCtx)
+	if ctx.Err() != nil {
+		return
+	}
+	next := *p.published.Load()
+	next.LastPoll = time.Now()
+	if err != nil {
+		next.Err, next.Reason = err, ReasonOf(err, p.target.BackupType)
+		next.Failures++
+		next.ProjectName = p.names.last(p.target.ProjectID)
+		p.metrics.pollFailed(p.target.BackupType, next.Reason)
+		p.publish(ctx, &next)
+		return
+	}
+	if sweep {
+		p.lastSweep = next.LastPoll
+		next.Truncated = reading.Pages >= maxPages && !reading.Whole
+		p.complain(ctx, reading, next.Truncated)
+	}
+	changed := p.history.Merge(reading, next.LastPoll)
+	if changed || p.summary == nil || !p.summary.holds(p.summaryAt, next.LastPoll) {
+		p.summary = p.history.Summarize(p.target.JobSeries, next.LastPoll)
+		p.summaryAt = next.LastPoll
+		next.Version++
+	}
+	next.LastSuccess, next.Summary, next.Err, next.Reason = next.LastPoll, p.summary, nil, ""
+	next.ProjectName = p.names.get(pollCtx, p.client, p.target.ProjectID)
+	p.publish(ctx, &next)
+}
+
+// publish swaps in what is known now, and logs what a person should know: that polls began to fail, or fail for
+// another reason, or succeed again.
+func (p *poller) publish(ctx context.Context, next *Snapshot) {
+	last := p.published.Swap(next)
+	switch {
+	case next.Err != nil && next.Reason != last.Reason:
+		p.logger.LogAttrs(ctx, slog.LevelWarn, "poll failed",
+			slog.String("reason", string(next.Reason)), slog.Any("err", next.Err))
+	case next.Err != nil:
+		p.logger.LogAttrs(ctx, slog.LevelDebug, "poll failed again",
+			slog.String("reason", string(next.Reason)), slog.Any("err", next.Err))
+	case last.Err != nil:
+		p.logger.LogAttrs(ctx, slog.LevelInfo, "poll succeeded again", slog.Int("jobs", next.Summary.Known))
+	default:
+		p.logger.LogAttrs(ctx, slog.LevelDebug, "poll succeeded", slog.Int("jobs", next.Summary.Known))
+	}
+}
+
+// complain logs once what a sweep could not read.
+func (p *poller) complain(ctx context.Context, reading *Reading, truncated bool) {
+	var complaint string
+	switch {
+	case truncated:
+		complaint = "list is longer than a poll reads, older jobs are left out"
+	case reading.malformed != nil:
+		complaint = "jobs could not be read and are left out"
+	}
+	if complaint == p.complained {
+		return
+	}
+	p.complained = complaint
+	if complaint != "" {
+		p.logger.LogAttrs(ctx, slog.LevelWarn, complaint,
+			slog.Int("pages", reading.Pages), slog.Any("err", reading.malformed))
+	}
+}
+
+// read asks Atlas for what may have changed: for the whole list (a sweep) when it is due or nothing less would do,
+// else for its newest pages and the open jobs that are not on them.
+func (p *poller) read(ctx context.Context) (reading *Reading, sweep bool, err error) {
+	due := p.lastSweep.IsZero() || time.Since(p.lastSweep) >= p.target.SweepInterval
+	if !due && p.history.Incremental() {
+		reading, err = p.readNewest(ctx)
+		if err == nil || !errors.Is(err, errSweepNeeded) {
+			return reading, false, err
+		}
+		p.logger.LogAttrs(ctx, slog.LevelDebug, "reading the whole list", slog.Any("because", err))
+	}
+	reading, err = p.readAll(ctx)
+	return reading, true, err
+}
+
+func (p *poller) readAll(ctx context.Context) (*Reading, error) {
+	reading := newReading()
+	for page, err := range p.client.RestoreJobs(ctx, p.target.List) {
+		if err != nil {
+			return nil, err
+		}
+		reading.add(&page)
+		if reading.Pages == maxPages {
+			break
+		}
+	}
+	reading.Incomplete = reading.Incomplete || !reading.Whole
+	return reading, nil
+}
+
+// errSweepNeeded says that the newest pages alone do not tell what has changed.
+var errSweepNeeded = errors.New("newest pages do not suffice")
+
+func (p *poller) readNewest(ctx context.Context) (*Reading, error) {
+	now := time.Now()
+	reading := newReading()
+	for page, err := range p.client.RestoreJobs(ctx, p.target.List) {
+		if err != nil {
+			return nil, err
+		}
+		reading.add(&page)
+		settled := func(job atlas.RestoreJob) bool { return p.history.Settled(&job, now) }
+		if reading.Pages == maxPages || !slices.ContainsFunc(page.Jobs, func(j atlas.RestoreJob) bool { return !settled(j) }) {
+			break
+		}
+	}
+	switch open := p.history.Open(reading, now); {
+	case !reading.Ordered:
+		return nil, fmt.Errorf("%w: the list is not newest first", errSweepNeeded)
+	case reading.Whole:
+		return reading, nil
+	case p.history.Surprising(reading, now):
+		return nil, fmt.Errorf("%w: the list grew by another number than there are new jobs", errSweepNeeded)
+	case len(open) > p.history.Pages():
+		return nil, fmt.Errorf("%w: there are too many open jobs", errSweepNeeded)
+	default:
+		return reading, p.refresh(ctx, reading, open)
+	}
+}
+
+// refresh asks for single jobs. One that is there but can't be decoded stays as it was last known.
+func (p *poller) refresh(ctx context.Context, reading *Reading, ids []string) error {
+	for _, id := range ids {
+		job, err := p.client.RestoreJob(ctx, p.target.List, id)
+		if refusal, ok := errors.AsType[*atlas.Error](err); ok && refusal.JobNotFound() {
+			reading.Gone = append(reading.Gone, id)
+			continue
+		}
+		if malformed, ok := errors.AsType[*atlas.MalformedError](err); ok && malformed.IsJSON() {
+			reading.Incomplete, reading.malformed = true, err
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		reading.Jobs[id] = job
+	}
+	return nil
+}
+
+func newReading() *Reading {
+	return &Reading{Jobs: map[string]atlas.RestoreJob{}, Ordered: true, Total: -1}
+}
+
+// add takes in the next page.
+func (r *Reading) add(page *atlas.Page) {
+	r.Pages++
+	if total, given := page.TotalCount.Value(); given && r.Pages == 1 {
+		r.Total = total
+	}
+	r.Whole = page.Last
+	if page.Malformed > 0 {
+		r.Incomplete, r.malformed = true, page.MalformedErr
+	}
+	for _, job := range page.Jobs {
+		if _, repeated := r.Jobs[job.ID]; !repeated && job.Created != 0 {
+			if r.oldest != 0 && job.Created > r.oldest+orderGrace {
+				r.Ordered = false
+			}
+			if r.oldest == 0 || job.Created < r.oldest {
+				r.oldest = job.Created
+			}
+		}
+		r.Jobs[job.ID] = job
+	}
+}

@@ -1,0 +1,48 @@
+// Package collector keeps what is known of the restore jobs of many clusters up to date, and turns it into metrics.
+//
+// A Manager runs one poller a target. Each merges what it reads into the target's History and publishes an immutable
+// Snapshot; the Collector only reads those.
+package collector
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+)
+
+// Target is one list of restore jobs that is polled, and how.
+type Target struct {
+	atlas.List
+
+	Credential string // name of the credential, and of the Client to use
+	Source     string // where the target comes from: "config"
+
+	Interval      time.Duration // between the starts of two polls
+	Timeout       time.Duration // of a whole poll, at most the interval
+	SweepInterval time.Duration // after which a poll reads the whole list
+	StaleAfter    time.Duration // without a successful poll, after which the per-job series go
+
+	History   HistoryLimits
+	JobSeries JobSeriesLimits
+}
+
+// HistoryLimits bound the known jobs of a target. Open jobs are never dropped because of them.
+type HistoryLimits struct {
+	MaxAge  time.Duration // since creation
+	MaxJobs int
+}
+
+// JobSeriesLimits bound the jobs of a target that have series of their own.
+type JobSeriesLimits struct {
+	MaxAge       time.Duration // since the end of a terminal job
+	MaxPerTarget int
+}
+
+// Client is what a poller needs of an atlas.Client.
+type Client interface {
+	RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error]
+	RestoreJob(ctx context.Context, list atlas.List, id string) (atlas.RestoreJob, error)
+	ProjectName(ctx context.Context, projectID string) (string, error)
+}
