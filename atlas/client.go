@@ -23,14 +23,14 @@ import (
 // Bounds on what is read from the network. A page of 500 jobs is well under a MiB; one of a sharded cluster with
 // private links for every shard is some MiB.
 const (
-	maxBody       = 32 << 20
-	maxErrorBody  = 64 << 10
-	maxHeader     = 64 << 10
-	maxTries      = 3 // of one request, where trying again is safe and useful
-	firstRetry    = 500 * time.Millisecond
-	dialTimeout   = 10 * time.Second
-	idleTimeout   = 90 * time.Second
-	maxLogged     = 1000 // unknown words, each of which is logged once
+	maxBody      = 32 << 20
+	maxErrorBody = 64 << 10
+	maxHeader    = 64 << 10
+	maxTries     = 3 // of one request, where trying again is safe and useful
+	firstRetry   = 500 * time.Millisecond
+	dialTimeout  = 10 * time.Second
+	idleTimeout  = 90 * time.Second
+	maxLogged    = 1000 // unknown words, each of which is logged once
 )
 
 // Options configure a Client.

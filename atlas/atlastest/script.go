@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,14 +37,24 @@ func (s *Server) Script(match func(*http.Request) bool, times int, then http.Han
 
 func (s *Server) scripted(r *http.Request) http.Handler {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, rule := range s.rules {
-		if rule.left != 0 && rule.match(r) {
-			rule.left--
+	rules := slices.Clone(s.rules)
+	s.mu.Unlock()
+	for _, rule := range rules {
+		if rule.match(r) && s.takeTurn(rule) { // a match may use the server itself
 			return rule.then
 		}
 	}
 	return nil
+}
+
+func (s *Server) takeTurn(rule *rule) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if rule.left == 0 {
+		return false
+	}
+	rule.left--
+	return true
 }
 
 // PathHas matches requests whose path contains a text.
