@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/collector"
+)
+
+// advice says in plain words what to do about the failure of a target's last poll.
+func advice(s *collector.Snapshot) string {
+	target := s.Target
+	var code string
+	refusal, ok := errors.AsType[*atlas.Error](s.Err)
+	if ok {
+		code = refusal.Code
+	}
+	switch s.Reason {
+	case collector.ReasonUnauthorized:
+		return adviceUnauthorized(refusal, target)
+	case collector.ReasonForbidden:
+		return adviceForbidden(refusal, target)
+	case collector.ReasonNotFound:
+		if code == "GROUP_NOT_FOUND" {
+			return fmt.Sprintf("There is no project %s. Check projects[].id.", target.ProjectID)
+		}
+		return fmt.Sprintf("There is no cluster %s in project %s. Check its name, or remove it if it was deleted.",
+			target.ClusterName, target.ProjectID)
+	case collector.ReasonWrongBackupType:
+		return adviceWrongType(code, target)
+	case collector.ReasonGone:
+		return fmt.Sprintf("Atlas no longer has %s restore jobs. Remove this backup type; serverless instances became Flex clusters.",
+			target.BackupType)
+	case collector.ReasonRateLimited:
+		return "Too many requests for this project, by this exporter or by others. Polls go on as Atlas allows; raise polling.interval if it lasts."
+	case collector.ReasonServerError:
+		return "Atlas has a problem of its own. Polls go on; see https://status.mongodb.com if it lasts."
+	case collector.ReasonTimeout:
+		return fmt.Sprintf("No answer within %v. Check the network to Atlas and a proxy in between, or raise polling.timeout.",
+			duration(target.Timeout))
+	case collector.ReasonNetwork:
+		return adviceNetwork(s.Err)
+	case collector.ReasonMalformed:
+		return "Atlas' answer is not what it should be. Check atlas.base_url, and whether a proxy answers in its place."
+	}
+	return "Atlas refused in a way that is not known. If its own words do not help, please report them."
+}
+
+func adviceUnauthorized(refusal *atlas.Error, target collector.Target) string {
+	switch {
+	case refusal != nil && refusal.Token() && refusal.Status == http.StatusForbidden:
+		return fmt.Sprintf("Atlas gives credential %s no more access tokens for now: it has too many live ones. "+
+			"Wait an hour, and see what else uses or restarts with the same service account.", target.Credential)
+	case refusal != nil && refusal.Token():
+		return fmt.Sprintf("Client id or secret of credential %s is wrong, or the secret has expired. Make a new secret in Atlas.",
+			target.Credential)
+	case refusal != nil && refusal.Membership():
+		return fmt.Sprintf("Credential %s is valid but may not see project %s: it belongs to another organization, or needs a role in the project (%s).",
+			target.Credential, target.ProjectID, leastRole(target.BackupType))
+	}
+	return fmt.Sprintf("Atlas does not accept credential %s. Check the key, and that it belongs to the organization of project %s.",
+		target.Credential, target.ProjectID)
+}
+
+func adviceForbidden(refusal *atlas.Error, target collector.Target) string {
+	switch {
+	case strings.Contains(refusal.Code, "ACCESS_LIST"), strings.Contains(refusal.Code, "WHITELIST"):
+		return fmt.Sprintf("This machine's address is not on the API access list of credential %s. Add it in Atlas, where the credential is managed.",
+			target.Credential)
+	case refusal.Status == http.StatusPaymentRequired:
+		return "The account is suspended for an unpaid invoice."
+	}
+	return fmt.Sprintf("Credential %s needs the role %s in project %s.",
+		target.Credential, leastRole(target.BackupType), target.ProjectID)
+}
+
+// leastRole is the least role that lets a credential read the restore jobs of a backup type.
+func leastRole(backupType atlas.BackupType) string {
+	switch backupType {
+	case atlas.Flex, atlas.Legacy:
+		return "Project Read Only"
+	case atlas.Serverless:
+		return "Project Owner"
+	case atlas.Dedicated, atlas.Collection:
+	}
+	return "Project Backup Manager"
+}
+
+func adviceWrongType(code string, target collector.Target) string {
+	should := "another backup type"
+	switch code {
+	case "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API":
+		should = "backup_types: [flex]"
+	case "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API", "CANNOT_USE_CLUSTER_IN_SERVERLESS_INSTANCE_API",
+		"INCORRECT_BACKUP_API_ENDPOINT", "FEATURE_UNSUPPORTED":
+		should = "backup_types: [dedicated]"
+	case "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API":
+		should = "backup_types: [serverless]"
+	}
+	return fmt.Sprintf("Cluster %s exists but does not have backup type %s. Configure %s.", target.ClusterName, target.BackupType, should)
+}
+
+func adviceNetwork(err error) string {
+	switch text := err.Error(); {
+	case strings.Contains(text, "certificate"):
+		return "The server's certificate is not trusted. Behind a proxy that inspects TLS, set atlas.ca_file to its authority's certificate."
+	case strings.Contains(text, "no such host"), strings.Contains(text, "lookup"):
+		return "The name of the server does not resolve. Check DNS, atlas.base_url, and HTTPS_PROXY."
+	}
+	return "No connection to Atlas. Check the network, the firewall, atlas.base_url, and HTTPS_PROXY."
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/exporter-toolkit/web"
+
+	"atlas-restore-exporter/collector"
+)
+
+type checkCommand struct {
+	Config configFlag `embed:""`
+	Web    struct {
+		ConfigFile string `name:"config.file" help:"Path of the TLS and basic authentication settings, to be checked too." placeholder:"FILE"`
+	} `embed:"" prefix:"web."`
+	Output string `help:"Output format: ${enum}." enum:"table,json" default:"table"`
+}
+
+// errTargetsFailed says that the configuration is good, and that some targets can't be polled.
+var errTargetsFailed = errors.New("some targets can't be polled")
+
+// checkResult is what `check` says of a target.
+type checkResult struct {
+	ProjectID   string     `json:"project_id"`
+	ProjectName string     `json:"project_name"`
+	Cluster     string     `json:"cluster_name"`
+	BackupType  string     `json:"backup_type"`
+	OK          bool       `json:"ok"`
+	Jobs        int        `json:"jobs"`
+	NewestJob   *newestJob `json:"newest_job,omitempty"`
+	Reason      string     `json:"reason,omitempty"`
+	Error       string     `json:"error,omitempty"`
+	Advice      string     `json:"advice,omitempty"`
+}
+
+type newestJob struct {
+	ID      string     `json:"id"`
+	Status  string     `json:"status"`
+	Created *time.Time `json:"created,omitempty"`
+}
+
+// Run is `check`.
+func (c *checkCommand) Run(ctx context.Context, app *app) error {
+	config, err := LoadConfig(c.Config.File)
+	if err != nil {
+		return err
+	}
+	if err := web.Validate(c.Web.ConfigFile); err != nil {
+		return fmt.Errorf("web configuration: %w", err)
+	}
+	for _, warning := range config.Warnings {
+		_, _ = fmt.Fprintln(app.stderr, "warning:", warning)
+	}
+	results, err := app.check(ctx, config)
+	if err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		encoder := json.NewEncoder(app.stdout)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(results)
+	} else {
+		err = writeTable(app.stdout, results, time.Now())
+	}
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(results, func(r checkResult) bool { return !r.OK }) {
+		return errTargetsFailed
+	}
+	return ctx.Err()
+}
+
+// check polls every target once, and shows how far it is.
+func (a *app) check(ctx context.Context, config *Config) ([]checkResult, error) {
+	quiet := *a
+	quiet.logger = slog.New(slog.DiscardHandler) // the table says it all
+	exporter, err := quiet.newExporter(config, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer exporter.close()
+	done := 0
+	exporter.manager.PollOnce(ctx, func(s *collector.Snapshot) {
+		done++
+		if terminal(a.stderr) {
+			_, _ = fmt.Fprintf(a.stderr, "\rasked %d of %d targets", done, len(config.Targets))
+		} else {
+			_, _ = fmt.Fprintf(a.stderr, "asked %d of %d targets: %s %s\n", done, len(config.Targets), s.Target.ClusterName, s.Target.BackupType)
+		}
+	})
+	if terminal(a.stderr) {
+		_, _ = fmt.Fprint(a.stderr, "\r\033[K")
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("interrupted after %d of %d targets: %w", done, len(config.Targets), err)
+	}
+	snapshots := exporter.manager.Snapshots()
+	names := map[string]string{} // a target that failed may have been polled before the name was known
+	for _, s := range snapshots {
+		names[s.Target.ProjectID] = cmp.Or(names[s.Target.ProjectID], s.ProjectName)
+	}
+	results := make([]checkResult, len(snapshots))
+	for i, s := range snapshots {
+		results[i] = newCheckResult(s, names[s.Target.ProjectID])
+	}
+	return results, nil
+}
+
+func newCheckResult(s *collector.Snapshot, projectName string) checkResult {
+	result := checkResult{
+		ProjectID: s.Target.ProjectID, ProjectName: projectName, Cluster: s.Target.ClusterName,
+		BackupType: string(s.Target.BackupType), OK: s.Err == nil,
+	}
+	if s.Err != nil {
+		result.Reason, result.Error, result.Advice = string(s.Reason), s.Err.Error(), advice(s)
+		return result
+	}
+	result.Jobs = s.Summary.Known
+	if len(s.Summary.Newest) > 0 {
+		job := s.Summary.Newest[0]
+		result.NewestJob = &newestJob{ID: job.ID, Status: job.Status.String()}
+		if job.Created != 0 {
+			created := job.Created.Time()
+			result.NewestJob.Created = &created
+		}
+	}
+	return result
+}
+
+// writeTable writes a line a target and, below, a paragraph a failure.
+func writeTable(w io.Writer, results []checkResult, now time.Time) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "PROJECT\tCLUSTER\tBACKUP TYPE\tRESULT\tJOBS\tNEWEST JOB")
+	var failures strings.Builder
+	for _, r := range results {
+		project := cmp.Or(r.ProjectName, r.ProjectID)
+		result, jobs, newest := "ok", fmt.Sprint(r.Jobs), "none"
+		if job := r.NewestJob; job != nil {
+			newest = words(job.Status)
+			if job.Created != nil {
+				newest += ", created " + since(*job.Created, now)
+			}
+		}
+		if !r.OK {
+			result, jobs, newest = "FAILED: "+words(r.Reason), "-", "-"
+			_, _ = fmt.Fprintf(&failures, "\n%s, cluster %s, %s:\n  %s\n  %s\n", project, r.Cluster, r.BackupType, r.Error, r.Advice)
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", project, r.Cluster, r.BackupType, result, jobs, newest)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, failures.String())
+	return err
+}
