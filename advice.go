@@ -43,6 +43,7 @@ func advice(s *collector.Snapshot) string {
 			duration(target.Timeout))
 	case collector.ReasonNetwork:
 		return adviceNetwork(s.Err)
+	case collector.ReasonOther:
 	case collector.ReasonMalformed:
 		return "Atlas' answer is not what it should be. Check atlas.base_url, and whether a proxy answers in its place."
 	}

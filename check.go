@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -145,7 +146,7 @@ func writeTable(w io.Writer, results []checkResult, now time.Time) error {
 	var failures strings.Builder
 	for _, r := range results {
 		project := cmp.Or(r.ProjectName, r.ProjectID)
-		result, jobs, newest := "ok", fmt.Sprint(r.Jobs), "none"
+		result, jobs, newest := "ok", strconv.Itoa(r.Jobs), "none"
 		if job := r.NewestJob; job != nil {
 			newest = words(job.Status)
 			if job.Created != nil {

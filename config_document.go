@@ -46,7 +46,7 @@ func (p *problems) Error() string {
 
 // document is a YAML document and where everything in it stands.
 type document struct {
-	problems
+	found  problems
 	lines  map[string]int      // of each path
 	keys   map[position]string // path of the key that stands somewhere
 	values map[position]string // path of the value that stands somewhere
@@ -60,23 +60,23 @@ func (d *document) report(path, format string, args ...any) {
 	for d.lines[at] == 0 && at != "" {
 		at = at[:max(strings.LastIndexAny(at, ".["), 0)]
 	}
-	d.list = append(d.list, problem{d.lines[at], path, fmt.Sprintf(format, args...)})
+	d.found.list = append(d.found.list, problem{d.lines[at], path, fmt.Sprintf(format, args...)})
 }
 
 // err returns the problems in the order of their lines, or nil.
 func (d *document) err() error {
-	if len(d.list) == 0 {
+	if len(d.found.list) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(d.list, func(a, b problem) int { return cmp.Compare(a.line, b.line) })
-	return &d.problems
+	slices.SortStableFunc(d.found.list, func(a, b problem) int { return cmp.Compare(a.line, b.line) })
+	return &d.found
 }
 
 // decode decodes the YAML text of a file into a struct. Problems are in the document that it returns.
 func decode(file string, text []byte, into any) *document {
 	d := &document{
-		problems: problems{file: file},
-		lines:    map[string]int{}, keys: map[position]string{}, values: map[position]string{},
+		found: problems{file: file},
+		lines: map[string]int{}, keys: map[position]string{}, values: map[position]string{},
 	}
 	var root yaml.Node
 	if err := yaml.Load(text, &root); err != nil {
@@ -84,7 +84,7 @@ func decode(file string, text []byte, into any) *document {
 		return d
 	}
 	d.walk("", root.Content[0])
-	if len(d.list) > 0 {
+	if len(d.found.list) > 0 {
 		return d
 	}
 	if err := root.Load(into, yaml.WithKnownFields()); err != nil {
@@ -116,6 +116,7 @@ func (d *document) walk(path string, node *yaml.Node) {
 		if node.ShortTag() == "!!str" {
 			node.Value = d.expand(path, node.Value)
 		}
+	default: // an alias: what it stands for was walked where it is defined
 	}
 }
 
@@ -152,9 +153,9 @@ func (d *document) reportYAML(err error, into any) {
 			d.reportYAMLError(one, into)
 		}
 	case errors.As(err, &one):
-		d.list = append(d.list, problem{line: one.Mark.Line, text: "not YAML: " + one.Message})
+		d.found.list = append(d.found.list, problem{line: one.Mark.Line, text: "not YAML: " + one.Message})
 	default:
-		d.list = append(d.list, problem{text: "not YAML: " + err.Error()})
+		d.found.list = append(d.found.list, problem{text: "not YAML: " + err.Error()})
 	}
 }
 
@@ -176,7 +177,7 @@ func (d *document) reportYAMLError(err *yaml.LoadError, into any) {
 	case "yaml: expected single document, found multiple":
 		p.text = "there is more than one YAML document in the file"
 	}
-	d.list = append(d.list, p)
+	d.found.list = append(d.found.list, p)
 }
 
 // keysOf returns the keys of the struct of that name, at or below a type.

@@ -61,7 +61,7 @@ func golden(t *testing.T, path, got string) {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(path) //nolint:gosec // of this package's testdata
+	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte(minimal))
 	files, _ := filepath.Glob("testdata/config/bad/*.yaml")
 	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // of this package's testdata
+		text, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -25,7 +25,7 @@ const demoInterval = 20 * time.Second
 // Run is `demo`: the simulator on loopback, and `serve` polling it.
 func (d *demoCommand) Run(ctx context.Context, app *app) error {
 	fleet := atlastest.NewFleet()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("simulated atlas: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -44,12 +45,12 @@ type recording struct {
 func load(t *testing.T, name string) recording {
 	t.Helper()
 	base := filepath.Join(contractDir(t), "captured", name)
-	body, err := os.ReadFile(base + ".json") //nolint:gosec // named by whoever runs the tests
+	body, err := os.ReadFile(base + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := recording{http.StatusOK, http.Header{"Content-Type": {"application/json"}}, bytes.TrimSuffix(body, []byte("\n"))}
-	head, err := os.ReadFile(base + ".headers.txt") //nolint:gosec // as above
+	head, err := os.ReadFile(base + ".headers.txt")
 	if err != nil {
 		return r
 	}
@@ -79,9 +80,7 @@ func (r recording) page(t *testing.T) recording {
 func (r recording) as(status int) recording { r.status = status; return r }
 
 func (r recording) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	for name, values := range r.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), r.header)
 	w.WriteHeader(r.status)
 	_, _ = w.Write(r.body)
 }
@@ -112,11 +111,13 @@ func TestReplay(t *testing.T) {
 		{name: "error-404-cluster-not-found", backupType: atlas.Dedicated},
 		{name: "error-500-unexpected", backupType: atlas.Dedicated},
 		{name: "docsample-429-token-bucket", backupType: atlas.Dedicated, answer: func(t *testing.T) recording {
+			t.Helper()
 			limited := load(t, "docsample-429-token-bucket").as(http.StatusTooManyRequests)
 			limited.header.Set("Retry-After", "55") // as its words say
 			return limited
 		}},
 		{name: "docsample-oauth-401", backupType: atlas.Dedicated, token: true, answer: func(t *testing.T) recording {
+			t.Helper()
 			return load(t, "docsample-oauth-401").as(http.StatusUnauthorized)
 		}},
 	} {

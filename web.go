@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +84,8 @@ type (
 		Counts                          []tile
 		LastDrill, LastFailure          string
 		Jobs                            []jobView
+
+		urgency int
 	}
 	jobView struct {
 		ID, Status, Class, Delivery, Target string
@@ -98,14 +101,13 @@ func newStatusView(snapshots []*collector.Snapshot, build collector.BuildInfo, n
 		if s.Err != nil {
 			failing++
 		}
+		if lastFailed(s) {
+			failed++
+		}
 		if s.Summary != nil {
-			for delivery := range atlas.DeliveryCount {
-				counts := s.Summary.Counts[delivery]
+			for _, counts := range s.Summary.Counts {
 				active += counts[atlas.StatusPending] + counts[atlas.StatusInProgress]
 				ready += counts[atlas.StatusReady]
-				if facts := s.Summary.Facts[delivery]; facts.LastFailure > facts.LastSuccess {
-					failed++
-				}
 			}
 		}
 		i, ok := byProject[s.Target.ProjectID]
@@ -117,14 +119,40 @@ func newStatusView(snapshots []*collector.Snapshot, build collector.BuildInfo, n
 		if s.ProjectName != "" {
 			view.Projects[i].Name = s.ProjectName
 		}
-		view.Projects[i].Targets = append(view.Projects[i].Targets, newTargetView(s, now))
+		target := newTargetView(s, now)
+		target.urgency = urgency(s)
+		view.Projects[i].Targets = append(view.Projects[i].Targets, target)
 	}
 	view.Tiles = []tile{
 		{len(snapshots), "targets", ""}, {failing, "can't be polled", classOf(failing, "bad")},
 		{active, "restores running", classOf(active, "busy")}, {ready, "downloads ready", classOf(ready, "warn")},
-		{failed, "failed at last", classOf(failed, "bad")},
+		{failed, "last restore failed", classOf(failed, "bad")},
 	}
+	for i := range view.Projects {
+		slices.SortStableFunc(view.Projects[i].Targets, func(a, b targetView) int { return b.urgency - a.urgency })
+	}
+	slices.SortStableFunc(view.Projects, func(a, b projectView) int { return b.Targets[0].urgency - a.Targets[0].urgency })
 	return view
+}
+
+// urgency returns how soon a person should look: what needs a look stands first on the page.
+func urgency(s *collector.Snapshot) int {
+	switch {
+	case s.Err != nil && s.Reason != collector.ReasonGone:
+		return 3
+	case lastFailed(s):
+		return 2
+	case s.Err != nil:
+		return 1
+	}
+	return 0
+}
+
+// lastFailed reports whether the last restore of some kind failed.
+func lastFailed(s *collector.Snapshot) bool {
+	return s.Summary != nil && slices.ContainsFunc(s.Summary.Facts[:], func(f collector.Facts) bool {
+		return f.LastFailure > f.LastSuccess
+	})
 }
 
 func classOf(n int, class string) string {
@@ -161,7 +189,7 @@ func newTargetView(s *collector.Snapshot, now time.Time) targetView {
 	}
 	var drill, failure atlas.Timestamp
 	for delivery, facts := range s.Summary.Facts {
-		if d := atlas.DeliveryType(delivery); d == atlas.DeliveryAutomated || d == atlas.DeliveryPointInTime { //nolint:gosec // few
+		if d := atlas.DeliveryType(delivery); d == atlas.DeliveryAutomated || d == atlas.DeliveryPointInTime {
 			drill = max(drill, facts.LastSuccess)
 		}
 		failure = max(failure, facts.LastFailure)
@@ -212,8 +240,9 @@ func statusClass(status atlas.Status) string {
 		return "good"
 	case atlas.StatusPending, atlas.StatusInProgress:
 		return "busy"
+	default:
+		return ""
 	}
-	return ""
 }
 
 func words(label string) string { return strings.ReplaceAll(label, "_", " ") }

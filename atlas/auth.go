@@ -65,7 +65,7 @@ func (b *bearer) secrets() []string { return b.tokens.secrets() }
 func (b *bearer) roundTrip(req *http.Request, projectID string) (*http.Response, error) {
 	token, err := b.tokens.token(req.Context())
 	if err != nil {
-		return nil, &tokenFailure{err}
+		return nil, &noTokenError{err}
 	}
 	resp, err := b.send(req, token, projectID)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
@@ -76,7 +76,7 @@ func (b *bearer) roundTrip(req *http.Request, projectID string) (*http.Response,
 	}
 	fresh, err := b.tokens.replace(req.Context(), token, projectID)
 	if err != nil {
-		return nil, &tokenFailure{err}
+		return nil, &noTokenError{err}
 	}
 	if fresh == token {
 		return resp, nil
@@ -94,12 +94,12 @@ func (b *bearer) send(req *http.Request, token *oauth2.Token, projectID string) 
 	return resp, err
 }
 
-// tokenFailure says that the API was not asked, for want of a token.
-type tokenFailure struct{ err error }
+// noTokenError says that the API was not asked, for want of a token.
+type noTokenError struct{ err error }
 
-func (t *tokenFailure) Error() string { return "no token: " + t.err.Error() }
+func (t *noTokenError) Error() string { return "no token: " + t.err.Error() }
 
-func (t *tokenFailure) Unwrap() error { return t.err }
+func (t *noTokenError) Unwrap() error { return t.err }
 
 // membership reports whether a 401 is about what the credential may see, and leaves the body to be read once more.
 func membership(resp *http.Response) (bool, error) {

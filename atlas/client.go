@@ -233,7 +233,7 @@ func (c *Client) refused(what call, start time.Time, resp *http.Response, body [
 
 // failed reports a request without a whole answer, and returns why.
 func (c *Client) failed(what call, start time.Time, err error) error {
-	if token, ok := errors.AsType[*tokenFailure](err); ok {
+	if token, ok := errors.AsType[*noTokenError](err); ok {
 		return token
 	}
 	c.observer.Request(what.endpoint, 0, time.Since(start))

@@ -75,12 +75,7 @@ func readAll(ctx context.Context, client *atlas.Client, list atlas.List) (jobs [
 	return jobs, nil
 }
 
-// bubble runs a test under synctest's clock, with half a minute for each poll.
-func bubble(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, test)
-}
-
+// deadline returns a context that ends as that of a poll does.
 func deadline(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -101,7 +96,7 @@ func TestEveryBackupType(t *testing.T) {
 			{ProjectID: project, ClusterName: "old", BackupType: atlas.Legacy},
 			{ProjectID: project, ClusterName: "fn", BackupType: atlas.Serverless},
 		} {
-			bubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				sim := newAtlas()
 				sim.ServerlessServed = true
 				created := time.Now().Truncate(time.Second).Add(-time.Hour)
@@ -130,7 +125,7 @@ func TestEveryBackupType(t *testing.T) {
 
 // TestRequests looks at what goes over the wire.
 func TestRequests(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
 		for range 1200 {
 			sim.AddJobs(flex, atlastest.Job{Takes: time.Minute})
@@ -165,17 +160,19 @@ func TestRequests(t *testing.T) {
 
 // TestUnreadPagesCostNothing stops after the first page.
 func TestUnreadPagesCostNothing(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
 		for range 1200 {
 			sim.AddJobs(flex, atlastest.Job{Takes: time.Minute})
 		}
 		client := connect(t, sim, key, nil)
-		for range client.RestoreJobs(deadline(t), flex) {
-			break
-		}
-		for range client.RestoreJobs(deadline(t), flex) {
-			break
+		for range 2 {
+			for _, err := range client.RestoreJobs(deadline(t), flex) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
 		}
 		if n := len(sim.Requests(nil)); n != 3 { // the first is answered with the challenge, which is kept
 			t.Errorf("%d requests for two pages, want 3", n)
@@ -186,7 +183,7 @@ func TestUnreadPagesCostNothing(t *testing.T) {
 // TestTokens follows a service account's token through its life.
 func TestTokens(t *testing.T) {
 	t.Run("one for all, and another before it expires", func(t *testing.T) {
-		bubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			sim := newAtlas()
 			client := connect(t, sim, account, nil)
 			if tokens(sim) != 0 {
@@ -217,7 +214,7 @@ func TestTokens(t *testing.T) {
 		})
 	})
 	t.Run("revoked", func(t *testing.T) {
-		bubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			sim := newAtlas()
 			client := connect(t, sim, account, nil)
 			if _, err := readAll(deadline(t), client, dedicated); err != nil {
@@ -247,7 +244,7 @@ func TestTokens(t *testing.T) {
 		})
 	})
 	t.Run("a lasting 401 burns none", func(t *testing.T) {
-		bubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			sim := newAtlas()
 			sim.AddProject("other", "Other")
 			client := connect(t, sim, account, nil)
@@ -271,7 +268,7 @@ func TestTokens(t *testing.T) {
 		})
 	})
 	t.Run("a question of membership burns none", func(t *testing.T) {
-		bubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			sim := newAtlas()
 			client := connect(t, sim, account, nil)
 			if _, err := readAll(deadline(t), client, dedicated); err != nil {
@@ -284,7 +281,7 @@ func TestTokens(t *testing.T) {
 		})
 	})
 	t.Run("a refusal of the token endpoint is held against everybody for a while", func(t *testing.T) {
-		bubble(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			sim := newAtlas()
 			observer := &observer{}
 			client := connect(t, sim, atlas.Credential{Name: "c", ServiceAccount: &atlas.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: "wrong"}}, observer)
@@ -307,7 +304,7 @@ func TestTokens(t *testing.T) {
 	})
 	t.Run("answers that are no token", func(t *testing.T) {
 		for _, body := range []string{`{}`, `<html>`, `{"access_token":5}`, `{"error":"odd"}`} {
-			bubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				sim := newAtlas()
 				sim.Script(atlastest.TokenRequests, 1, atlastest.Body(200, "application/json", body))
 				client := connect(t, sim, account, nil)
@@ -346,7 +343,7 @@ func (o *observer) UnknownValue(field string) { o.unknown.Store(field, true) }
 
 // TestDigest lets nonces expire, one request at a time and many.
 func TestDigest(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
 		sim.NonceLife = time.Minute
 		client := connect(t, sim, key, nil)
@@ -363,14 +360,14 @@ func TestDigest(t *testing.T) {
 		sim.ForgetRequests()
 		remove := sim.Script(atlastest.PathHas(project), 2, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("WWW-Authenticate", `Digest realm="MMS Public API", domain="", nonce="gone", algorithm=MD5, qop="auth", stale=true`)
-			w.WriteHeader(401)
+			w.WriteHeader(http.StatusUnauthorized)
 		}))
 		defer remove()
 		if _, err := readAll(deadline(t), client, dedicated); err != nil {
 			t.Errorf("two stale nonces in a row: %v", err)
 		}
 	})
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		client := connect(t, newAtlas(), atlas.Credential{APIKey: &atlas.APIKey{PublicKey: "abcdefgh", PrivateKey: "wrong"}}, nil)
 		_, err := readAll(deadline(t), client, dedicated)
 		if refusal, ok := errors.AsType[*atlas.Error](err); !ok || refusal.Status != 401 || refusal.Detail != "You are not authorized for this resource." {
@@ -405,7 +402,7 @@ func TestTryAgain(t *testing.T) {
 		{"redirect", 0, atlastest.Redirect("http://elsewhere.test/"), "atlas answered 302", 1, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				sim := newAtlas()
 				client := connect(t, sim, account, nil)
 				if _, err := client.ProjectName(deadline(t), project); err != nil {
@@ -432,7 +429,7 @@ func TestTryAgain(t *testing.T) {
 
 // TestBudget holds requests to one project together: what one was told, all heed, and other projects don't.
 func TestBudget(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
 		sim.AddProject("other", "Other")
 		sim.AddCluster("other", "prod", atlastest.DedicatedCluster)
@@ -455,7 +452,7 @@ func TestBudget(t *testing.T) {
 			t.Errorf("after the wait: %v", err)
 		}
 	})
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
 		sim.Capacity, sim.RefillPerMinute = 60, 25 // the documented proportion
 		client := connect(t, sim, account, nil)
@@ -502,7 +499,7 @@ func TestHostileAnswers(t *testing.T) {
 		}), isNetwork},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				sim := newAtlas()
 				client := connect(t, sim, account, nil)
 				sim.Script(atlastest.PathHas("restoreJobs"), 0, test.answer)
@@ -524,7 +521,7 @@ func isNetwork(err error) bool { return err != nil && !isMalformed(err) && !isTi
 
 // TestSecretsInErrors has Atlas' words echo what must not be shown.
 func TestSecretsInErrors(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
 		client := connect(t, sim, account, nil)
 		echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -555,7 +552,7 @@ func TestSecretsInErrors(t *testing.T) {
 
 // TestUnknownWords counts every word and logs each once.
 func TestUnknownWords(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
 		for range 5 {
 			sim.AddJobs(flex, atlastest.Job{Extra: map[string]any{"status": "PAUSED/https://x"}}, atlastest.Job{Extra: map[string]any{"id": 7}})

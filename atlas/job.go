@@ -159,5 +159,5 @@ func createdFromID(id string) Timestamp {
 	if err != nil {
 		return 0
 	}
-	return Timestamp(seconds) //nolint:gosec // 32 bits were parsed
+	return Timestamp(seconds)
 }

@@ -47,8 +47,8 @@ type poller struct {
 
 	history   *History
 	lastSweep time.Time
-	// complained is what the log was last told of jobs that could not be read, or of a list that was too long.
-	complained string
+	// What the log was told of the last sweep, so as not to repeat it.
+	saidTruncated, saidMalformed bool
 
 	summary   *Summary
 	summaryAt time.Time
@@ -127,21 +127,15 @@ func (p *poller) publish(ctx context.Context, next *Snapshot) {
 
 // complain logs once what a sweep could not read.
 func (p *poller) complain(ctx context.Context, reading *Reading, truncated bool) {
-	var complaint string
-	switch {
-	case truncated:
-		complaint = "list is longer than a poll reads, older jobs are left out"
-	case reading.malformed != nil:
-		complaint = "jobs could not be read and are left out"
+	if truncated && !p.saidTruncated {
+		p.logger.LogAttrs(ctx, slog.LevelWarn, "list is longer than a poll reads, older jobs are left out",
+			slog.Int("pages", reading.Pages))
 	}
-	if complaint == p.complained {
-		return
+	malformed := reading.malformed != nil
+	if malformed && !p.saidMalformed {
+		p.logger.LogAttrs(ctx, slog.LevelWarn, "jobs could not be read and are left out", slog.Any("err", reading.malformed))
 	}
-	p.complained = complaint
-	if complaint != "" {
-		p.logger.LogAttrs(ctx, slog.LevelWarn, complaint,
-			slog.Int("pages", reading.Pages), slog.Any("err", reading.malformed))
-	}
+	p.saidTruncated, p.saidMalformed = truncated, malformed
 }
 
 // read asks Atlas for what may have changed: for the whole list (a sweep) when it is due or nothing less would do,

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"slices"
 	"time"
 
 	"atlas-restore-exporter/atlas"
@@ -61,7 +62,7 @@ func (h *History) Summarize(limits JobSeriesLimits, now time.Time) *Summary {
 		}
 		jobs = append(jobs, &job.RestoreJob)
 	}
-	summary.Series = append(open, ended...)
+	summary.Series = slices.Concat(open, ended)
 	if excess := len(summary.Series) - limits.MaxPerTarget; excess > 0 {
 		summary.Series, summary.Omitted = summary.Series[:limits.MaxPerTarget], excess
 	}

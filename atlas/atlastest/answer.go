@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,9 +32,7 @@ func (a answer) write(w http.ResponseWriter, r *http.Request) {
 	if a.version != "" {
 		header.Set("Content-Type", "application/vnd.atlas."+a.version+"+json;charset=utf-8")
 	}
-	for name, values := range a.header {
-		header[name] = values
-	}
+	maps.Copy(header, a.header)
 	if a.body == nil {
 		w.WriteHeader(a.status)
 		return

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -157,18 +158,18 @@ func (s *Server) take(projectID, set, path string) (http.Header, *answer) {
 	perSecond := float64(refill) / 60
 	b.tokens = min(b.tokens+now.Sub(b.filled).Seconds()*perSecond, float64(capacity))
 	b.filled = now
-	header := http.Header{"Ratelimit-Limit": {fmt.Sprint(capacity)}}
+	header := http.Header{"Ratelimit-Limit": {strconv.Itoa(capacity)}}
 	if b.tokens < 1 {
 		wait := int((1-b.tokens)/perSecond) + 1
 		refusal := apiError(http.StatusTooManyRequests, "RATE_LIMITED_TOKEN_BUCKET", fmt.Sprintf(
 			"Rate limit exceeded for %s. Please retry after %d seconds.", strings.TrimPrefix(path, "/"), wait),
 			strings.TrimPrefix(path, "/"), wait, capacity, refill, 60)
 		header.Set("RateLimit-Remaining", "0")
-		header.Set("Retry-After", fmt.Sprint(wait))
+		header.Set("Retry-After", strconv.Itoa(wait))
 		refusal.header = header
 		return nil, &refusal
 	}
 	b.tokens--
-	header.Set("RateLimit-Remaining", fmt.Sprint(int(b.tokens)))
+	header.Set("RateLimit-Remaining", strconv.Itoa(int(b.tokens)))
 	return header, nil
 }

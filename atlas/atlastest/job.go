@@ -73,8 +73,9 @@ func (l *list) at(now time.Time) []*Job {
 			return a.Created.Compare(b.Created)
 		case Shuffled:
 			return strings.Compare(shuffle(a.ID), shuffle(b.ID))
+		default:
+			return b.Created.Compare(a.Created)
 		}
-		return b.Created.Compare(a.Created)
 	})
 	return jobs
 }
