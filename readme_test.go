@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"atlas-restore-exporter/collector"
+)
+
+// TestReadmeMetrics holds the README's table of metrics to what is served: names, types, labels and meanings. With
+// UPDATE_GOLDEN set it writes the table.
+func TestReadmeMetrics(t *testing.T) {
+	const begin, end = "<!-- metrics: written by UPDATE_GOLDEN=1 go test -run TestReadmeMetrics . -->\n", "<!-- end of metrics -->\n"
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(text), begin)
+	table, after, foundEnd := strings.Cut(rest, end)
+	if !found || !foundEnd {
+		t.Fatal("the marks around the table are missing")
+	}
+	want := metricTable()
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile("README.md", []byte(before+begin+want+end+after), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if table != want {
+		t.Errorf("the README's table is\n%s\nwant\n%s", table, want)
+	}
+}
+
+func metricTable() string {
+	var table strings.Builder
+	part := func(title, prefix string, common []string, families []collector.Family) {
+		_, _ = fmt.Fprintf(&table, "\n%s\n\n| `%s…` | type | labels | meaning |\n| --- | --- | --- | --- |\n", title, prefix)
+		for _, f := range families {
+			var labels []string
+			for _, label := range f.Labels[len(common):] {
+				labels = append(labels, "`"+label+"`")
+			}
+			_, _ = fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", strings.TrimPrefix(f.Name, prefix), f.Type, strings.Join(labels, ", "), f.Help)
+		}
+	}
+	var target, job, exporter []collector.Family
+	for _, f := range collector.Families() {
+		switch {
+		case strings.HasPrefix(f.Name, "mongodbatlas_restore_exporter_"):
+			exporter = append(exporter, f)
+		case strings.Contains(strings.Join(f.Labels, " "), "job_id"):
+			job = append(job, f)
+		default:
+			target = append(target, f)
+		}
+	}
+	list := []string{"project_id", "cluster_name", "backup_type"}
+	part("Per list of restore jobs, labels `project_id`, `cluster_name`, `backup_type` and:", "mongodbatlas_restore_", list, target)
+	part("Per job, the same labels, `job_id` and:", "mongodbatlas_restore_job_", append(list, "job_id"), job)
+	part("The exporter itself:", "mongodbatlas_restore_exporter_", nil, exporter)
+	table.WriteString("\n")
+	return table.String()
+}
+
+// TestReadmeReasons wants every reason of a failed poll explained.
+func TestReadmeReasons(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range collector.Reasons() {
+		if !strings.Contains(string(text), fmt.Sprintf("| `%s` |", reason)) {
+			t.Errorf("the README does not explain the reason %s", reason)
+		}
+	}
+}
