@@ -15,6 +15,7 @@ import (
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/internal/golden"
 )
 
 // TestBadConfigurations holds the error of every file in testdata/config/bad to the file of the same name that ends
@@ -30,7 +31,7 @@ func TestBadConfigurations(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			golden(t, strings.TrimSuffix(file, ".yaml")+".err", strings.ReplaceAll(err.Error(), file, "config.yaml")+"\n")
+			golden.Equal(t, strings.TrimSuffix(file, ".yaml")+".err", strings.ReplaceAll(err.Error(), file, "config.yaml")+"\n")
 		})
 	}
 }
@@ -50,23 +51,6 @@ func TestConfigurationFileItself(t *testing.T) {
 	}
 	if _, err := LoadConfig(huge); err == nil || !strings.Contains(err.Error(), "is larger than 4096 KiB") {
 		t.Errorf("%v", err)
-	}
-}
-
-// golden compares a text to a file, or writes the file where UPDATE_GOLDEN is set.
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if os.Getenv("UPDATE_GOLDEN") != "" {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs.\ngot:\n%s\nwant:\n%s", path, got, want)
 	}
 }
 

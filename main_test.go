@@ -32,6 +32,7 @@ import (
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
 	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/internal/golden"
 )
 
 // buffer is a buffer that a program writes and a test reads.
@@ -350,7 +351,7 @@ func TestCheck(t *testing.T) {
 	if status := p.wait(); status != 1 {
 		t.Errorf("exit status %d: %s", status, p.stderr.String())
 	}
-	golden(t, "testdata/check.txt", p.stdout.String())
+	golden.Equal(t, "testdata/check.txt", p.stdout.String())
 	if progress := p.stderr.String(); strings.Count(progress, "\n") != 4 || !strings.Contains(progress, "asked 4 of 4 targets") {
 		t.Errorf("progress: %s", progress)
 	}
@@ -412,7 +413,7 @@ func TestAdvice(t *testing.T) {
 		snapshot := &collector.Snapshot{Target: target, Err: failure.err, Reason: collector.ReasonOf(failure.err, target.BackupType)}
 		_, _ = fmt.Fprintf(&all, "%s (%s): %s\n", failure.what, snapshot.Reason, advice(snapshot))
 	}
-	golden(t, "testdata/advice.txt", all.String())
+	golden.Equal(t, "testdata/advice.txt", all.String())
 }
 
 // TestCommandLine runs what ends at once.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/internal/golden"
 )
 
 // TestReadmeMetrics holds the README's table of metrics to what is served: names, types, labels and meanings. With
@@ -23,7 +24,7 @@ func TestReadmeMetrics(t *testing.T) {
 		t.Fatal("the marks around the table are missing")
 	}
 	want := metricTable()
-	if os.Getenv("UPDATE_GOLDEN") != "" {
+	if os.Getenv(golden.Update) != "" {
 		if err := os.WriteFile("README.md", []byte(before+begin+want+end+after), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,7 @@ import (
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
 	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/internal/golden"
 )
 
 // contractDir returns the folder of the official API description and of recorded answers, which are other people's and
@@ -132,7 +133,7 @@ func TestReplay(t *testing.T) {
 					at = recorded
 				}
 				time.Sleep(time.Until(at))
-				golden(t, filepath.Join("testdata", "replay", test.name+".prom"), walk(t, test.backupType, replay, test.token, test.apiKey))
+				golden.Equal(t, filepath.Join("testdata", "replay", test.name+".prom"), walk(t, test.backupType, replay, test.token, test.apiKey))
 			})
 		})
 	}

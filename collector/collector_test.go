@@ -11,6 +11,7 @@ import (
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
+	"atlas-restore-exporter/internal/golden"
 )
 
 // TestExposition compares the whole exposition of a target of each kind to golden files. The clock of the bubble starts
@@ -64,7 +65,7 @@ func TestExposition(t *testing.T) {
 			w.sim.AddJobs(test.list, test.jobs()...)
 			unpolled := w.expose()
 			w.poll()
-			golden(t, fmt.Sprintf("testdata/%s.prom", test.list.BackupType), w.expose())
+			golden.Equal(t, fmt.Sprintf("testdata/%s.prom", test.list.BackupType), w.expose())
 			if strings.Contains(w.expose(), "://") {
 				t.Error("there is a link in the exposition")
 			}
@@ -90,7 +91,7 @@ func TestMetrics(t *testing.T) {
 		if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
 			t.Fatal(problems, err)
 		}
-		golden(t, "testdata/exporter.prom", formatted(t, registry))
+		golden.Equal(t, "testdata/exporter.prom", formatted(t, registry))
 	})
 }
 

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -121,40 +119,6 @@ func formatted(t *testing.T, gatherer prometheus.Gatherer, names ...string) stri
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// golden compares a text to a file, or writes the file where UPDATE_GOLDEN is set.
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if os.Getenv("UPDATE_GOLDEN") != "" {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs:\n%s", path, lineDiff(string(want), got))
-	}
-}
-
-// lineDiff returns the lines that only one of two texts has.
-func lineDiff(want, got string) string {
-	var diff strings.Builder
-	wantLines, gotLines := strings.Split(want, "\n"), strings.Split(got, "\n")
-	for _, line := range wantLines {
-		if !slices.Contains(gotLines, line) {
-			diff.WriteString("- " + line + "\n")
-		}
-	}
-	for _, line := range gotLines {
-		if !slices.Contains(wantLines, line) {
-			diff.WriteString("+ " + line + "\n")
-		}
-	}
-	return diff.String()
 }
 
 // decoded returns a job as the client decodes it, from a simulated Atlas.

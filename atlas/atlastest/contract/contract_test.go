@@ -48,7 +48,7 @@ func amend(doc *openapi3.T) {
 	timestamp := schemas["ApiBSONTimestampView"].Value.Properties
 	timestamp["date"].Value.Nullable = true // 854 of 854 dedicated jobs have an object full of nulls
 	timestamp["increment"].Value.Nullable = true
-	timestamp["increment"].Value.Min = nil // a counter within the second: the documented sample of a legacy job has 1
+	timestamp["increment"].Value.Min = nil                                                                           // a counter within the second: the documented sample of a legacy job has 1
 	schemas["ApiError"].Value.Properties["parameters"].Value.Items = openapi3.NewSchemaRef("", openapi3.NewSchema()) // strings and numbers
 }
 

@@ -1,0 +1,293 @@
+package main
+
+import (
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/collector"
+)
+
+// configBuilder turns what the file says into a Config, and reports what is wrong with it.
+type configBuilder struct {
+	*document
+	file   fileConfig
+	config Config
+}
+
+func (b *configBuilder) build() *Config {
+	b.atlas()
+	b.credentials()
+	base := b.settings()
+	b.projects(base)
+	b.fit()
+	return &b.config
+}
+
+func (b *configBuilder) atlas() {
+	b.config.BaseURL = defaultBaseURL
+	if b.file.Atlas.BaseURL != nil {
+		b.config.BaseURL = strings.TrimSuffix(*b.file.Atlas.BaseURL, "/")
+	}
+	base, err := url.Parse(b.config.BaseURL)
+	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") || base.Path != "" ||
+		base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		b.report("atlas.base_url", "want https:// and a host, and nothing else, like %s", defaultBaseURL)
+		return
+	}
+	if base.Scheme == "http" && !loopback(base.Hostname()) {
+		b.config.Warnings = append(b.config.Warnings,
+			"atlas.base_url is http: credentials and answers cross the network readable to everyone on the way")
+	}
+	if b.file.Atlas.CAFile == "" {
+		return
+	}
+	pem, err := readFile(b.file.Atlas.CAFile, maxConfigSize)
+	if err != nil {
+		b.report("atlas.ca_file", "%v", err)
+		return
+	}
+	b.config.RootCAs = x509.NewCertPool()
+	if !b.config.RootCAs.AppendCertsFromPEM(pem) {
+		b.report("atlas.ca_file", "%s has no PEM certificate", b.file.Atlas.CAFile)
+	}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// credentialName is what a credential can be called: its name becomes a label.
+var credentialName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+func (b *configBuilder) credentials() {
+	if len(b.file.Credentials) == 0 {
+		b.report("credentials", "want at least one, with a service_account or an api_key")
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.file.Credentials)) {
+		path, written := "credentials."+name, b.file.Credentials[name]
+		if !credentialName.MatchString(name) {
+			b.report(path, "want a name of up to 64 letters, digits, - and _")
+		}
+		credential := atlas.Credential{Name: name}
+		switch account, key := written.ServiceAccount, written.APIKey; {
+		case account != nil && key != nil, account == nil && key == nil:
+			b.report(path, "want either service_account or api_key")
+		case account != nil:
+			path += ".service_account"
+			b.want(path+".client_id", account.ClientID)
+			secret := b.secret(path+".client_secret", account.ClientSecret, account.ClientSecretFile)
+			credential.ServiceAccount = &atlas.ServiceAccount{ClientID: account.ClientID, ClientSecret: secret}
+		default:
+			path += ".api_key"
+			b.want(path+".public_key", key.PublicKey)
+			secret := b.secret(path+".private_key", key.PrivateKey, key.PrivateKeyFile)
+			credential.APIKey = &atlas.APIKey{PublicKey: key.PublicKey, PrivateKey: secret}
+		}
+		b.config.Credentials = append(b.config.Credentials, credential)
+	}
+}
+
+func (b *configBuilder) want(path, value string) {
+	if value == "" {
+		b.report(path, "is missing or empty")
+	}
+}
+
+// secret returns a secret that stands in the file, or in a file of its own.
+func (b *configBuilder) secret(path string, literal atlas.Secret, file string) atlas.Secret {
+	if (literal.Reveal() == "") == (file == "") {
+		key := path[strings.LastIndex(path, ".")+1:]
+		b.report(path, "want either %s_file with the path of a file, or %s (as ${NAME} from the environment)", key, key)
+		return ""
+	}
+	if file == "" {
+		return literal
+	}
+	text, err := readFile(file, maxSecretSize)
+	if err != nil {
+		b.report(path+"_file", "%v", err)
+		return ""
+	}
+	secret := strings.TrimSpace(string(text))
+	if secret == "" {
+		b.report(path+"_file", "%s is empty", file)
+	}
+	return atlas.Secret(secret)
+}
+
+// settings returns what all targets have in common, with defaults. Timeout and StaleAfter are zero where the file does
+// not name them: they follow each target's interval.
+func (b *configBuilder) settings() collector.Target {
+	polling, history, series := b.file.Polling, b.file.History, b.file.JobSeries
+	second := duration(time.Second)
+	target := collector.Target{Source: "config"}
+	interval := b.interval("polling.interval", polling.Interval, time.Minute)
+	target.Interval = interval
+	if polling.Timeout != nil {
+		target.Timeout = b.duration("polling.timeout", polling.Timeout, 0, second, day)
+	}
+	if polling.StaleAfter != nil {
+		target.StaleAfter = b.duration("polling.stale_after", polling.StaleAfter, 0, second, 30*day)
+	}
+	target.SweepInterval = b.duration("polling.full_sweep_interval", polling.FullSweepInterval,
+		max(time.Hour, interval), duration(interval), 7*day)
+	b.config.Concurrency = b.number("polling.concurrency", polling.Concurrency, 16, 1, 256)
+
+	target.History.MaxAge = b.duration("history.max_age", history.MaxAge, time.Duration(400*day), day, 3650*day)
+	target.History.MaxJobs = b.number("history.max_jobs", history.MaxJobs, 5000, 1, 100_000)
+	target.JobSeries.MaxAge = b.duration("job_series.max_age", series.MaxAge,
+		min(72*time.Hour, target.History.MaxAge), 0, duration(target.History.MaxAge))
+	target.JobSeries.MaxPerTarget = b.number("job_series.max_per_target", series.MaxPerTarget, 50, 0, 10_000)
+	return target
+}
+
+func (b *configBuilder) duration(path string, written *duration, standard time.Duration, least, most duration) time.Duration {
+	if written == nil {
+		return standard
+	}
+	if *written < least || *written > most {
+		b.report(path, "%v is out of range, want %v to %v", *written, least, most)
+		return standard
+	}
+	return time.Duration(*written)
+}
+
+func (b *configBuilder) interval(path string, written *duration, inherited time.Duration) time.Duration {
+	return b.duration(path, written, inherited, duration(time.Second), day)
+}
+
+func (b *configBuilder) number(path string, written *int, standard, least, most int) int {
+	if written == nil {
+		return standard
+	}
+	if *written < least || *written > most {
+		b.report(path, "%d is out of range, want %d to %d", *written, least, most)
+		return standard
+	}
+	return *written
+}
+
+var (
+	projectID   = regexp.MustCompile(`^[a-f0-9]{24}$`)
+	clusterName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]{0,63}$`)
+)
+
+func (b *configBuilder) projects(base collector.Target) {
+	if len(b.file.Projects) == 0 {
+		b.report("projects", "want at least one project with its clusters")
+	}
+	seen := map[string]bool{}
+	for i, project := range b.file.Projects {
+		path := fmt.Sprintf("projects[%d]", i)
+		if !projectID.MatchString(project.ID) {
+			b.report(path+".id", "want a project id of 24 hex digits, as in the address bar of Atlas")
+		} else if seen[project.ID] {
+			b.report(path+".id", "the project is already listed above")
+		}
+		seen[project.ID] = true
+		target := base
+		target.ProjectID = project.ID
+		target.Credential = b.credential(path+".credential", project.Credential)
+		target.Interval = b.interval(path+".interval", project.Interval, base.Interval)
+		b.clusters(path+".clusters", project.Clusters, target)
+	}
+}
+
+// credential returns the name of the credential to use, which may be left out where there is only one.
+func (b *configBuilder) credential(path, name string) string {
+	names := slices.Sorted(maps.Keys(b.file.Credentials))
+	switch {
+	case len(names) == 0 || slices.Contains(names, name):
+	case name != "":
+		b.report(path, "there is no credential of that name, want one of %s", strings.Join(names, ", "))
+	case len(names) > 1:
+		b.report(path, "is missing, want one of %s", strings.Join(names, ", "))
+	default:
+		return names[0]
+	}
+	return name
+}
+
+func (b *configBuilder) clusters(path string, clusters []fileCluster, base collector.Target) {
+	if len(clusters) == 0 {
+		b.report(path, "want at least one cluster")
+	}
+	seen := map[atlas.List]bool{}
+	for i, cluster := range clusters {
+		path := fmt.Sprintf("%s[%d]", path, i)
+		if !clusterName.MatchString(cluster.Name) {
+			b.report(path+".name", "want a cluster's name of up to 64 letters, digits and -")
+		}
+		target := base
+		target.ClusterName = cluster.Name
+		target.Interval = b.interval(path+".interval", cluster.Interval, base.Interval)
+		for _, backupType := range b.backupTypes(path+".backup_types", cluster.BackupTypes) {
+			target.BackupType = backupType
+			if seen[target.List] {
+				b.report(path, "the cluster is already listed above with backup type %s", backupType)
+			}
+			seen[target.List] = true
+			b.config.Targets = append(b.config.Targets, target)
+		}
+	}
+}
+
+func (b *configBuilder) backupTypes(path string, names []string) []atlas.BackupType {
+	if names == nil {
+		return []atlas.BackupType{atlas.Dedicated}
+	}
+	known := atlas.BackupTypes()
+	var types []atlas.BackupType
+	if len(names) == 0 {
+		b.report(path, "want at least one, or leave it out for %s", atlas.Dedicated)
+	}
+	for i, name := range names {
+		backupType := atlas.BackupType(name)
+		switch path := fmt.Sprintf("%s[%d]", path, i); {
+		case !slices.Contains(known, backupType):
+			b.report(path, "want one of %s", strings.Trim(fmt.Sprint(known), "[]"))
+		case slices.Contains(types, backupType):
+			b.report(path, "%s is already listed", name)
+		default:
+			types = append(types, backupType)
+		}
+	}
+	return types
+}
+
+// fit lets the timeout and the staleness of each target follow its interval, and refuses those that were written and
+// don't fit.
+func (b *configBuilder) fit() {
+	const fewestPolls = 3 // without a success, before what is known counts as stale
+	for i := range b.config.Targets {
+		target := &b.config.Targets[i]
+		what := fmt.Sprintf("of cluster %s in project %s, %v", target.ClusterName, target.ProjectID, duration(target.Interval))
+		if target.Timeout == 0 {
+			target.Timeout = min(30*time.Second, target.Interval)
+		} else if target.Timeout > target.Interval {
+			b.report("polling.timeout", "%v is longer than the polling interval %s", duration(target.Timeout), what)
+			break
+		}
+		if target.StaleAfter == 0 {
+			target.StaleAfter = max(10*time.Minute, fewestPolls*target.Interval)
+		} else if target.StaleAfter < fewestPolls*target.Interval {
+			b.report("polling.stale_after", "%v is shorter than three times the polling interval %s",
+				duration(target.StaleAfter), what)
+			break
+		}
+	}
+	for _, credential := range b.config.Credentials {
+		if !slices.ContainsFunc(b.config.Targets, func(t collector.Target) bool { return t.Credential == credential.Name }) {
+			b.config.Warnings = append(b.config.Warnings, "credential "+credential.Name+" is not used by any project")
+		}
+	}
+}
