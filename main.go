@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,13 +123,13 @@ func terminal(w io.Writer) bool {
 
 // buildInfo returns what the linker, or else the go command, noted in the binary.
 func buildInfo() collector.BuildInfo {
-	build := collector.BuildInfo{Version: version, Revision: "unknown"}
+	build := collector.BuildInfo{Version: cmp.Or(version, "dev"), Revision: "unknown"}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return build
 	}
 	build.GoVersion = info.GoVersion
-	if version == "dev" && info.Main.Version != "" && info.Main.Version != "(devel)" {
+	if build.Version == "dev" && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		build.Version = info.Main.Version
 	}
 	for _, setting := range info.Settings {

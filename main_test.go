@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -17,23 +18,57 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"go.uber.org/goleak"
+	"golang.org/x/crypto/bcrypt"
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
 	"atlas-restore-exporter/collector"
 	"atlas-restore-exporter/internal/golden"
 )
+
+// asProgram is set in processes that are to be the program itself.
+const asProgram = "TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// TestSignals sends a signal to a process of its own: it ends within seconds, and with status 0.
+func TestSignals(t *testing.T) {
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		command := exec.CommandContext(t.Context(), os.Args[0], "demo", "--web.listen-address=127.0.0.1:0")
+		command.Env = append(os.Environ(), asProgram+"=1")
+		var stderr buffer
+		command.Stderr = &stderr
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() bool { return strings.Contains(stderr.String(), "Listening on") }, stderr.String)
+		sent := time.Now()
+		if err := command.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if err := command.Wait(); err != nil || time.Since(sent) > 6*time.Second {
+			t.Errorf("%v: %v after %v: %s", signal, err, time.Since(sent), stderr.String())
+		}
+	}
+}
 
 // buffer is a buffer that a program writes and a test reads.
 type buffer struct {
@@ -250,20 +285,25 @@ func TestWebConfig(t *testing.T) {
 	dir := t.TempDir()
 	roots := writeCertificate(t, dir)
 	webFile := filepath.Join(dir, "web.yaml")
-	writeFile(t, webFile, `
+	hash, err := bcrypt.GenerateFromPassword([]byte("let me in"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, webFile, fmt.Sprintf(`
 tls_server_config: {cert_file: cert.pem, key_file: key.pem}
-basic_auth_users: {prometheus: "$2y$05$cYcuDTkxQd9JIxl3AgYy7e.3TL4R5zeS0Cb0i0DpHQoibkSYi.wPO"} # secret
-`)
+basic_auth_users: {prometheus: %q}
+`, hash))
 	p := start(t, "--config.file", configFile, "--web.listen-address", "127.0.0.1:0", "--web.config.file", webFile)
 	url := "https://" + p.address() + "/metrics"
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
 	if status, body := fetch(t, client, url); status != 401 {
 		t.Errorf("without a password: %d %s", status, body)
 	}
-	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-	request.SetBasicAuth("prometheus", "wrong")
-	if status, _ := fetch(t, client, url, "Authorization", request.Header.Get("Authorization")); status != 401 {
-		t.Errorf("with a wrong password: %d", status)
+	for password, want := range map[string]int{"wrong": 401, "let me in": 200} {
+		login := "Basic " + base64.StdEncoding.EncodeToString([]byte("prometheus:"+password))
+		if status, body := fetch(t, client, url, "Authorization", login); status != want {
+			t.Errorf("with password %q: %d %s", password, status, body)
+		}
 	}
 	if status, _ := fetch(t, nil, strings.Replace(url, "https", "http", 1)); status == 200 {
 		t.Error("served without TLS")

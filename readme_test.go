@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -64,6 +67,44 @@ func metricTable() string {
 	part("The exporter itself:", "mongodbatlas_restore_exporter_", nil, exporter)
 	table.WriteString("\n")
 	return table.String()
+}
+
+// TestReadmeFields wants every field that the official description gives to restore jobs in the table of fields.
+func TestReadmeFields(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(contractDir(t), "atlas-openapi-restore.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var description struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]json.RawMessage `json:"properties"`
+			} `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(text, &description); err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(readme), "## Fields of restore jobs")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for _, schema := range []string{
+		"DiskBackupSnapshotRestoreJob", "DiskBackupRestoreMember", "ServerlessBackupRestoreJob", "FlexBackupRestoreJob20241113",
+		"ApiAtlasCollectionRestoreJobResponse", "BackupRestoreJob", "BackupRestoreJobDelivery",
+	} {
+		fields := description.Components.Schemas[schema].Properties
+		if len(fields) == 0 {
+			t.Errorf("%s is not described", schema)
+		}
+		for field := range fields {
+			if !regexp.MustCompile("[`.]" + field + "[`.[]").MatchString(table) {
+				t.Errorf("%s of %s is not in the README's table of fields", field, schema)
+			}
+		}
+	}
 }
 
 // TestReadmeReasons wants every reason of a failed poll explained.

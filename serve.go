@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -130,7 +129,7 @@ func (a *app) newExporter(config *Config, dial func(context.Context, string, str
 	for _, credential := range config.Credentials {
 		client, err := atlas.NewClient(atlas.Options{
 			BaseURL: config.BaseURL, Credential: credential, RootCAs: config.RootCAs, Concurrency: config.Concurrency,
-			UserAgent: "atlas-restore-exporter/" + strings.Fields(a.build.Version)[0], DialContext: dial,
+			UserAgent: "atlas-restore-exporter/" + a.build.Version, DialContext: dial,
 			Observer: metrics, Logger: a.logger,
 		})
 		if err != nil {

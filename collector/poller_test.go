@@ -475,6 +475,31 @@ func TestOddJobs(t *testing.T) {
 	})
 }
 
+// TestOddDates has dates that no clock would give: nothing fails, and what they would make absurd is absent.
+func TestOddDates(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		w := newWorld(t, team)
+		date := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
+		w.sim.AddJobs(team,
+			atlastest.Job{Takes: time.Minute, Extra: map[string]any{"restoreScheduledDate": date(24 * time.Hour), "restoreFinishedDate": date(0), "status": "COMPLETED"}},
+			atlastest.Job{Extra: map[string]any{"restoreScheduledDate": "9999-12-31T23:59:59Z"}},
+			atlastest.Job{Extra: map[string]any{"restoreScheduledDate": "1969-12-31T23:59:59Z"}},
+			atlastest.Job{Extra: map[string]any{"restoreScheduledDate": nil}},
+		)
+		if s := w.poll(); s.Err != nil || s.Summary.Known != 4 {
+			t.Fatalf("%v, %d jobs", s.Err, s.Summary.Known)
+		}
+		exposed := w.expose()
+		if strings.Contains(exposed, "last_duration_seconds{") || strings.Contains(exposed, "} -") {
+			t.Errorf("a negative duration, or instant, in\n%s", exposed)
+		}
+		time.Sleep(5 * time.Minute) // the summary no longer holds, as after a clock that was set
+		if s := w.poll(); s.Err != nil {
+			t.Error(s.Err)
+		}
+	})
+}
+
 // TestShiftingPages has a new job move every page border while the list is read.
 func TestShiftingPages(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
