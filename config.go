@@ -29,12 +29,13 @@ type Config struct {
 // The file as it is written. What is not there is nil or empty.
 type (
 	fileConfig struct {
-		Atlas       fileAtlas                 `yaml:"atlas"`
-		Credentials map[string]fileCredential `yaml:"credentials"`
-		Polling     filePolling               `yaml:"polling"`
-		History     fileHistory               `yaml:"history"`
-		JobSeries   fileJobSeries             `yaml:"job_series"`
-		Projects    []fileProject             `yaml:"projects"`
+		Atlas        fileAtlas                 `yaml:"atlas"`
+		Credentials  map[string]fileCredential `yaml:"credentials"`
+		Polling      filePolling               `yaml:"polling"`
+		History      fileHistory               `yaml:"history"`
+		JobSeries    fileJobSeries             `yaml:"job_series"`
+		filePromises `yaml:",inline"`
+		Projects     []fileProject `yaml:"projects"`
 	}
 	fileAtlas struct {
 		BaseURL *string `yaml:"base_url"`
@@ -69,16 +70,31 @@ type (
 		MaxAge       *duration `yaml:"max_age"`
 		MaxPerTarget *int      `yaml:"max_per_target"`
 	}
+	// What can be promised for everything, a project or a cluster; the closest counts.
+	filePromises struct {
+		Objectives     fileObjectives       `yaml:"objectives"`
+		AllowedTargets *[]fileAllowedTarget `yaml:"allowed_targets"`
+	}
+	fileObjectives struct {
+		Duration *duration `yaml:"duration"`
+		DrillAge *duration `yaml:"drill_age"`
+	}
+	fileAllowedTarget struct {
+		ProjectID    string   `yaml:"project_id"`
+		ClusterNames []string `yaml:"cluster_names"`
+	}
 	fileProject struct {
-		ID         string        `yaml:"id"`
-		Credential string        `yaml:"credential"`
-		Interval   *duration     `yaml:"interval"`
-		Clusters   []fileCluster `yaml:"clusters"`
+		ID           string    `yaml:"id"`
+		Credential   string    `yaml:"credential"`
+		Interval     *duration `yaml:"interval"`
+		filePromises `yaml:",inline"`
+		Clusters     []fileCluster `yaml:"clusters"`
 	}
 	fileCluster struct {
-		Name        string    `yaml:"name"`
-		BackupTypes []string  `yaml:"backup_types"`
-		Interval    *duration `yaml:"interval"`
+		Name         string    `yaml:"name"`
+		BackupTypes  []string  `yaml:"backup_types"`
+		Interval     *duration `yaml:"interval"`
+		filePromises `yaml:",inline"`
 	}
 )
 

@@ -147,7 +147,43 @@ func (b *configBuilder) settings() collector.Target {
 	target.JobSeries.MaxAge = b.duration("job_series.max_age", series.MaxAge,
 		min(72*time.Hour, target.History.MaxAge), 0, duration(target.History.MaxAge))
 	target.JobSeries.MaxPerTarget = b.number("job_series.max_per_target", series.MaxPerTarget, 50, 0, 10_000)
+	b.promise("", b.file.filePromises, &target)
 	return target
+}
+
+// promise takes over what is promised at a level of the file, whose path ends with a dot unless it is the top.
+func (b *configBuilder) promise(path string, written filePromises, target *collector.Target) {
+	objective := func(key string, written *duration, inherited time.Duration) time.Duration {
+		return b.duration(path+"objectives."+key, written, inherited, 0, 3650*day)
+	}
+	target.Objectives.Duration = objective("duration", written.Objectives.Duration, target.Objectives.Duration)
+	target.Objectives.DrillAge = objective("drill_age", written.Objectives.DrillAge, target.Objectives.DrillAge)
+	if written.AllowedTargets == nil {
+		return
+	}
+	target.AllowedTargets = []collector.AllowedTarget{}
+	for i, allowed := range *written.AllowedTargets {
+		path := fmt.Sprintf("%sallowed_targets[%d]", path, i)
+		b.wantProjectID(path+".project_id", allowed.ProjectID)
+		for j, name := range allowed.ClusterNames {
+			b.wantClusterName(fmt.Sprintf("%s.cluster_names[%d]", path, j), name)
+		}
+		target.AllowedTargets = append(target.AllowedTargets, collector.AllowedTarget(allowed))
+	}
+}
+
+func (b *configBuilder) wantProjectID(path, id string) bool {
+	if projectID.MatchString(id) {
+		return true
+	}
+	b.report(path, "want a project id of 24 hex digits, as in the address bar of Atlas")
+	return false
+}
+
+func (b *configBuilder) wantClusterName(path, name string) {
+	if !clusterName.MatchString(name) {
+		b.report(path, "want a cluster's name of up to 64 letters, digits and -")
+	}
 }
 
 func (b *configBuilder) duration(path string, written *duration, standard time.Duration, least, most duration) time.Duration {
@@ -188,9 +224,7 @@ func (b *configBuilder) projects(base collector.Target) {
 	seen := map[string]bool{}
 	for i, project := range b.file.Projects {
 		path := fmt.Sprintf("projects[%d]", i)
-		if !projectID.MatchString(project.ID) {
-			b.report(path+".id", "want a project id of 24 hex digits, as in the address bar of Atlas")
-		} else if seen[project.ID] {
+		if b.wantProjectID(path+".id", project.ID) && seen[project.ID] {
 			b.report(path+".id", "the project is already listed above")
 		}
 		seen[project.ID] = true
@@ -198,6 +232,7 @@ func (b *configBuilder) projects(base collector.Target) {
 		target.ProjectID = project.ID
 		target.Credential = b.credential(path+".credential", project.Credential)
 		target.Interval = b.interval(path+".interval", project.Interval, base.Interval)
+		b.promise(path+".", project.filePromises, &target)
 		b.clusters(path+".clusters", project.Clusters, target)
 	}
 }
@@ -224,12 +259,11 @@ func (b *configBuilder) clusters(path string, clusters []fileCluster, base colle
 	seen := map[atlas.List]bool{}
 	for i, cluster := range clusters {
 		path := fmt.Sprintf("%s[%d]", path, i)
-		if !clusterName.MatchString(cluster.Name) {
-			b.report(path+".name", "want a cluster's name of up to 64 letters, digits and -")
-		}
+		b.wantClusterName(path+".name", cluster.Name)
 		target := base
 		target.ClusterName = cluster.Name
 		target.Interval = b.interval(path+".interval", cluster.Interval, base.Interval)
+		b.promise(path+".", cluster.filePromises, &target)
 		for _, backupType := range b.backupTypes(path+".backup_types", cluster.BackupTypes) {
 			target.BackupType = backupType
 			if seen[target.List] {

@@ -194,7 +194,9 @@ func keysOf(t reflect.Type, name string) []string {
 		if found := keysOf(field.Type, name); found != nil {
 			return found
 		}
-		if key := field.Tag.Get("yaml"); key != "" {
+		if key := field.Tag.Get("yaml"); key == ",inline" {
+			keys = append(keys, keysOf(field.Type, field.Type.String())...)
+		} else if key != "" {
 			keys = append(keys, key)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestDefaults(t *testing.T) {
 		History:   collector.HistoryLimits{MaxAge: 400 * 24 * time.Hour, MaxJobs: 5000},
 		JobSeries: collector.JobSeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 50},
 	}
-	if len(config.Targets) != 1 || config.Targets[0] != want {
+	if len(config.Targets) != 1 || !reflect.DeepEqual(config.Targets[0], want) {
 		t.Errorf("targets %+v\nwant %+v", config.Targets, want)
 	}
 	if config.BaseURL != "https://cloud.mongodb.com" || config.Concurrency != 16 || len(config.Warnings) != 0 {
@@ -160,6 +161,40 @@ projects:
 	}
 }
 
+// TestPromises has objectives and allowed targets on every level: the closest counts.
+func TestPromises(t *testing.T) {
+	config, err := parseConfig("x", []byte(`
+credentials: {default: {api_key: {public_key: abcdefgh, private_key: x}}}
+objectives: {duration: 4h, drill_age: 90d}
+allowed_targets: [{project_id: 32b6e34b3d91647abb20e7b8}]
+projects:
+  - id: 32b6e34b3d91647abb20e7b8
+    clusters:
+      - {name: a}
+      - {name: b, objectives: {duration: 0s}, allowed_targets: []}
+  - id: 32b6e34b3d91647abb20e7b9
+    objectives: {drill_age: 30d}
+    allowed_targets: [{project_id: 32b6e34b3d91647abb20e7b9, cluster_names: [drill]}]
+    clusters:
+      - {name: a, objectives: {duration: 1h}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, target := range config.Targets {
+		got = append(got, fmt.Sprintf("%s %v %v %v", target.ClusterName, target.Objectives.Duration, target.Objectives.DrillAge, target.AllowedTargets))
+	}
+	want := []string{
+		"a 4h0m0s 2160h0m0s [{32b6e34b3d91647abb20e7b8 []}]",
+		"b 0s 2160h0m0s []",
+		"a 1h0m0s 720h0m0s [{32b6e34b3d91647abb20e7b9 [drill]}]",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q\nwant %q", got, want)
+	}
+}
+
 // TestExampleConfiguration loads the example as it is, and once more with every setting that is commented out.
 func TestExampleConfiguration(t *testing.T) {
 	t.Setenv("ATLAS_CLIENT_ID", "mdb_sa_id_1")
@@ -197,7 +232,7 @@ func settings() []string {
 	var keys []string
 	for _, name := range []string{
 		"fileConfig", "fileAtlas", "fileCredential", "fileServiceAccount", "fileAPIKey", "filePolling", "fileHistory",
-		"fileJobSeries", "fileProject", "fileCluster",
+		"fileJobSeries", "fileObjectives", "fileAllowedTarget", "fileProject", "fileCluster",
 	} {
 		keys = append(keys, keysOfFile(name)...)
 	}

@@ -78,6 +78,8 @@ func demoConfig(fleet *atlastest.Fleet, baseURL string) []byte {
 	_, _ = fmt.Fprintf(&text, "atlas: {base_url: %q}\n", baseURL)
 	_, _ = fmt.Fprintf(&text, "credentials:\n  demo:\n    service_account: {client_id: %s, client_secret: %s}\n",
 		atlastest.FleetClientID, atlastest.FleetClientSecret)
+	_, _ = fmt.Fprintf(&text, "objectives: {duration: 4h, drill_age: 90d}\nallowed_targets: [{project_id: %q}, {project_id: %q}]\n",
+		atlastest.FleetPayments, atlastest.FleetAnalytics)
 	text.WriteString("polling: {interval: 5s}\nprojects:\n")
 	project := ""
 	for _, list := range fleet.Lists {

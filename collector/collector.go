@@ -83,6 +83,13 @@ func (t *targetEmitter) instant(family Family, at atlas.Timestamp, labels ...str
 
 func (t *targetEmitter) poll(s *Snapshot) {
 	t.emit(familyTargetInfo, 1, s.ProjectName, s.Target.Credential, s.Target.Source)
+	t.emit(familyInterval, s.Target.Interval.Seconds())
+	if objective := s.Target.Objectives.Duration; objective > 0 {
+		t.emit(familyObjective, objective.Seconds(), "duration")
+	}
+	if objective := s.Target.Objectives.DrillAge; objective > 0 {
+		t.emit(familyObjective, objective.Seconds(), "drill_age")
+	}
 	t.emit(familyPollFailures, float64(s.Failures))
 	if s.LastPoll.IsZero() {
 		return
@@ -119,6 +126,9 @@ func (t *targetEmitter) summary(s *Snapshot) {
 		t.instant(familyOldestActive, summary.OldestActive[delivery], name)
 	}
 	t.instant(familyNextExpiry, summary.NextExpiry)
+	if s.Target.AllowedTargets != nil {
+		t.emit(familyUnexpected, float64(summary.Unexpected))
+	}
 	t.emit(familyOmitted, float64(summary.Omitted))
 }
 

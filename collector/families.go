@@ -55,6 +55,14 @@ var (
 		"delivery_type")
 	familyNextExpiry = targetFamily("next_expiry_timestamp_seconds", "gauge",
 		"When the first of the downloads that are ready expires. Absent when none is ready.")
+	familyUnexpected = targetFamily("unexpected_target_jobs", "gauge",
+		"Restore jobs that are not over, or were created in the last 24 hours, and write into what allowed_targets does not name. "+
+			"Absent where nothing is configured.")
+	familyObjective = targetFamily("objective_seconds", "gauge",
+		"The objectives from the configuration: duration (a restore should not take longer) and "+
+			"drill_age (the last successful restore of the cluster should not be older).", "objective")
+	familyInterval = targetFamily("poll_interval_seconds", "gauge",
+		"How often this list is polled.")
 	familyOmitted = targetFamily("job_series_omitted", "gauge",
 		"Restore jobs that have no series of their own because there are more than job_series.max_per_target.")
 	familyPollSuccess = targetFamily("poll_success", "gauge",
@@ -127,7 +135,7 @@ func Families() []Family {
 func targetFamilies() []Family {
 	return []Family{
 		familyTargetInfo, familyJobs, familyLastCreated, familyLastSuccess, familyLastFailure, familyLastDuration,
-		familyOldestActive, familyNextExpiry, familyOmitted, familyPollSuccess, familyLastPoll,
+		familyOldestActive, familyNextExpiry, familyUnexpected, familyObjective, familyInterval, familyOmitted, familyPollSuccess, familyLastPoll,
 		familyLastSuccessfulPoll, familyPollError, familyPollFailures,
 	}
 }

@@ -70,7 +70,7 @@ func TestMergeForgetsWhatTwoWholeListsInARowDidNotHave(t *testing.T) {
 	if got := ids(h); !slices.Equal(got, []string{"a"}) {
 		t.Fatalf("after two lists: %v", got)
 	}
-	if facts := h.Summarize(JobSeriesLimits{}, noon).Facts[atlas.DeliveryAutomated]; facts.LastSuccess != ago(59*time.Minute) {
+	if facts := h.Summarize(&Target{}, noon).Facts[atlas.DeliveryAutomated]; facts.LastSuccess != ago(59*time.Minute) {
 		t.Errorf("facts %+v", facts)
 	}
 	gone := reading(false)
@@ -78,7 +78,7 @@ func TestMergeForgetsWhatTwoWholeListsInARowDidNotHave(t *testing.T) {
 	if h.Merge(gone, noon); len(ids(h)) != 0 {
 		t.Error("a is still known")
 	}
-	if facts := h.Summarize(JobSeriesLimits{}, noon).Facts[atlas.DeliveryAutomated]; facts.LastSuccess != ago(59*time.Minute) {
+	if facts := h.Summarize(&Target{}, noon).Facts[atlas.DeliveryAutomated]; facts.LastSuccess != ago(59*time.Minute) {
 		t.Errorf("facts outlive their jobs, but got %+v", facts)
 	}
 }
@@ -118,7 +118,7 @@ func TestLimits(t *testing.T) {
 	if got := ids(h); !slices.Equal(got, []string{"0", "1", "2", "stuck"}) {
 		t.Errorf("known: %v", got)
 	}
-	facts := h.Summarize(JobSeriesLimits{}, noon).Facts[atlas.DeliveryAutomated]
+	facts := h.Summarize(&Target{}, noon).Facts[atlas.DeliveryAutomated]
 	if want := ago(50*time.Hour - time.Minute); facts.LastFailure != want {
 		t.Errorf("last failure %v, want %v: what the limits drop must not change what is said", facts.LastFailure, want)
 	}
@@ -154,7 +154,7 @@ func TestBatchesAreOneRestore(t *testing.T) {
 	if got := ids(h); !slices.Equal(got, []string{"a2", "a1", "b3", "b2", "b1"}) {
 		t.Errorf("known: %v, want batches whole", got)
 	}
-	facts := h.Summarize(JobSeriesLimits{}, noon).Facts[atlas.DeliveryAutomated]
+	facts := h.Summarize(&Target{}, noon).Facts[atlas.DeliveryAutomated]
 	want := Facts{
 		LastCreated: ago(time.Hour), LastFailure: ago(2*time.Hour - time.Minute),
 		LastSuccess: ago(3*time.Hour - time.Minute - time.Second), LastCompleted: ago(3*time.Hour - time.Minute - time.Second),
@@ -226,7 +226,7 @@ func TestSummaryHoldsUntilTheClockMakesItWrong(t *testing.T) {
 		job(t, "ready", time.Hour, "ready", func(j *atlas.RestoreJob) { j.Expiry = ago(-10 * time.Minute) }),
 		job(t, "done", 70*time.Hour, "completed"),
 	), noon)
-	limits := JobSeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 50}
+	limits := &Target{JobSeries: JobSeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 50}}
 	summary := h.Summarize(limits, noon)
 	for _, test := range []struct {
 		after time.Duration
@@ -267,13 +267,48 @@ func TestSeriesLimit(t *testing.T) {
 		{JobSeriesLimits{MaxAge: 2 * time.Hour, MaxPerTarget: 50}, "[3 7 0 1 2]", 0},
 		{JobSeriesLimits{MaxAge: 72 * time.Hour}, "[]", 10},
 	} {
-		summary := h.Summarize(test.limits, noon)
+		summary := h.Summarize(&Target{JobSeries: test.limits}, noon)
 		got := []string{}
 		for _, j := range summary.Series {
 			got = append(got, j.ID)
 		}
 		if fmt.Sprint(got) != test.want || summary.Omitted != test.omitted {
 			t.Errorf("%+v: %v, %d omitted; want %s, %d", test.limits, got, summary.Omitted, test.want, test.omitted)
+		}
+	}
+}
+
+func TestUnexpectedTargets(t *testing.T) {
+	into := func(project, cluster string) func(*atlas.RestoreJob) {
+		return func(j *atlas.RestoreJob) { j.TargetProjectID, j.TargetClusterName = project, cluster }
+	}
+	h := NewHistory(wide)
+	h.Merge(reading(true,
+		job(t, "home", time.Hour, "completed", into("p", "prod")),
+		job(t, "drill", time.Hour, "completed", into("p", "drill")),
+		job(t, "abroad", 23*time.Hour, "failed", into("q", "prod")),
+		job(t, "long ago", 25*time.Hour, "completed", into("q", "prod")),
+		job(t, "still at it", 50*time.Hour, "in_progress", into("q", "prod")),
+		job(t, "nowhere", time.Hour, "in_progress", into("", "")),
+		job(t, "download", time.Hour, "ready"),
+	), noon)
+	for _, test := range []struct {
+		allowed []AllowedTarget
+		want    int
+	}{
+		{nil, 0},
+		{[]AllowedTarget{}, 5},
+		{[]AllowedTarget{{ProjectID: "p"}}, 3},
+		{[]AllowedTarget{{ProjectID: "p", ClusterNames: []string{"drill", "other"}}}, 4},
+		{[]AllowedTarget{{ProjectID: "p"}, {ProjectID: "q", ClusterNames: []string{"prod"}}}, 1},
+	} {
+		target := &Target{AllowedTargets: test.allowed}
+		summary := h.Summarize(target, noon)
+		if summary.Unexpected != test.want {
+			t.Errorf("%v: %d, want %d", test.allowed, summary.Unexpected, test.want)
+		}
+		if test.want == 5 && summary.holds(noon, noon.Add(time.Hour)) {
+			t.Error("it holds although a job has got old")
 		}
 	}
 }

@@ -98,7 +98,7 @@ func (p *poller) poll(ctx context.Context) {
 	}
 	changed := p.history.Merge(reading, next.LastPoll)
 	if changed || p.summary == nil || !p.summary.holds(p.summaryAt, next.LastPoll) {
-		p.summary = p.history.Summarize(p.target.JobSeries, next.LastPoll)
+		p.summary = p.history.Summarize(&p.target, next.LastPoll)
 		p.summaryAt = next.LastPoll
 		next.Version++
 	}

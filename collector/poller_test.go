@@ -72,6 +72,9 @@ func target(list atlas.List) Target {
 		List: list, Credential: "default", Source: "config", Interval: time.Minute, Timeout: 30 * time.Second,
 		SweepInterval: time.Hour, StaleAfter: 10 * time.Minute, History: wide,
 		JobSeries: JobSeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 50},
+
+		Objectives:     Objectives{Duration: 4 * time.Hour, DrillAge: 90 * 24 * time.Hour},
+		AllowedTargets: []AllowedTarget{{ProjectID: list.ProjectID, ClusterNames: []string{list.ClusterName}}},
 	}
 }
 

@@ -20,6 +20,9 @@ type Summary struct {
 	// NextExpiry is the first expiry among the downloads that are ready, zero where none is.
 	NextExpiry atlas.Timestamp
 
+	// Unexpected is how many jobs write into what is not allowed: those that are not over, and those that are new.
+	Unexpected int
+
 	Series  []JobState // the jobs that have series of their own: open ones first, each newest first
 	Omitted int        // how many more would have, but for the limit
 	Newest  []JobState // the newest jobs, for a person to look at
@@ -42,8 +45,9 @@ func (j *JobState) Offered() int32 {
 	return j.DownloadURLs
 }
 
-// Summarize returns what the history says at an instant.
-func (h *History) Summarize(limits JobSeriesLimits, now time.Time) *Summary {
+// Summarize returns what the history says of a target at an instant.
+func (h *History) Summarize(target *Target, now time.Time) *Summary {
+	limits := target.JobSeries
 	known := h.newestFirst()
 	jobs := make([]*atlas.RestoreJob, 0, len(known))
 	summary := &Summary{Known: len(known)}
@@ -51,6 +55,9 @@ func (h *History) Summarize(limits JobSeriesLimits, now time.Time) *Summary {
 	for _, job := range known {
 		state := JobState{job.RestoreJob, job.StatusAt(now)}
 		summary.count(&state)
+		if !target.allows(&job.RestoreJob) {
+			summary.countUnexpected(&state, now)
+		}
 		if len(summary.Newest) < newestJobs {
 			summary.Newest = append(summary.Newest, state)
 		}
@@ -83,6 +90,21 @@ func (s *Summary) count(job *JobState) {
 		if s.NextExpiry == 0 || job.Expiry < s.NextExpiry {
 			s.NextExpiry = job.Expiry
 		}
+	}
+}
+
+// newFor is how long a job that is over still counts as an unexpected one, so that whoever looks away for a while, or
+// a pause of the exporter, misses nothing.
+const newFor = atlas.Timestamp(24 * time.Hour / time.Second)
+
+func (s *Summary) countUnexpected(job *JobState, now time.Time) {
+	old := job.Created + newFor
+	switch {
+	case job.Status.Open():
+		s.Unexpected++
+	case old > atlas.TimestampOf(now):
+		s.Unexpected++
+		s.wrongFrom(old)
 	}
 }
 

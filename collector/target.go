@@ -7,6 +7,7 @@ package collector
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"atlas-restore-exporter/atlas"
@@ -26,6 +27,34 @@ type Target struct {
 
 	History   HistoryLimits
 	JobSeries JobSeriesLimits
+
+	Objectives Objectives
+	// AllowedTargets are what restores may write into. Nil stands for everything, an empty list for nothing.
+	AllowedTargets []AllowedTarget
+}
+
+// Objectives are what the owners of a cluster have promised. Zero stands for no promise.
+type Objectives struct {
+	Duration time.Duration // a restore should not take longer
+	DrillAge time.Duration // the last successful restore should not be older
+}
+
+// AllowedTarget is a project that restores may write into.
+type AllowedTarget struct {
+	ProjectID    string
+	ClusterNames []string // empty for every cluster of the project
+}
+
+// allows reports whether a job writes into what is allowed. A download writes nowhere; what Atlas does not name is not
+// allowed.
+func (t *Target) allows(job *atlas.RestoreJob) bool {
+	if t.AllowedTargets == nil || job.DeliveryType == atlas.DeliveryDownload {
+		return true
+	}
+	return slices.ContainsFunc(t.AllowedTargets, func(allowed AllowedTarget) bool {
+		return allowed.ProjectID == job.TargetProjectID &&
+			(len(allowed.ClusterNames) == 0 || slices.Contains(allowed.ClusterNames, job.TargetClusterName))
+	})
 }
 
 // HistoryLimits bound the known jobs of a target. Open jobs are never dropped because of them.

@@ -49,7 +49,9 @@ func NewFleet() *Fleet {
 	f.add(FleetAnalytics, "events", FlexCluster, atlas.Flex, append(drilled(1200, 1),
 		Job{Created: ago(3 * time.Hour), Takes: 3 * time.Minute, Delivery: "DOWNLOAD", LinkLife: 4 * time.Hour},
 	))
-	f.add(FleetAnalytics, "reports", FlexCluster, atlas.Flex, drilled(10, 30))
+	f.add(FleetAnalytics, "reports", FlexCluster, atlas.Flex, append(drilled(10, 30),
+		Job{Created: ago(2 * time.Hour), Takes: 6 * time.Minute, TargetProjectID: "6f0e0d0c0b0a090807060504", TargetClusterName: "somewhere-else"},
+	))
 	f.add(FleetAnalytics, "never-drilled", DedicatedCluster, atlas.Dedicated, nil)
 	f.add(FleetAnalytics, "old-function", ServerlessInstance, atlas.Serverless, nil) // answers as what is gone does
 	return f
