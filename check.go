@@ -107,13 +107,9 @@ func (a *app) check(ctx context.Context, config *Config) ([]checkResult, error) 
 		return nil, fmt.Errorf("interrupted after %d of %d targets: %w", done, len(config.Targets), err)
 	}
 	snapshots := exporter.manager.Snapshots()
-	names := map[string]string{} // a target that failed may have been polled before the name was known
-	for _, s := range snapshots {
-		names[s.Target.ProjectID] = cmp.Or(names[s.Target.ProjectID], s.ProjectName)
-	}
 	results := make([]checkResult, len(snapshots))
 	for i, s := range snapshots {
-		results[i] = newCheckResult(s, names[s.Target.ProjectID])
+		results[i] = newCheckResult(s, exporter.manager.ProjectName(s.Target.ProjectID))
 	}
 	return results, nil
 }

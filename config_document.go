@@ -139,7 +139,7 @@ func (d *document) expand(path, text string) string {
 
 var (
 	unknownField = regexp.MustCompile(`^field (.*) not found in type (.*)$`)
-	wrongType    = regexp.MustCompile(`^cannot construct .* into (.*)$`)
+	wrongType    = regexp.MustCompile(`(?s)^cannot construct .* into (\S+)( .*)?$`)
 	repeatedKey  = regexp.MustCompile(`^mapping key "(.*)" already defined at line (\d+)$`)
 )
 
@@ -153,7 +153,11 @@ func (d *document) reportYAML(err error, into any) {
 			d.reportYAMLError(one, into)
 		}
 	case errors.As(err, &one):
-		d.found.list = append(d.found.list, problem{line: one.Mark.Line, text: "not YAML: " + one.Message})
+		text := "not YAML: " + one.Message
+		if strings.HasPrefix(one.Message, "unknown anchor") { // it quotes the value
+			text = "not YAML: a value that begins with * refers to an anchor, and there is none; put it in quotes"
+		}
+		d.found.list = append(d.found.list, problem{line: one.Mark.Line, text: text})
 	default:
 		d.found.list = append(d.found.list, problem{text: "not YAML: " + err.Error()})
 	}

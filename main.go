@@ -78,8 +78,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 		panic(err) // the structs above are wrong
 	}
 	defer func() {
-		if left, ok := recover().(exitStatus); ok {
+		switch left := recover().(type) {
+		case nil:
+		case exitStatus:
 			status = int(left)
+		default:
+			panic(left)
 		}
 	}()
 	command, err := parser.Parse(args)

@@ -146,7 +146,7 @@ func (a *app) newExporter(config *Config, dial func(context.Context, string, str
 	}
 	e.manager = manager
 	e.registry.MustRegister(
-		collector.NewCollector(manager.Snapshots), metrics,
+		collector.NewCollector(manager), metrics,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return e, nil
@@ -177,6 +177,6 @@ func (e *exporter) handler() http.Handler {
 			plain(w, http.StatusServiceUnavailable, "not every target has been polled yet")
 		}
 	})
-	mux.Handle("GET /{$}", &statusPage{snapshots: e.manager.Snapshots, build: e.build, logger: e.logger})
+	mux.Handle("GET /{$}", &statusPage{source: e.manager, build: e.build, logger: e.logger})
 	return secured(mux)
 }

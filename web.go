@@ -40,14 +40,14 @@ var statusTemplate = template.Must(template.New("status").Parse(statusHTML))
 
 // statusPage shows a person what is known. It needs no script and loads nothing.
 type statusPage struct {
-	snapshots func() []*collector.Snapshot
-	build     collector.BuildInfo
-	logger    *slog.Logger
+	source collector.Source
+	build  collector.BuildInfo
+	logger *slog.Logger
 }
 
 func (s *statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var page bytes.Buffer
-	if err := statusTemplate.Execute(&page, newStatusView(s.snapshots(), s.build, time.Now())); err != nil {
+	if err := statusTemplate.Execute(&page, newStatusView(s.source, s.build, time.Now())); err != nil {
 		s.logger.LogAttrs(r.Context(), slog.LevelError, "status page", slog.Any("err", err))
 		plain(w, http.StatusInternalServerError, "the status page could not be made, see the log")
 		return
@@ -93,8 +93,9 @@ type (
 	}
 )
 
-func newStatusView(snapshots []*collector.Snapshot, build collector.BuildInfo, now time.Time) statusView {
+func newStatusView(source collector.Source, build collector.BuildInfo, now time.Time) statusView {
 	view := statusView{Build: build, Now: clock(now)}
+	snapshots := source.Snapshots()
 	byProject := map[string]int{}
 	var failing, active, ready, failed int
 	for _, s := range snapshots {
@@ -114,10 +115,7 @@ func newStatusView(snapshots []*collector.Snapshot, build collector.BuildInfo, n
 		if !ok {
 			i = len(view.Projects)
 			byProject[s.Target.ProjectID] = i
-			view.Projects = append(view.Projects, projectView{ID: s.Target.ProjectID})
-		}
-		if s.ProjectName != "" {
-			view.Projects[i].Name = s.ProjectName
+			view.Projects = append(view.Projects, projectView{ID: s.Target.ProjectID, Name: source.ProjectName(s.Target.ProjectID)})
 		}
 		target := newTargetView(s, now)
 		target.urgency = urgency(s)

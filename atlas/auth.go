@@ -2,6 +2,7 @@ package atlas
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -31,6 +32,8 @@ type APIKey struct {
 
 // authenticator sends requests with credentials. An answer of 401 is final: whatever can be done about it was done.
 type authenticator interface {
+	// prepare gets what must be there before a request can be sent.
+	prepare(ctx context.Context) error
 	roundTrip(req *http.Request, projectID string) (*http.Response, error)
 	// secrets returns what must not be shown, as it stands now.
 	secrets() []string
@@ -44,6 +47,13 @@ const staleNonce = "stale=true"
 type bearer struct {
 	base   http.RoundTripper
 	tokens *tokenSource
+}
+
+func (b *bearer) prepare(ctx context.Context) error {
+	if _, err := b.tokens.token(ctx); err != nil {
+		return &noTokenError{err}
+	}
+	return nil
 }
 
 func (b *bearer) secrets() []string { return b.tokens.secrets() }
@@ -67,7 +77,11 @@ func (b *bearer) roundTrip(req *http.Request, projectID string) (*http.Response,
 	if fresh == token {
 		return resp, nil
 	}
-	return b.send(req, fresh, projectID)
+	resp, err = b.send(req, fresh, projectID)
+	if err == nil && resp.StatusCode == http.StatusUnauthorized {
+		b.tokens.refusedAnew(projectID)
+	}
+	return resp, err
 }
 
 func (b *bearer) send(req *http.Request, token *oauth2.Token, projectID string) (*http.Response, error) {
@@ -75,7 +89,7 @@ func (b *bearer) send(req *http.Request, token *oauth2.Token, projectID string) 
 	req.Header.Set("Authorization", "Bearer "+token.AccessToken)
 	resp, err := b.base.RoundTrip(req)
 	if err == nil && resp.StatusCode < http.StatusTooManyRequests && resp.StatusCode != http.StatusUnauthorized {
-		b.tokens.accepted(token, projectID)
+		b.tokens.accepted(projectID)
 	}
 	return resp, err
 }
@@ -109,21 +123,50 @@ type keyPair struct {
 
 func newKeyPair(base http.RoundTripper, key *APIKey) *keyPair {
 	return &keyPair{
-		digest:  digest.Transport{Transport: base, Username: key.PublicKey, Password: key.PrivateKey.Reveal()},
+		digest:  digest.Transport{Transport: refusals{base}, Username: key.PublicKey, Password: key.PrivateKey.Reveal()},
 		private: key.PrivateKey,
 	}
 }
+
+func (k *keyPair) prepare(context.Context) error { return nil }
 
 func (k *keyPair) secrets() []string { return []string{k.private.Reveal()} }
 
 // roundTrip tries once more when Atlas says that it only was the nonce that had expired: the library answers each
 // challenge once, and with many requests at a time the second nonce may have expired as well.
 func (k *keyPair) roundTrip(req *http.Request, _ string) (*http.Response, error) {
-	resp, err := k.digest.RoundTrip(req)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized ||
-		!strings.Contains(strings.ToLower(resp.Header.Get("WWW-Authenticate")), staleNonce) {
+	var refused http.Response
+	req = req.WithContext(context.WithValue(req.Context(), refusedKey{}, &refused))
+	for try := 1; ; try++ {
+		resp, err := k.digest.RoundTrip(req)
+		if err == nil && resp.StatusCode != http.StatusUnauthorized {
+			return resp, nil
+		}
+		if refused.StatusCode == 0 || req.Context().Err() != nil {
+			return resp, err
+		}
+		// The library has read the refusal, and failed if it holds no challenge that it understands: say what it said.
+		if try > 1 || !strings.Contains(strings.ToLower(refused.Header.Get("WWW-Authenticate")), staleNonce) {
+			return &refused, nil
+		}
+	}
+}
+
+// refusedKey is the key of the context's value to which refusals copies.
+type refusedKey struct{}
+
+// refusals bounds the body of every 401, and keeps a copy of the last one for whoever made the request.
+type refusals struct{ base http.RoundTripper }
+
+func (r refusals) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := r.base.RoundTrip(req)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	_ = resp.Body.Close()
-	return k.digest.RoundTrip(req)
+	body, err := buffer(resp)
+	if refused, ok := req.Context().Value(refusedKey{}).(*http.Response); ok && err == nil {
+		*refused = *resp
+		refused.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return resp, err
 }

@@ -41,10 +41,13 @@ func newLimiter(capacity int) *rate.Limiter {
 // wait returns when a request may be sent. Where that would be past the context's deadline it does not wait, and says
 // why: with Atlas' last refusal, or with ErrBudget.
 func (b *budget) wait(ctx context.Context) error {
-	b.mu.Lock()
-	limiter, closed, refusal := b.limiter, b.closed, b.refusal
-	b.mu.Unlock()
-	if delay := time.Until(closed); delay > 0 {
+	for {
+		b.mu.Lock()
+		limiter, delay, refusal := b.limiter, time.Until(b.closed), b.refusal
+		b.mu.Unlock()
+		if delay <= 0 {
+			return waitForToken(ctx, limiter)
+		}
 		if !fits(ctx, delay) {
 			return refusal
 		}
@@ -52,6 +55,9 @@ func (b *budget) wait(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+func waitForToken(ctx context.Context, limiter *rate.Limiter) error {
 	if err := limiter.Wait(ctx); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -78,7 +84,8 @@ func (b *budget) observe(header http.Header) (remaining int, told bool) {
 	return remaining, true
 }
 
-// refused closes the budget for as long as Atlas asks, and for longer at each refusal in a row.
+// refused closes the budget for as long as Atlas asks or, where it does not ask, for longer at each refusal in a row.
+// Requests that were under way together are refused together, and count once.
 func (b *budget) refused(refusal *Error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,9 +93,13 @@ func (b *budget) refused(refusal *Error) {
 	if refusal.RetryAfter == 0 {
 		delay = min(firstBackoff<<min(b.refusals, 10), maxBackoff)
 	}
-	b.refusals++
-	b.refusal = refusal
-	b.closed = time.Now().Add(jitter(delay))
+	now := time.Now()
+	if until := now.Add(jitter(delay)); now.After(b.closed) {
+		b.refusals++
+		b.closed, b.refusal = until, refusal
+	} else if refusal.RetryAfter > 0 && until.After(b.closed) {
+		b.closed, b.refusal = until, refusal
+	}
 }
 
 // accepted ends a row of refusals. Answers to what was sent before the last refusal don't.

@@ -23,7 +23,7 @@ import (
 // Bounds on what is read from the network. A page of 500 jobs is well under a MiB; one of a sharded cluster with
 // private links for every shard is some MiB.
 const (
-	maxBody      = 32 << 20
+	maxBody      = 16 << 20
 	maxErrorBody = 64 << 10
 	maxHeader    = 64 << 10
 	maxTries     = 3 // of one request, where trying again is safe and useful
@@ -189,6 +189,9 @@ func (c *Client) attempt(ctx context.Context, what call, budget *budget) ([]byte
 	req.Header.Set("Accept", "application/vnd.atlas."+what.version+"+json")
 	req.Header.Set("User-Agent", c.userAgent)
 
+	if err := c.auth.prepare(ctx); err != nil {
+		return nil, err
+	}
 	start := time.Now()
 	resp, err := c.auth.roundTrip(req, what.projectID)
 	if err != nil {

@@ -267,6 +267,60 @@ func TestTokens(t *testing.T) {
 			}
 		})
 	})
+	t.Run("access that is lost burns one", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			client := connect(t, sim, account, nil)
+			if _, err := readAll(deadline(t), client, dedicated); err != nil {
+				t.Fatal(err)
+			}
+			sim.Script(atlastest.PathHas(project), 0, atlastest.APIError(401, "", "You are not authorized for this resource."))
+			for range 50 {
+				if _, err := readAll(deadline(t), client, dedicated); err == nil {
+					t.Fatal("no error")
+				}
+				time.Sleep(time.Minute)
+			}
+			if n := tokens(sim); n != 2 {
+				t.Errorf("%d tokens, want 2", n)
+			}
+		})
+	})
+	t.Run("a life that is no life costs no token a request", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			sim.Script(atlastest.TokenRequests, 0, atlastest.Body(200, "application/json", `{"access_token":"x","expires_in":-5,"token_type":"Bearer"}`))
+			client := connect(t, sim, account, nil)
+			for range 50 {
+				_, _ = readAll(deadline(t), client, dedicated)
+			}
+			if n := tokens(sim); n != 1 {
+				t.Errorf("%d tokens for 50 requests", n)
+			}
+		})
+	})
+	t.Run("the token endpoint is not followed elsewhere, and its Retry-After is heeded", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			sim.Script(atlastest.TokenRequests, 1, atlastest.Redirect("http://elsewhere.test/"))
+			sim.Script(atlastest.TokenRequests, 1, atlastest.RetryAfter("300"))
+			client := connect(t, sim, account, nil)
+			_, err := readAll(deadline(t), client, dedicated)
+			if refusal, ok := errors.AsType[*atlas.Error](err); !ok || refusal.Status != 302 || len(sim.Requests(nil)) != 1 {
+				t.Errorf("%v after %d requests", err, len(sim.Requests(nil)))
+			}
+			time.Sleep(12 * time.Second)
+			for range 4 {
+				if _, err := readAll(deadline(t), client, dedicated); err == nil {
+					t.Error("no error")
+				}
+				time.Sleep(time.Minute)
+			}
+			if n := tokens(sim); n != 2 {
+				t.Errorf("%d requests for tokens, want 2", n)
+			}
+		})
+	})
 	t.Run("a question of membership burns none", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			sim := newAtlas()
@@ -376,6 +430,92 @@ func TestDigest(t *testing.T) {
 	})
 }
 
+// TestDigestAtOnce has many requests meet an expired nonce together.
+func TestDigestAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		sim.NonceLife = time.Minute
+		client := connect(t, sim, key, nil)
+		for range 3 {
+			var all sync.WaitGroup
+			for range 20 {
+				all.Go(func() {
+					if _, err := readAll(deadline(t), client, dedicated); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			time.Sleep(2 * time.Minute)
+		}
+	})
+}
+
+// TestRefusedKey has an API key refused in answers that hold no challenge, or an odd one: what Atlas says is kept.
+func TestRefusedKey(t *testing.T) {
+	for _, challenge := range []string{"", "Basic realm=x", `Digest nonce="`, `Digest realm="x", nonce="y", algorithm=ODD`} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			sim.Script(atlastest.PathHas("restoreJobs"), 0, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if challenge != "" {
+					w.Header().Set("WWW-Authenticate", challenge)
+				}
+				atlastest.APIError(401, "USER_CANNOT_ACCESS_GROUP", "Not yours.").ServeHTTP(w, r)
+			}))
+			client := connect(t, sim, key, nil)
+			_, err := readAll(deadline(t), client, dedicated)
+			if refusal, ok := errors.AsType[*atlas.Error](err); !ok || !refusal.Membership() || refusal.Detail != "Not yours." {
+				t.Errorf("%q: %v", challenge, err)
+			}
+		})
+	}
+}
+
+// TestBurstOfRefusals has many requests refused together: that is one refusal, and the longest wait counts.
+func TestBurstOfRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		client := connect(t, sim, account, nil)
+		if _, err := client.ProjectName(deadline(t), project); err != nil {
+			t.Fatal(err)
+		}
+		arrived := make(chan struct{})
+		var waiting atomic.Int64
+		sim.Script(atlastest.PathHas("restoreJobs"), 8, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if waiting.Add(1) == 8 {
+				close(arrived)
+			}
+			<-arrived
+			atlastest.RetryAfter("").ServeHTTP(w, r)
+		}))
+		start := time.Now()
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				if _, err := readAll(deadline(t), client, dedicated); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if took := time.Since(start); took < 10*time.Second || took > 12*time.Second {
+			t.Errorf("all were served after %v, want ten seconds and a little", took)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		client := connect(t, sim, account, nil)
+		sim.Script(atlastest.PathHas("restoreJobs"), 1, atlastest.RetryAfter("120"))
+		if _, err := readAll(deadline(t), client, dedicated); err == nil {
+			t.Error("no error")
+		}
+		before := len(sim.Requests(nil))
+		if _, err := client.RestoreJob(deadline(t), dedicated, "6a794733c0eb9e7a17740663"); err == nil || len(sim.Requests(nil)) != before {
+			t.Error("a single job is asked for though the list's budget, which is the same, is closed")
+		}
+	})
+}
+
 // TestTryAgain lists what is tried again within a poll, and how long that takes.
 func TestTryAgain(t *testing.T) {
 	for _, test := range []struct {
@@ -390,7 +530,10 @@ func TestTryAgain(t *testing.T) {
 		{"503", 2, atlastest.Status(503), "", 3, 2 * time.Second, 4 * time.Second},
 		{"503 for long", 0, atlastest.Status(503), "atlas answered 503", 3, 2 * time.Second, 4 * time.Second},
 		{"502 in HTML", 1, atlastest.Body(502, "text/html", "<html>"), "", 2, time.Second, 2 * time.Second},
-		{"503 with Retry-After", 1, atlastest.Body(503, "", ""), "", 2, time.Second, 2 * time.Second},
+		{"503 with Retry-After", 1, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "9")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}), "", 2, 9 * time.Second, 10 * time.Second},
 		{"500", 1, atlastest.APIError(500, "UNEXPECTED_ERROR", "Unexpected error."), "atlas answered 500 UNEXPECTED_ERROR: Unexpected error.", 1, 0, 0},
 		{"broken off", 1, atlastest.BreakOff(), "", 2, 500 * time.Millisecond, time.Second},
 		{"429 with Retry-After", 1, atlastest.RetryAfter("7"), "", 2, 7 * time.Second, 8 * time.Second},
@@ -525,12 +668,12 @@ func TestSecretsInErrors(t *testing.T) {
 		sim := newAtlas()
 		client := connect(t, sim, account, nil)
 		echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			atlastest.APIError(403, "ODD", "You sent "+r.Header.Get("Authorization")+"\nand "+secret+
+			atlastest.APIError(403, secret, "You sent "+r.Header.Get("Authorization")+"\nand "+secret+
 				" see https://user:"+secret+"@host/archive.tar.gz?sig=1 "+strings.Repeat("x", 500)).ServeHTTP(w, r)
 		})
 		sim.Script(atlastest.PathHas("restoreJobs"), 0, echo)
 		_, err := readAll(deadline(t), client, dedicated)
-		want := "atlas answered 403 ODD: You sent Bearer <redacted> and <redacted> see <link> "
+		want := "atlas answered 403: You sent Bearer <redacted> and <redacted> see <link> "
 		if err == nil || !strings.HasPrefix(err.Error(), want) || len([]rune(err.Error())) > 230 {
 			t.Errorf("%v\nwant %s…", err, want)
 		}

@@ -22,9 +22,6 @@ type Error struct {
 
 func (e *Error) Error() string {
 	text := fmt.Sprintf("atlas answered %d", e.Status)
-	if e.Status == 0 {
-		text = "not asked"
-	}
 	if e.Code != "" {
 		text += " " + e.Code
 	}
@@ -57,17 +54,12 @@ func (e *Error) Membership() bool {
 type MalformedError struct {
 	Endpoint string
 	Err      error // never quotes what was read
+	Job      bool  // the answer is JSON and complete; it is only the single job in it that can't be read
 }
 
 func (e *MalformedError) Error() string { return "atlas answered what can't be read: " + e.Err.Error() }
 
 func (e *MalformedError) Unwrap() error { return e.Err }
-
-// IsJSON reports whether the answer was JSON at least, of another shape than expected.
-func (e *MalformedError) IsJSON() bool {
-	_, syntax := errors.AsType[*json.SyntaxError](e.Err)
-	return !syntax
-}
 
 // ErrBudget says that a request was not sent because the requests that Atlas allows for the project are used up, and
 // the deadline comes before the next one is allowed.
@@ -103,7 +95,7 @@ func decodeError(endpoint string, status int, header http.Header, body []byte, s
 	if refusal.Code == "" {
 		refusal.Code = text("error") // a number in Atlas' shape, a word in OAuth's
 	}
-	if !codePattern.MatchString(refusal.Code) {
+	if !codePattern.MatchString(refusal.Code) || showable(refusal.Code, secrets...) != refusal.Code {
 		refusal.Code = ""
 	}
 	refusal.Detail = showable(text("detail"), secrets...)

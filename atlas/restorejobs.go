@@ -25,8 +25,9 @@ type Page struct {
 	TotalCount Count        // of jobs on all pages, as Atlas counts them
 	Last       bool         // no page comes after this one
 
-	Malformed    int   // jobs that could not be read, and are left out
-	MalformedErr error // why, for one of them; never quotes what was read
+	Malformed    int      // jobs that could not be read, and are left out
+	MalformedErr error    // why, for one of them; never quotes what was read
+	Unread       []string // their ids, as far as those could be read
 }
 
 // pageSize is the largest that Atlas allows.
@@ -162,7 +163,7 @@ func (c *Client) RestoreJob(ctx context.Context, list List, id string) (RestoreJ
 	}
 	if err != nil {
 		c.observer.MalformedJobs(list.BackupType, 1)
-		return RestoreJob{}, &MalformedError{Endpoint: what.endpoint, Err: err}
+		return RestoreJob{}, &MalformedError{Endpoint: what.endpoint, Err: err, Job: json.Valid(body)}
 	}
 	c.report(ctx, list, words)
 	return job, nil

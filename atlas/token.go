@@ -31,14 +31,15 @@ type tokenSource struct {
 
 	lock chan struct{} // of one element: who holds it may ask for a token; waiting for it ends with a context
 
-	mu         sync.Mutex
-	current    *oauth2.Token
-	renew      time.Time       // when current is due
-	acceptedBy map[string]bool // projects on which current was accepted
-	replaced   time.Time       // when a refused token was last replaced
-	failure    error           // of the last request for a token, held against every caller
-	failures   int
-	retry      time.Time // until then
+	mu       sync.Mutex
+	current  *oauth2.Token
+	renew    time.Time       // when current is due
+	worked   map[string]bool // projects on which a token of this account was accepted
+	hopeless map[string]bool // projects that since refused a token as soon as it was there
+	replaced time.Time       // when a refused token was last replaced
+	failure  error           // of the last request for a token, held against every caller
+	failures int
+	retry    time.Time // until then
 }
 
 func newTokenSource(credential Credential, baseURL string, client *http.Client, observer Observer) *tokenSource {
@@ -53,6 +54,8 @@ func newTokenSource(credential Credential, baseURL string, client *http.Client, 
 		client:   client,
 		observer: observer,
 		lock:     make(chan struct{}, 1),
+		worked:   map[string]bool{},
+		hopeless: map[string]bool{},
 	}
 }
 
@@ -74,7 +77,8 @@ func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 
 // replace returns another token instead of one that was refused on a project: the one that somebody else got in the
 // meantime, or a new one. It returns the refused token itself where a new one would be of no use: the project has
-// never accepted this one, so that the token is not what is wrong, or the last replacement was too short a time ago.
+// never accepted one, or has refused a new one as well, so that the token is not what is wrong; or the last replacement
+// was too short a time ago.
 func (s *tokenSource) replace(ctx context.Context, refused *oauth2.Token, projectID string) (*oauth2.Token, error) {
 	release, err := s.acquire(ctx)
 	if err != nil {
@@ -115,20 +119,26 @@ func (s *tokenSource) dismiss(refused *oauth2.Token, projectID string) bool {
 	if s.current != refused {
 		return true
 	}
-	if !s.acceptedBy[projectID] || time.Since(s.replaced) < replaceInterval {
+	if !s.worked[projectID] || s.hopeless[projectID] || time.Since(s.replaced) < replaceInterval {
 		return false
 	}
 	s.current, s.replaced = nil, time.Now()
 	return true
 }
 
-// accepted remembers that a project took the token.
-func (s *tokenSource) accepted(token *oauth2.Token, projectID string) {
+// accepted remembers that a project took a token.
+func (s *tokenSource) accepted(projectID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current == token {
-		s.acceptedBy[projectID] = true
-	}
+	s.worked[projectID] = true
+	delete(s.hopeless, projectID)
+}
+
+// refusedAnew remembers that a project refused a token that had replaced one that it refused.
+func (s *tokenSource) refusedAnew(projectID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hopeless[projectID] = true
 }
 
 // request asks for a token. A failure is held against everybody for a while, so that a wrong secret or an outage does
@@ -152,11 +162,10 @@ func (s *tokenSource) request(ctx context.Context) (*oauth2.Token, error) {
 	}
 	s.observer.Token(s.credential, http.StatusOK)
 	life := tokenLifetime
-	if !token.Expiry.IsZero() {
-		life = token.Expiry.Sub(asked)
+	if !token.Expiry.IsZero() { // one that is absurdly short must not cost a token a request
+		life = max(token.Expiry.Sub(asked), 2*tokenMargin)
 	}
-	s.current, s.renew = token, asked.Add(life-min(tokenMargin, life/2))
-	s.acceptedBy = map[string]bool{}
+	s.current, s.renew = token, asked.Add(life-tokenMargin)
 	s.failure, s.failures = nil, 0
 	return token, nil
 }

@@ -1,6 +1,7 @@
 package atlas
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -51,13 +52,24 @@ func (p *wirePage[T]) last() bool {
 	return true
 }
 
+// Bounds on what a page can make the decoder allocate: a small body can hold very many very small things.
+const (
+	maxItems  = 2 * pageSize
+	maxCommas = 200_000 // some 25 a job, and 5 for each shard of a download
+)
+
+var errTooMany = errors.New("more than a page can hold")
+
 // decodePage decodes a page of a list. A page whose jobs can't all be read is decoded once more, job by job, so that
 // the others survive.
 func decodePage[W wireJob](body []byte, words *words) (Page, error) {
+	if bytes.Count(body, []byte(",")) > maxCommas {
+		return Page{}, errTooMany
+	}
 	var whole wirePage[W]
 	if err := json.Unmarshal(body, &whole); err == nil {
-		if whole.Results == nil {
-			return Page{}, errNoResults
+		if err := checkItems(len(whole.Results), whole.Results == nil); err != nil {
+			return Page{}, err
 		}
 		page := Page{Jobs: make([]RestoreJob, 0, len(whole.Results)), TotalCount: whole.TotalCount, Last: whole.last()}
 		for _, wire := range whole.Results {
@@ -69,11 +81,38 @@ func decodePage[W wireJob](body []byte, words *words) (Page, error) {
 	if err := json.Unmarshal(body, &items); err != nil {
 		return Page{}, err
 	}
+	if err := checkItems(len(items.Results), items.Results == nil); err != nil {
+		return Page{}, err
+	}
 	page := Page{Jobs: make([]RestoreJob, 0, len(items.Results)), TotalCount: items.TotalCount, Last: items.last()}
 	for _, item := range items.Results {
-		page.add(decodeJob[W](item, words))
+		job, err := decodeJob[W](item, words)
+		page.add(job, err)
+		if err != nil {
+			page.addUnread(item)
+		}
 	}
 	return page, nil
+}
+
+func checkItems(n int, missing bool) error {
+	switch {
+	case missing:
+		return errNoResults
+	case n > maxItems:
+		return errTooMany
+	}
+	return nil
+}
+
+// addUnread notes which job it is that could not be read, if that much can be told.
+func (p *Page) addUnread(item json.RawMessage) {
+	var job struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(item, &job) == nil && usableID(job.ID) {
+		p.Unread = append(p.Unread, job.ID)
+	}
 }
 
 // add appends a job, or counts one that could not be read.

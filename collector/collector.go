@@ -11,15 +11,21 @@ import (
 
 // Collector turns what was published into metrics. It asks nothing of Atlas and waits for nobody.
 type Collector struct {
-	snapshots func() []*Snapshot
-	descs     map[string]*prometheus.Desc // by name of the family
+	source Source
+	descs  map[string]*prometheus.Desc // by name of the family
 }
 
 var _ prometheus.Collector = (*Collector)(nil)
 
-// NewCollector returns a collector of the targets that a function knows, usually Manager.Snapshots.
-func NewCollector(snapshots func() []*Snapshot) *Collector {
-	c := &Collector{snapshots: snapshots, descs: map[string]*prometheus.Desc{}}
+// Source is where a Collector reads from, usually a Manager.
+type Source interface {
+	Snapshots() []*Snapshot
+	ProjectName(projectID string) string
+}
+
+// NewCollector returns a collector of the targets that a source knows.
+func NewCollector(source Source) *Collector {
+	c := &Collector{source: source, descs: map[string]*prometheus.Desc{}}
 	for _, family := range append(append(targetFamilies(), jobFamilies()...), familyTargets) {
 		c.descs[family.Name] = family.desc()
 	}
@@ -37,11 +43,11 @@ func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 	now := time.Now()
 	polled := map[atlas.BackupType]int{}
-	for _, snapshot := range c.snapshots() {
+	for _, snapshot := range c.source.Snapshots() {
 		polled[snapshot.Target.BackupType]++
 		list := snapshot.Target.List
 		t := targetEmitter{c.descs, metrics, []string{list.ProjectID, list.ClusterName, string(list.BackupType)}}
-		t.poll(snapshot)
+		t.poll(snapshot, c.source.ProjectName(list.ProjectID))
 		if snapshot.Summary == nil {
 			continue
 		}
@@ -81,8 +87,8 @@ func (t *targetEmitter) instant(family Family, at atlas.Timestamp, labels ...str
 	}
 }
 
-func (t *targetEmitter) poll(s *Snapshot) {
-	t.emit(familyTargetInfo, 1, s.ProjectName, s.Target.Credential, s.Target.Source)
+func (t *targetEmitter) poll(s *Snapshot, projectName string) {
+	t.emit(familyTargetInfo, 1, projectName, s.Target.Credential, s.Target.Source)
 	t.emit(familyInterval, s.Target.Interval.Seconds())
 	if objective := s.Target.Objectives.Duration; objective > 0 {
 		t.emit(familyObjective, objective.Seconds(), "duration")

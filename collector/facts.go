@@ -82,8 +82,8 @@ func (r *restore) facts() Facts {
 	return facts
 }
 
-// factsOf returns what jobs say together at an instant.
-func factsOf(jobs []*atlas.RestoreJob, now time.Time) factsByDelivery {
+// factsOf returns what jobs say together at an instant. Some batches are known to have failed by other jobs.
+func factsOf(jobs []*atlas.RestoreJob, failedBatches map[string]bool, now time.Time) factsByDelivery {
 	var facts factsByDelivery
 	add := func(r restore) {
 		var one factsByDelivery
@@ -93,6 +93,9 @@ func factsOf(jobs []*atlas.RestoreJob, now time.Time) factsByDelivery {
 	var batches map[string]restore
 	for _, job := range jobs {
 		r := newRestore(job, job.StatusAt(now))
+		if failedBatches[job.BatchID] {
+			r.failed, r.succeeded, r.completed = true, false, false
+		}
 		if job.BatchID == "" {
 			add(r)
 			continue

@@ -18,6 +18,8 @@ type History struct {
 	outlived factsByDelivery
 	// floor is the creation of the newest job that the limits dropped: what is terminal and not newer is no news.
 	floor atlas.Timestamp
+	// failedBatches are batches that failed by a job that is no longer known: the others don't make them a success.
+	failedBatches map[string]bool
 
 	sweeps  int // whole lists that were merged
 	ordered bool
@@ -36,19 +38,18 @@ type Reading struct {
 	Whole   bool                        // the list was read to its end
 	Ordered bool                        // newest first, as far as it was read
 	Pages   int
-	Total   int64    // of jobs as Atlas counted them on the first page; below zero where it did not
-	Gone    []string // jobs of which Atlas said that there are none
-	// Incomplete says that the list has jobs that were not read: it is too long, or they could not be decoded. Absence
-	// from such a list proves nothing.
-	Incomplete bool
+	Total   int64           // of jobs as Atlas counted them on the first page; below zero where it did not
+	Gone    []string        // jobs of which Atlas said that there are none
+	Unread  map[string]bool // jobs that are there, but could not be decoded
 
-	malformed error           // why one of them could not be decoded
-	oldest    atlas.Timestamp // creation, of what was read so far
+	malformed    int             // jobs that could not be decoded, with and without id
+	malformedErr error           // why, for one of them
+	oldest       atlas.Timestamp // creation, of what was read so far
 }
 
 // NewHistory returns an empty history.
 func NewHistory(limits HistoryLimits) *History {
-	return &History{limits: limits, jobs: map[string]*knownJob{}, ordered: true, total: -1}
+	return &History{limits: limits, jobs: map[string]*knownJob{}, failedBatches: map[string]bool{}, ordered: true, total: -1}
 }
 
 // Incremental reports whether a poll may read the newest pages only: the list is longer than two pages, and every
@@ -125,8 +126,7 @@ func (h *History) Merge(reading *Reading, now time.Time) (changed bool) {
 		}
 	}
 	before := h.outlived
-	facts := factsOf(old, now)
-	h.outlived.merge(&facts)
+	h.outlive(old, now)
 	h.total = reading.Total
 	h.ordered = h.ordered && reading.Ordered
 	gone := slices.Clone(reading.Gone)
@@ -146,11 +146,8 @@ func (h *History) missing(reading *Reading) []string {
 	const proof = 2
 	var ids []string
 	for id, job := range h.jobs {
-		if _, read := reading.Jobs[id]; read {
+		if _, read := reading.Jobs[id]; read || reading.Unread[id] {
 			job.missed = 0
-			continue
-		}
-		if reading.Incomplete {
 			continue
 		}
 		if job.missed++; job.missed >= proof {
@@ -180,7 +177,9 @@ func (h *History) excess(now time.Time) []string {
 	for _, job := range jobs[first:] {
 		if !job.StatusAt(now).Open() {
 			ids = append(ids, job.ID)
-			h.floor = max(h.floor, job.Created)
+			if !h.tooOld(&job.RestoreJob, now) { // age needs no floor, and a clock that jumped must not leave one
+				h.floor = max(h.floor, job.Created)
+			}
 		}
 	}
 	return ids
@@ -214,11 +213,21 @@ func (h *History) forget(ids []string, now time.Time) {
 			speaking = append(speaking, &job.RestoreJob)
 		}
 	}
-	facts := factsOf(speaking, now)
-	h.outlived.merge(&facts)
+	h.outlive(speaking, now)
 	for id := range dropped {
 		delete(h.jobs, id)
 	}
+}
+
+// outlive keeps what jobs say that won't be known any longer.
+func (h *History) outlive(jobs []*atlas.RestoreJob, now time.Time) {
+	for _, job := range jobs {
+		if job.BatchID != "" && job.StatusAt(now) == atlas.StatusFailed {
+			h.failedBatches[job.BatchID] = true
+		}
+	}
+	facts := factsOf(jobs, h.failedBatches, now)
+	h.outlived.merge(&facts)
 }
 
 // newestFirst returns the known jobs in one order whatever the order of the list: by creation, then by batch and id.

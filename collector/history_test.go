@@ -58,11 +58,12 @@ func TestMergeForgetsWhatTwoWholeListsInARowDidNotHave(t *testing.T) {
 	if got := ids(h); !slices.Equal(got, []string{"a", "b"}) {
 		t.Fatalf("too early: %v", got)
 	}
-	incomplete := reading(true, a)
-	incomplete.Incomplete = true
-	h.Merge(incomplete, noon)
+	odd := reading(true, a)
+	odd.Unread["b"] = true
+	h.Merge(odd, noon)
+	h.Merge(reading(true, a), noon)
 	if got := ids(h); !slices.Equal(got, []string{"a", "b"}) {
-		t.Fatalf("an incomplete list proves nothing: %v", got)
+		t.Fatalf("what is there and can't be decoded is not absent: %v", got)
 	}
 	if !h.Merge(reading(true, a), noon) {
 		t.Error("that a job is gone is news")
@@ -162,6 +163,33 @@ func TestBatchesAreOneRestore(t *testing.T) {
 	}
 	if facts != want {
 		t.Errorf("facts %+v\nwant  %+v", facts, want)
+	}
+}
+
+// TestClockJumps sets the clock two years ahead for one poll: when it is right again, so is what is known.
+func TestClockJumps(t *testing.T) {
+	jobs := []atlas.RestoreJob{job(t, "a", time.Hour, "completed"), job(t, "b", 2*time.Hour, "failed"), job(t, "c", 3*time.Hour, "in_progress")}
+	h := NewHistory(wide)
+	for _, at := range []time.Time{noon, noon.Add(2 * 365 * 24 * time.Hour), noon, noon.Add(-24 * time.Hour), noon} {
+		h.Merge(reading(true, jobs...), at)
+	}
+	if got := ids(h); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("known: %v", got)
+	}
+}
+
+// TestFailedBatchStaysFailed has the failed job of a batch vanish: the others don't make the restore a success.
+func TestFailedBatchStaysFailed(t *testing.T) {
+	batch := func(j *atlas.RestoreJob) { j.BatchID = "b" }
+	good, bad := job(t, "good", time.Hour, "completed", batch), job(t, "bad", time.Hour, "failed", batch)
+	h := NewHistory(wide)
+	h.Merge(reading(true, good, bad), noon)
+	for range 3 {
+		h.Merge(reading(true, good), noon)
+	}
+	facts := h.Summarize(&Target{}, noon).Facts[atlas.DeliveryAutomated]
+	if len(ids(h)) != 1 || facts.LastSuccess != 0 || facts.LastFailure == 0 {
+		t.Errorf("known %v, facts %+v", ids(h), facts)
 	}
 }
 

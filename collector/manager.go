@@ -122,6 +122,9 @@ func (m *Manager) Snapshots() []*Snapshot {
 	return snapshots
 }
 
+// ProjectName returns the name of a project, or nothing where Atlas did not tell it yet, or refuses to.
+func (m *Manager) ProjectName(projectID string) string { return m.names.name(projectID) }
+
 // Ready reports whether every target was polled at least once, whatever came of it.
 func (m *Manager) Ready() bool {
 	for _, p := range m.pollers {

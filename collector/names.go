@@ -3,22 +3,24 @@ package collector
 import (
 	"context"
 	"errors"
+	"net/http"
+	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 
 	"atlas-restore-exporter/atlas"
 )
 
-// nameLife is how long a project's name, or a refusal to tell it, is taken for good.
-const nameLife = time.Hour
+const (
+	nameLife    = time.Hour   // how long a project's name, or a refusal to tell it, is taken for good
+	nameRetry   = time.Minute // after any other failure to get it
+	nameTimeout = 5 * time.Second
+)
 
-// projectNames knows the names of projects. Names are no part of a poll: a failure to get one fails nothing.
+// projectNames knows the names of projects. Names are no part of a poll: a failure to get one fails and delays nothing.
 type projectNames struct {
-	asking singleflight.Group
-	mu     sync.Mutex
-	known  map[string]projectName
+	mu    sync.Mutex
+	known map[string]projectName
 }
 
 type projectName struct {
@@ -28,32 +30,43 @@ type projectName struct {
 
 func newProjectNames() *projectNames { return &projectNames{known: map[string]projectName{}} }
 
-// get returns a project's name, the one known before where Atlas does not tell it now. Of several callers at a time
-// one asks for all.
-func (p *projectNames) get(ctx context.Context, client Client, projectID string) string {
-	p.mu.Lock()
-	current := p.known[projectID]
-	p.mu.Unlock()
-	if time.Now().Before(current.next) {
-		return current.name
+// refresh asks for a project's name if that is due and nobody else does.
+func (p *projectNames) refresh(ctx context.Context, client Client, projectID string) {
+	if !p.due(projectID) {
+		return
 	}
-	_, _, _ = p.asking.Do(projectID, func() (any, error) {
-		name, err := client.ProjectName(ctx, projectID)
-		if _, refused := errors.AsType[*atlas.Error](err); err == nil || refused {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if err != nil {
-				name = current.name
-			}
-			p.known[projectID] = projectName{name, time.Now().Add(nameLife)}
-		}
-		return nil, nil //nolint:nilnil // what was found is in the map
-	})
-	return p.last(projectID)
+	ctx, cancel := context.WithTimeout(ctx, nameTimeout)
+	defer cancel()
+	name, err := client.ProjectName(ctx, projectID)
+	switch refusal, refused := errors.AsType[*atlas.Error](err); {
+	case err == nil:
+		p.set(projectID, name)
+	case refused && slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, refusal.Status):
+		p.set(projectID, p.name(projectID))
+	}
 }
 
-// last returns a project's name as far as it is known.
-func (p *projectNames) last(projectID string) string {
+// due reports whether to ask for a name, and lets nobody else do so for a while.
+func (p *projectNames) due(projectID string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := p.known[projectID]
+	if time.Now().Before(known.next) {
+		return false
+	}
+	known.next = time.Now().Add(nameRetry)
+	p.known[projectID] = known
+	return true
+}
+
+func (p *projectNames) set(projectID, name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known[projectID] = projectName{name, time.Now().Add(nameLife)}
+}
+
+// name returns a project's name as far as it is known.
+func (p *projectNames) name(projectID string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.known[projectID].name

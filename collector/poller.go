@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -20,16 +21,14 @@ const orderGrace = 2
 
 // Snapshot is what is known of a target after a poll, or before the first. It is immutable.
 type Snapshot struct {
-	Target      Target
-	ProjectName string
-	Summary     *Summary // as of LastSuccess; nil before the first success
+	Target  Target
+	Summary *Summary // as of LastSuccess; nil before the first success
 	// LastPoll and LastSuccess are when polls ended, zero where there was none.
 	LastPoll, LastSuccess time.Time
 	Err                   error  // of the last poll, nil where it succeeded
 	Reason                Reason // the same in a word
 	Failures              uint64
 	Truncated             bool // the list was longer than a poll reads
-	Version               uint64
 }
 
 // Stale reports whether the last success is too long ago for series of single jobs.
@@ -86,25 +85,23 @@ func (p *poller) poll(ctx context.Context) {
 	if err != nil {
 		next.Err, next.Reason = err, ReasonOf(err, p.target.BackupType)
 		next.Failures++
-		next.ProjectName = p.names.last(p.target.ProjectID)
 		p.metrics.pollFailed(p.target.BackupType, next.Reason)
 		p.publish(ctx, &next)
 		return
 	}
 	if sweep {
 		p.lastSweep = next.LastPoll
-		next.Truncated = reading.Pages >= maxPages && !reading.Whole
-		p.complain(ctx, reading, next.Truncated)
+		next.Truncated = !reading.Whole
 	}
+	p.complain(ctx, reading, sweep)
 	changed := p.history.Merge(reading, next.LastPoll)
 	if changed || p.summary == nil || !p.summary.holds(p.summaryAt, next.LastPoll) {
 		p.summary = p.history.Summarize(&p.target, next.LastPoll)
 		p.summaryAt = next.LastPoll
-		next.Version++
 	}
 	next.LastSuccess, next.Summary, next.Err, next.Reason = next.LastPoll, p.summary, nil, ""
-	next.ProjectName = p.names.get(pollCtx, p.client, p.target.ProjectID)
 	p.publish(ctx, &next)
+	p.names.refresh(ctx, p.client, p.target.ProjectID)
 }
 
 // publish swaps in what is known now, and logs what a person should know: that polls began to fail, or fail for
@@ -125,17 +122,21 @@ func (p *poller) publish(ctx context.Context, next *Snapshot) {
 	}
 }
 
-// complain logs once what a sweep could not read.
-func (p *poller) complain(ctx context.Context, reading *Reading, truncated bool) {
+// complain logs what could not be read: once, and again only after a sweep that found nothing of the kind.
+func (p *poller) complain(ctx context.Context, reading *Reading, sweep bool) {
+	truncated, malformed := sweep && !reading.Whole, reading.malformed > 0
 	if truncated && !p.saidTruncated {
 		p.logger.LogAttrs(ctx, slog.LevelWarn, "list is longer than a poll reads, older jobs are left out",
 			slog.Int("pages", reading.Pages))
 	}
-	malformed := reading.malformed != nil
 	if malformed && !p.saidMalformed {
-		p.logger.LogAttrs(ctx, slog.LevelWarn, "jobs could not be read and are left out", slog.Any("err", reading.malformed))
+		p.logger.LogAttrs(ctx, slog.LevelWarn, "jobs could not be read and are left out", slog.Int("jobs", reading.malformed),
+			slog.Any("job_ids", slices.Sorted(maps.Keys(reading.Unread))), slog.Any("err", reading.malformedErr))
 	}
-	p.saidTruncated, p.saidMalformed = truncated, malformed
+	if sweep {
+		p.saidTruncated, p.saidMalformed = truncated, malformed
+	}
+	p.saidMalformed = p.saidMalformed || malformed
 }
 
 // read asks Atlas for what may have changed: for the whole list (a sweep) when it is due or nothing less would do,
@@ -164,8 +165,11 @@ func (p *poller) readAll(ctx context.Context) (*Reading, error) {
 			break
 		}
 	}
-	reading.Incomplete = reading.Incomplete || !reading.Whole
-	return reading, nil
+	if reading.Whole {
+		return reading, nil
+	}
+	open := p.history.Open(reading, time.Now()) // those that lie beyond
+	return reading, p.refresh(ctx, reading, open[:min(len(open), maxPages)])
 }
 
 // errSweepNeeded says that the newest pages alone do not tell what has changed.
@@ -206,8 +210,8 @@ func (p *poller) refresh(ctx context.Context, reading *Reading, ids []string) er
 			reading.Gone = append(reading.Gone, id)
 			continue
 		}
-		if malformed, ok := errors.AsType[*atlas.MalformedError](err); ok && malformed.IsJSON() {
-			reading.Incomplete, reading.malformed = true, err
+		if malformed, ok := errors.AsType[*atlas.MalformedError](err); ok && malformed.Job {
+			reading.malformed, reading.malformedErr = reading.malformed+1, malformed.Err
 			continue
 		}
 		if err != nil {
@@ -219,7 +223,7 @@ func (p *poller) refresh(ctx context.Context, reading *Reading, ids []string) er
 }
 
 func newReading() *Reading {
-	return &Reading{Jobs: map[string]atlas.RestoreJob{}, Ordered: true, Total: -1}
+	return &Reading{Jobs: map[string]atlas.RestoreJob{}, Unread: map[string]bool{}, Ordered: true, Total: -1}
 }
 
 // add takes in the next page.
@@ -230,7 +234,10 @@ func (r *Reading) add(page *atlas.Page) {
 	}
 	r.Whole = page.Last
 	if page.Malformed > 0 {
-		r.Incomplete, r.malformed = true, page.MalformedErr
+		r.malformed, r.malformedErr = r.malformed+page.Malformed, page.MalformedErr
+	}
+	for _, id := range page.Unread {
+		r.Unread[id] = true
 	}
 	for _, job := range page.Jobs {
 		if _, repeated := r.Jobs[job.ID]; !repeated && job.Created != 0 {

@@ -102,7 +102,7 @@ func (w *world) asked() string {
 func (w *world) expose(names ...string) string {
 	w.Helper()
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(NewCollector(w.manager.Snapshots))
+	registry.MustRegister(NewCollector(w.manager))
 	problems, err := testutil.GatherAndLint(registry)
 	if err != nil || len(problems) > 0 {
 		w.Fatal(problems, err)
@@ -180,14 +180,14 @@ func TestRequestsOfPolls(t *testing.T) {
 		if s := w.poll(); s.Summary.Known != 2160 || w.asked() != "5 lists, 0 jobs" {
 			t.Fatalf("first poll: %d jobs", s.Summary.Known)
 		}
-		version := w.manager.Snapshots()[0].Version
+		summary := w.manager.Snapshots()[0].Summary
 		for range 10 {
 			time.Sleep(time.Minute)
 			if s, asked := w.poll(), w.asked(); asked != "1 lists, 0 jobs" || s.Summary.Known != 2160 {
 				t.Errorf("nothing active: %s", asked)
 			}
 		}
-		if w.manager.Snapshots()[0].Version != version {
+		if w.manager.Snapshots()[0].Summary != summary {
 			t.Error("polls without news were summarized anew")
 		}
 
@@ -412,6 +412,13 @@ func TestFailedPolls(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+	bubble(t, "a token endpoint that is not there says nothing of the list", func(t *testing.T) {
+		w := newWorld(t, atlas.List{ProjectID: project, ClusterName: "fn", BackupType: atlas.Serverless})
+		w.sim.Script(atlastest.TokenRequests, 0, atlastest.Status(404))
+		if s := w.poll(); s.Reason != ReasonOther {
+			t.Errorf("%+v", s)
+		}
+	})
 	bubble(t, "serverless", func(t *testing.T) {
 		for _, answer := range []http.Handler{atlastest.APIError(410, "VERSION_GONE", ""), atlastest.Status(404)} {
 			list := atlas.List{ProjectID: project, ClusterName: "fn", BackupType: atlas.Serverless}
@@ -455,7 +462,7 @@ func TestStaleness(t *testing.T) {
 func TestOddJobs(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
 		w := newWorld(t, prod)
-		w.sim.AddJobs(prod,
+		ids := w.sim.AddJobs(prod,
 			atlastest.Job{Takes: time.Minute},
 			atlastest.Job{Extra: map[string]any{"finishedAt": "yesterday"}},
 			atlastest.Job{Extra: map[string]any{"id": nil}},
@@ -466,7 +473,7 @@ func TestOddJobs(t *testing.T) {
 				t.Fatalf("%v, %d jobs", s.Err, s.Summary.Known)
 			}
 		}
-		if n := strings.Count(w.log.String(), "could not be read"); n != 1 {
+		if n := strings.Count(w.log.String(), "could not be read"); n != 1 || !strings.Contains(w.log.String(), "jobs=2 job_ids=["+ids[1]+"]") {
 			t.Errorf("logged %d times: %s", n, w.log.String())
 		}
 		if n := testutil.ToFloat64(w.metrics.malformedJobs.WithLabelValues("dedicated")); n != 6 {
@@ -499,6 +506,91 @@ func TestOddDates(t *testing.T) {
 		time.Sleep(5 * time.Minute) // the summary no longer holds, as after a clock that was set
 		if s := w.poll(); s.Err != nil {
 			t.Error(s.Err)
+		}
+	})
+}
+
+// TestOddJobHidesNothing has a running job vanish from a list in which another can never be decoded.
+func TestOddJobHidesNothing(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		w := newWorld(t, prod)
+		ids := w.sim.AddJobs(prod, atlastest.Job{}, atlastest.Job{Extra: map[string]any{"failed": "perhaps"}})
+		w.poll()
+		w.sim.RemoveJob(prod, ids[0])
+		w.poll()
+		if s := w.poll(); s.Summary.Known != 0 {
+			t.Errorf("%d jobs are known", s.Summary.Known)
+		}
+	})
+}
+
+// TestProjectNames has the project refuse, fail, and hang: polls don't care, and the name comes when it can.
+func TestProjectNames(t *testing.T) {
+	name := func(w *world) string { return w.manager.ProjectName(project) }
+	projectItself := func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, project) }
+	bubble(t, "an outage", func(t *testing.T) {
+		w := newWorld(t, prod)
+		w.sim.Script(projectItself, 3, atlastest.Status(http.StatusServiceUnavailable))
+		w.poll()
+		if name(w) != "" || !strings.Contains(w.expose("mongodbatlas_restore_target_info"), `project_name=""`) {
+			t.Error("a name though there was none to be had")
+		}
+		time.Sleep(time.Minute)
+		if w.poll(); name(w) != "Payments" {
+			t.Errorf("%q a minute later", name(w))
+		}
+	})
+	bubble(t, "a refusal is taken for an hour", func(t *testing.T) {
+		w := newWorld(t, prod)
+		w.sim.Script(projectItself, 1, atlastest.APIError(403, "ACCESS_FORBIDDEN", "No."))
+		for range 59 {
+			w.poll()
+			time.Sleep(time.Minute)
+		}
+		if name(w) != "" {
+			t.Error("asked again too soon")
+		}
+		time.Sleep(2 * time.Minute)
+		if w.poll(); name(w) != "Payments" {
+			t.Error("not asked again")
+		}
+	})
+	bubble(t, "a hanging answer delays no news", func(t *testing.T) {
+		w := newWorld(t, prod)
+		w.sim.Script(projectItself, 0, atlastest.Hang())
+		start := time.Now()
+		if s := w.poll(); s.LastSuccess.Sub(start) > time.Second || time.Since(start) > 6*time.Second {
+			t.Errorf("published after %v, polled for %v", s.LastSuccess.Sub(start), time.Since(start))
+		}
+	})
+}
+
+// TestCredentialSuccess is 0 while the credential is refused for its own sake, and for nothing else.
+func TestCredentialSuccess(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		w := newWorld(t, prod)
+		gauge := func() float64 { return testutil.ToFloat64(w.metrics.credential.WithLabelValues("default")) }
+		for _, step := range []struct {
+			answer http.Handler
+			want   float64
+		}{
+			{atlastest.APIError(403, "ACCESS_FORBIDDEN", "No."), 1}, {atlastest.APIError(401, "", "No."), 0},
+			{atlastest.APIError(401, "NOT_IN_GROUP", "No."), 1}, {atlastest.Status(503), 1},
+		} {
+			remove := w.sim.Script(atlastest.PathHas("restoreJobs"), 0, step.answer)
+			w.poll()
+			remove()
+			if gauge() != step.want {
+				t.Errorf("%v after %s", gauge(), w.manager.Snapshots()[0].Err)
+			}
+		}
+		w.sim.AddServiceAccount("id", "renewed")
+		w.sim.RevokeTokens()
+		if w.poll(); gauge() != 0 || w.manager.Snapshots()[0].Reason != ReasonUnauthorized {
+			t.Errorf("%v after the secret was changed: %v", gauge(), w.manager.Snapshots()[0].Err)
+		}
+		if n := strings.Count(w.log.String(), "poll failed"); n != 4 {
+			t.Errorf("%d failures logged, want one for each reason in a row: %s", n, w.log.String())
 		}
 	})
 }

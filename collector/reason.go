@@ -55,8 +55,15 @@ func ReasonOf(err error, backupType atlas.BackupType) Reason {
 }
 
 func reasonOfRefusal(refusal *atlas.Error, backupType atlas.BackupType) Reason {
-	switch status := refusal.Status; {
-	case status == http.StatusUnauthorized, status == http.StatusForbidden && refusal.Token():
+	status := refusal.Status
+	if refusal.Token() && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
+		if status == http.StatusUnauthorized || status == http.StatusForbidden {
+			return ReasonUnauthorized
+		}
+		return ReasonOther // it says nothing of the list
+	}
+	switch {
+	case status == http.StatusUnauthorized:
 		return ReasonUnauthorized
 	case wrongBackupType(refusal):
 		return ReasonWrongBackupType

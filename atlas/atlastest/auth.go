@@ -28,15 +28,6 @@ func (s *Server) RevokeTokens() {
 	clear(s.tokens)
 }
 
-// ExpireNonces makes all digest nonces stale.
-func (s *Server) ExpireNonces() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for nonce := range s.nonces {
-		s.nonces[nonce] = time.Time{}
-	}
-}
-
 // issueToken is the token endpoint.
 func (s *Server) issueToken(r *http.Request) answer {
 	refuse := func(status int, code, description string) answer {
@@ -89,7 +80,7 @@ func (s *Server) authenticate(r *http.Request) (projects []string, refusal *answ
 		if !known || !keyKnown || digest["response"] != digestResponse(digest, key.secret, r) {
 			return nil, s.challenge(false)
 		}
-		if issued.IsZero() || (s.NonceLife > 0 && time.Since(issued) > s.NonceLife) {
+		if s.NonceLife > 0 && time.Since(issued) > s.NonceLife {
 			return nil, s.challenge(true)
 		}
 		return key.projects, nil
