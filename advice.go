@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,7 +25,10 @@ func advice(s *collector.Snapshot) string {
 	case collector.ReasonForbidden:
 		return adviceForbidden(refusal, target)
 	case collector.ReasonNotFound:
-		if code == "GROUP_NOT_FOUND" {
+		switch code {
+		case "":
+			return "The address answers, but not as Atlas does. Check atlas.base_url, and whether a proxy answers in its place."
+		case "GROUP_NOT_FOUND":
 			return fmt.Sprintf("There is no project %s. Check projects[].id.", target.ProjectID)
 		}
 		return fmt.Sprintf("There is no cluster %s in project %s. Check its name, or remove it if it was deleted.",
@@ -32,8 +36,7 @@ func advice(s *collector.Snapshot) string {
 	case collector.ReasonWrongBackupType:
 		return adviceWrongType(code, target)
 	case collector.ReasonGone:
-		return fmt.Sprintf("Atlas no longer has %s restore jobs. Remove this backup type; serverless instances became Flex clusters.",
-			target.BackupType)
+		return adviceGone(target)
 	case collector.ReasonRateLimited:
 		return "Too many requests for this project, by this exporter or by others. Polls go on as Atlas allows; raise polling.interval if it lasts."
 	case collector.ReasonServerError:
@@ -44,10 +47,29 @@ func advice(s *collector.Snapshot) string {
 	case collector.ReasonNetwork:
 		return adviceNetwork(s.Err)
 	case collector.ReasonOther:
+		return adviceOther(refusal)
 	case collector.ReasonMalformed:
 		return "Atlas' answer is not what it should be. Check atlas.base_url, and whether a proxy answers in its place."
 	}
+	return ""
+}
+
+func adviceOther(refusal *atlas.Error) string {
+	switch {
+	case refusal != nil && refusal.Token():
+		return "There is no token endpoint at that address. Check atlas.base_url, and whether a proxy answers in its place."
+	case refusal != nil && refusal.Code == "BACKUP_JOB_NOT_FOUND":
+		return "Backups are not enabled for this cluster. Enable them in Atlas, or remove it."
+	}
 	return "Atlas refused in a way that is not known. If its own words do not help, please report them."
+}
+
+func adviceGone(target collector.Target) string {
+	if target.BackupType == atlas.Serverless {
+		return "Atlas has retired serverless instances; they became Flex clusters. Configure backup_types: [flex], or remove it."
+	}
+	return fmt.Sprintf("Atlas has ended the version of its API at which %s restore jobs are read. A newer version of this exporter may know the next.",
+		target.BackupType)
 }
 
 func adviceUnauthorized(refusal *atlas.Error, target collector.Target) string {
@@ -105,7 +127,13 @@ func adviceWrongType(code string, target collector.Target) string {
 }
 
 func adviceNetwork(err error) string {
+	var wrongName x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	switch text := err.Error(); {
+	case errors.As(err, &wrongName):
+		return "The server's certificate is for another name. Check atlas.base_url, and whether a proxy answers in its place."
+	case errors.As(err, &invalid):
+		return "The server's certificate is not valid now, or not for this. Check this machine's clock, and a proxy in between."
 	case strings.Contains(text, "certificate"):
 		return "The server's certificate is not trusted. Behind a proxy that inspects TLS, set atlas.ca_file to its authority's certificate."
 	case strings.Contains(text, "no such host"), strings.Contains(text, "lookup"):

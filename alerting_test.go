@@ -21,6 +21,7 @@ import (
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
+	"atlas-restore-exporter/internal/tool"
 )
 
 // This file proves that an incident in Atlas reaches a person: the real binary polls the simulator, a real Prometheus
@@ -64,8 +65,8 @@ const (
 
 func newAlerting(t *testing.T) *alerting {
 	t.Helper()
-	prometheus := tool(t, "prometheus", "prometheus")
-	alertmanager := tool(t, "prometheus-alertmanager", "prometheus-alertmanager")
+	prometheus := tool.Need(t, "prometheus", "prometheus")
+	alertmanager := tool.Need(t, "prometheus-alertmanager", "prometheus-alertmanager")
 	if testing.Short() {
 		t.Skip("takes minutes")
 	}
@@ -231,6 +232,7 @@ type incident struct {
 
 // TestIncidents has them all happen at once, and waits for each to be notified and to resolve.
 func TestIncidents(t *testing.T) {
+	t.Parallel()
 	a := newAlerting(t)
 	incidents := a.incidents()
 	var clusters strings.Builder
@@ -429,6 +431,7 @@ func (a *alerting) refuse(account string) {
 // TestHealthyYear has nothing happen but what should: drills, downloads, restarts of the exporter, and outages of Atlas
 // of a few minutes. Nobody is paged or warned.
 func TestHealthyYear(t *testing.T) {
+	t.Parallel()
 	a := newAlerting(t)
 	clusters := []string{"drilled", "downloaded", "quiet-too"}
 	for _, cluster := range clusters {
@@ -447,9 +450,9 @@ func TestHealthyYear(t *testing.T) {
 		a.sim.AddJobs(list("downloaded"), atlastest.Job{Delivery: "download", Takes: 2 * second, LinkLife: 10 * second})
 		time.Sleep(8 * second)
 		if round%2 == 0 { // an outage of Atlas
-			recover := a.sim.Script(atlastest.PathHas("restoreJobs"), 0, atlastest.Status(http.StatusBadGateway))
+			mend := a.sim.Script(atlastest.PathHas("restoreJobs"), 0, atlastest.Status(http.StatusBadGateway))
 			time.Sleep(8 * second)
-			recover()
+			mend()
 		} else { // an update of the exporter
 			a.stop()
 			time.Sleep(2 * second)

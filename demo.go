@@ -48,7 +48,7 @@ func (d *demoCommand) Run(ctx context.Context, app *app) error {
 		defer func() { _ = server.Close() }()
 		return app.serve(ctx, config, d.Web, "localhost:"+defaultPort, func(addr net.Addr) {
 			scheme := "http"
-			if d.Web.ConfigFile != "" {
+			if text, err := readFile(d.Web.ConfigFile, maxConfigSize); err == nil && strings.Contains(string(text), "tls_server_config") {
 				scheme = "https"
 			}
 			address := browsable(addr)

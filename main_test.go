@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -13,6 +14,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -239,6 +241,15 @@ func TestServe(t *testing.T) {
 			t.Errorf("the status page has no %q", wanted)
 		}
 	}
+	response, err := http.Get(base + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if policy := response.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'") {
+		t.Errorf("content security policy %q", policy)
+	}
 	if status, _ := fetch(t, nil, base+"/debug/pprof/"); status != 404 {
 		t.Errorf("pprof answers %d", status)
 	}
@@ -347,6 +358,63 @@ func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	return roots
 }
 
+// TestThroughTLS polls an Atlas whose authority only atlas.ca_file names, and looks at what it was asked with.
+func TestThroughTLS(t *testing.T) {
+	sim, configFile := newSim(t, "{name: prod}")
+	dir := t.TempDir()
+	writeCertificate(t, dir)
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(sim)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	text, err := os.ReadFile(configFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "}\n")
+	check := func(address, caFile string) (int, string) {
+		writeFile(t, configFile, fmt.Sprintf("atlas: {base_url: %q, ca_file: %q}\n%s", address, caFile, rest))
+		p := start(t, "check", "--config.file", configFile)
+		return p.wait(), p.stdout.String()
+	}
+	if status, said := check(server.URL, ""); status != 1 || !strings.Contains(said, "set atlas.ca_file") {
+		t.Errorf("an unknown authority: %d %s", status, said)
+	}
+	wrongName := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	if status, said := check(wrongName, filepath.Join(dir, "cert.pem")); status != 1 || !strings.Contains(said, "FAILED: network") || !strings.Contains(said, "for another name") {
+		t.Errorf("a wrong name: %d %s", status, said)
+	}
+	if status, said := check(server.URL, filepath.Join(dir, "cert.pem")); status != 0 {
+		t.Errorf("%d %s", status, said)
+	}
+	for _, request := range sim.Requests(nil) {
+		if agent := request.Header.Get("User-Agent"); agent != "atlas-restore-exporter/"+buildInfo().Version {
+			t.Errorf("%s was asked by %q", request.Path, agent)
+		}
+	}
+}
+
+// brokenPipe panics when it is written to.
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { panic("broken") }
+
+// TestPanicIsNoSuccess has a command panic: that must not look like an exit with status 0.
+func TestPanicIsNoSuccess(t *testing.T) {
+	_, configFile := newSim(t, "{name: prod}")
+	defer func() {
+		if panicked := fmt.Sprint(recover()); !strings.Contains(panicked, "broken") {
+			t.Errorf("the panic was lost: %s", panicked)
+		}
+	}()
+	run(t.Context(), []string{"check", "--config.file", configFile}, brokenPipe{}, io.Discard)
+}
+
 // TestDemo runs the demo until it has every family, in both formats.
 func TestDemo(t *testing.T) {
 	p := start(t, "demo", "--web.listen-address", "127.0.0.1:0")
@@ -423,33 +491,41 @@ func TestAdvice(t *testing.T) {
 	target := collector.Target{List: atlas.List{ProjectID: payments, ClusterName: "prod", BackupType: atlas.Dedicated}, Credential: "default", Timeout: 30 * time.Second}
 	var all strings.Builder
 	for _, failure := range []struct {
-		what string
-		err  error
+		what       string
+		err        error
+		backupType atlas.BackupType // dedicated where empty
 	}{
-		{"wrong client secret", &atlas.Error{Endpoint: atlas.EndpointToken, Status: 401, Code: "invalid_client"}},
-		{"token limit", &atlas.Error{Endpoint: atlas.EndpointToken, Status: 403, Code: "access_denied"}},
-		{"wrong key", &atlas.Error{Status: 401}},
-		{"another organization", &atlas.Error{Status: 401, Code: "USER_CANNOT_ACCESS_GROUP"}},
-		{"access list", &atlas.Error{Status: 403, Code: "IP_ADDRESS_NOT_ON_ACCESS_LIST"}},
-		{"missing role", &atlas.Error{Status: 403, Code: "ACCESS_FORBIDDEN"}},
-		{"suspended", &atlas.Error{Status: 402, Code: "ACCOUNT_SUSPENDED"}},
-		{"no project", &atlas.Error{Status: 404, Code: "GROUP_NOT_FOUND"}},
-		{"no cluster", &atlas.Error{Status: 404, Code: "CLUSTER_NOT_FOUND"}},
-		{"flex cluster", &atlas.Error{Status: 400, Code: "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"}},
-		{"dedicated cluster", &atlas.Error{Status: 400, Code: "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API"}},
-		{"serverless instance", &atlas.Error{Status: 400, Code: "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API"}},
-		{"not legacy", &atlas.Error{Status: 400, Code: "INCORRECT_BACKUP_API_ENDPOINT"}},
-		{"another kind", &atlas.Error{Status: 400, Code: "CANNOT_USE_ODD_CLUSTER_IN_EVEN_API"}},
-		{"gone", &atlas.Error{Status: 410, Code: "VERSION_GONE"}},
-		{"rate limited", &atlas.Error{Status: 429}},
-		{"server error", &atlas.Error{Status: 500}},
-		{"timeout", context.DeadlineExceeded},
-		{"name", &net.DNSError{Err: "no such host", Name: "cloud.mongodb.com"}},
-		{"certificate", x509.UnknownAuthorityError{}},
-		{"refused", io.EOF},
-		{"malformed", &atlas.MalformedError{Err: io.EOF}},
-		{"other", &atlas.Error{Status: 418}},
+		{"wrong client secret", &atlas.Error{Endpoint: atlas.EndpointToken, Status: 401, Code: "invalid_client"}, ""},
+		{"token limit", &atlas.Error{Endpoint: atlas.EndpointToken, Status: 403, Code: "access_denied"}, ""},
+		{"wrong key", &atlas.Error{Status: 401}, ""},
+		{"another organization", &atlas.Error{Status: 401, Code: "USER_CANNOT_ACCESS_GROUP"}, ""},
+		{"access list", &atlas.Error{Status: 403, Code: "IP_ADDRESS_NOT_ON_ACCESS_LIST"}, ""},
+		{"missing role", &atlas.Error{Status: 403, Code: "ACCESS_FORBIDDEN"}, ""},
+		{"suspended", &atlas.Error{Status: 402, Code: "ACCOUNT_SUSPENDED"}, ""},
+		{"no project", &atlas.Error{Status: 404, Code: "GROUP_NOT_FOUND"}, ""},
+		{"no cluster", &atlas.Error{Status: 404, Code: "CLUSTER_NOT_FOUND"}, ""},
+		{"flex cluster", &atlas.Error{Status: 400, Code: "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API"}, ""},
+		{"dedicated cluster", &atlas.Error{Status: 400, Code: "CANNOT_USE_NON_FLEX_CLUSTER_IN_FLEX_API"}, atlas.Flex},
+		{"serverless instance", &atlas.Error{Status: 400, Code: "CANNOT_USE_SERVERLESS_INSTANCE_IN_CLUSTER_API"}, ""},
+		{"not legacy", &atlas.Error{Status: 400, Code: "INCORRECT_BACKUP_API_ENDPOINT"}, atlas.Legacy},
+		{"another kind", &atlas.Error{Status: 400, Code: "CANNOT_USE_ODD_CLUSTER_IN_EVEN_API"}, ""},
+		{"retired", &atlas.Error{Status: 410, Code: "VERSION_GONE"}, atlas.Serverless},
+		{"ended version", &atlas.Error{Status: 410, Code: "VERSION_GONE"}, ""},
+		{"somebody else", &atlas.Error{Status: 404}, ""},
+		{"no token endpoint", &atlas.Error{Endpoint: atlas.EndpointToken, Status: 404}, ""},
+		{"no backups", &atlas.Error{Status: 400, Code: "BACKUP_JOB_NOT_FOUND"}, ""},
+		{"wrong name", x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"}, ""},
+		{"expired certificate", x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired}, ""},
+		{"rate limited", &atlas.Error{Status: 429}, ""},
+		{"server error", &atlas.Error{Status: 500}, ""},
+		{"timeout", context.DeadlineExceeded, ""},
+		{"name", &net.DNSError{Err: "no such host", Name: "cloud.mongodb.com"}, ""},
+		{"certificate", x509.UnknownAuthorityError{}, ""},
+		{"refused", io.EOF, ""},
+		{"malformed", &atlas.MalformedError{Err: io.EOF}, ""},
+		{"other", &atlas.Error{Status: 418}, ""},
 	} {
+		target.BackupType = cmp.Or(failure.backupType, atlas.Dedicated)
 		snapshot := &collector.Snapshot{Target: target, Err: failure.err, Reason: collector.ReasonOf(failure.err, target.BackupType)}
 		_, _ = fmt.Fprintf(&all, "%s (%s): %s\n", failure.what, snapshot.Reason, advice(snapshot))
 	}

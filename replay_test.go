@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -33,6 +34,16 @@ func contractDir(t *testing.T) string {
 		t.Skip("ATLAS_CONTRACT_DIR is not set: it names a folder with captured/, recorded answers of Atlas")
 	}
 	return dir
+}
+
+// TestContract runs the tests of the module that holds the simulator, and the client's requests, to the official
+// description: a module of its own, because its validator is heavy and nothing else needs it.
+func TestContract(t *testing.T) {
+	contractDir(t)
+	said, err := exec.CommandContext(t.Context(), "go", "test", "-C", "atlas/atlastest/contract", "-count=1", "-v", "./...").CombinedOutput()
+	if err != nil || !strings.Contains(string(said), "--- PASS: TestContract") {
+		t.Errorf("%v\n%s", err, said)
+	}
 }
 
 // recording is a recorded answer.
