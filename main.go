@@ -32,9 +32,10 @@ type cli struct {
 	Log     logFlags         `embed:"" prefix:"log."`
 	Version kong.VersionFlag `help:"Show the version and exit." env:"-"`
 
-	Serve serveCommand `cmd:"" default:"withargs" help:"Poll Atlas and serve /metrics (the default)."`
-	Check checkCommand `cmd:"" help:"Check the configuration and ask Atlas once for each target. Exit status 1 if any fails."`
-	Demo  demoCommand  `cmd:"" help:"Serve a simulated Atlas and poll it. Needs no credentials and no configuration."`
+	Serve  serveCommand  `cmd:"" default:"withargs" help:"Poll Atlas and serve /metrics (the default)."`
+	Check  checkCommand  `cmd:"" help:"Check the configuration and ask Atlas once for each target. Exit status 1 if any fails."`
+	Health healthCommand `cmd:"" help:"Ask an exporter whether it is healthy. Exit status 1 if not."`
+	Demo   demoCommand   `cmd:"" help:"Serve a simulated Atlas and poll it. Needs no credentials and no configuration."`
 }
 
 type logFlags struct {

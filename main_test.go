@@ -216,6 +216,11 @@ func TestServe(t *testing.T) {
 	if status, body := fetch(t, nil, base+"/-/healthy"); status != 200 || body != "healthy\n" {
 		t.Errorf("healthy: %d %s", status, body)
 	}
+	for path, want := range map[string]int{"/-/healthy": 0, "/no-such-path": 1} {
+		if health := start(t, "health", "--url", base+path); health.wait() != want {
+			t.Errorf("health of %s: %d, want %d: %s", path, health.wait(), want, health.stderr.String())
+		}
+	}
 	eventually(t, func() bool { status, _ := fetch(t, nil, base+"/-/ready"); return status == 200 }, p.stderr.String)
 
 	has := func(wanted ...string) {

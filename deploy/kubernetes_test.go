@@ -1,0 +1,103 @@
+package deploy
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	yaml "go.yaml.in/yaml/v4"
+
+	"atlas-restore-exporter/internal/golden"
+	"atlas-restore-exporter/internal/tool"
+)
+
+const chart = "kubernetes/chart"
+
+// template renders the chart. What Helm says beside it is left out.
+func template(t *testing.T, helm string, args ...string) (string, error) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), helm, append([]string{"template", "atlas-restore-exporter", chart, "--namespace=monitoring"}, args...)...)
+	rendered, err := command.Output()
+	return string(rendered), err
+}
+
+// everything switches on whatever the chart has.
+var everything = []string{
+	"--set=serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboards.enabled=true,networkPolicy.enabled=true",
+	"--set=podDisruptionBudget.enabled=true,webConfigSecret=web,prometheusRule.runbookBaseURL=https://example.net/",
+}
+
+// TestChart has Helm lint the chart, and what it renders validated against Kubernetes' schemas.
+func TestChart(t *testing.T) {
+	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
+	validate := tool.Need(t, "kubectl-validate", "none")
+	runs(t, helm, append([]string{"lint", "--strict", chart}, everything...)...)
+	for name, args := range map[string][]string{
+		"defaults": nil, "everything": everything, "demo": {"--set=demo=true"}, "demo with TLS": {"--set=demo=true,webConfigSecret=web"},
+		"without a secret": {"--set=existingSecret="},
+	} {
+		rendered, err := template(t, helm, args...)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		file := filepath.Join(t.TempDir(), "rendered.yaml")
+		if err := os.WriteFile(file, []byte(rendered), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("KUBECONFIG", os.DevNull)
+		runs(t, validate, file, "--version=1.30")
+	}
+}
+
+// TestChartRefuses has values that can't be meant.
+func TestChartRefuses(t *testing.T) {
+	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
+	for _, values := range []string{"replicaCout=2", "replicaCount=-1", "config.projects=null", "prometheusRule.runbookBaseURL=runbooks", "service.port=0"} {
+		if _, err := template(t, helm, "--set-json="+values); err == nil {
+			if _, err := template(t, helm, "--set="+values); err == nil {
+				t.Errorf("%s is accepted", values)
+			}
+		}
+	}
+}
+
+// TestChartRules has promtool check the rules as the chart renders them.
+func TestChartRules(t *testing.T) {
+	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
+	promtool := tool.Need(t, "promtool", "prometheus")
+	rendered, err := template(t, helm, append(everything, "--show-only=templates/prometheusrule.yaml")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rule struct {
+		Spec any `yaml:"spec"`
+	}
+	if err := yaml.Load([]byte(rendered), &rule); err != nil {
+		t.Fatal(err)
+	}
+	spec, err := yaml.Dump(rule.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(file, spec, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runs(t, promtool, "check", "rules", file)
+	if !strings.Contains(string(spec), "https://example.net/deploy/runbooks/README.md#atlasrestorefailed") {
+		t.Error("the runbooks' address is not as configured")
+	}
+}
+
+// TestManifests holds the plain manifests to the chart.
+func TestManifests(t *testing.T) {
+	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
+	rendered, err := template(t, helm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Equal(t, "kubernetes/manifests.yaml", "# Rendered from the chart beside this file: UPDATE_GOLDEN=1 go test -run TestManifests ./deploy\n"+rendered)
+}
