@@ -3,10 +3,14 @@
 VERSION ?= dev
 TOOLS := $(CURDIR)/.cache/tools
 GOLANGCI_LINT_VERSION := v2.15.0
+HELM_VERSION := v4.3.1
+KUBECTL_VALIDATE_VERSION := v0.0.4
+PROMETHEUS3_VERSION := v0.315.0
+DEBIAN := prometheus prometheus-alertmanager
 
 export PATH := $(TOOLS)/bin:$(TOOLS)/usr/bin:$(PATH)
 
-.PHONY: build test race lint contract bench fuzz tools demo golden clean
+.PHONY: build test race lint contract bench fuzz tools prometheus3 demo golden clean
 
 build: ## the binary
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o atlas-restore-exporter .
@@ -23,7 +27,7 @@ contract: ## the simulator against the official description (set ATLAS_CONTRACT_
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) ## formatting, vet, golangci-lint
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
 	go vet ./...
-	$< run
+	golangci-lint run
 
 bench: ## benchmarks
 	go test -run '^$$' -bench . ./...
@@ -37,20 +41,42 @@ FUZZTIME ?= 30s
 demo: ## a simulated Atlas and an exporter that polls it
 	go run . demo
 
-golden: ## rewrite golden files; look at the difference before you commit it
-	UPDATE_GOLDEN=1 go test . ./collector
+golden: ## rewrite golden files, dashboards and manifests; look at the difference before you commit it
+	go run ./deploy/grafana
+	UPDATE_GOLDEN=1 go test . ./collector ./deploy
 
-tools: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) $(TOOLS)/usr/bin/promtool ## what the gate needs besides Go
+tools: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) $(TOOLS)/debian $(TOOLS)/bin/helm-$(HELM_VERSION) \
+	$(TOOLS)/bin/kubectl-validate-$(KUBECTL_VALIDATE_VERSION) ## what the gate needs besides Go
 
 $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION):
 	GOBIN=$(TOOLS)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
-	mv $(TOOLS)/bin/golangci-lint $@
+	touch $@
 
-# Debian's package, unpacked but not installed: it would start a service.
-$(TOOLS)/usr/bin/promtool:
-	mkdir -p $(TOOLS)
-	cd $(TOOLS) && { apt-get download prometheus || { $$(command -v sudo) apt-get update && apt-get download prometheus; }; }
-	cd $(TOOLS) && for package in prometheus_*.deb; do dpkg -x $$package .; done
+$(TOOLS)/bin/helm-$(HELM_VERSION):
+	GOBIN=$(TOOLS)/bin go install helm.sh/helm/v4/cmd/helm@$(HELM_VERSION)
+	touch $@
+
+$(TOOLS)/bin/kubectl-validate-$(KUBECTL_VALIDATE_VERSION):
+	GOBIN=$(TOOLS)/bin go install sigs.k8s.io/kubectl-validate@$(KUBECTL_VALIDATE_VERSION)
+	touch $@
+
+# Debian's packages, unpacked but not installed: they would start services. Alertmanager looks for its template where the
+# package would put it.
+SUDO := $(if $(shell test -w /usr/share && echo yes),,sudo)
+$(TOOLS)/debian:
+	mkdir -p $(TOOLS)/packages
+	cd $(TOOLS)/packages && { apt-get download $(DEBIAN) || { $(SUDO) apt-get update && apt-get download $(DEBIAN); }; }
+	cd $(TOOLS) && for package in packages/*.deb; do dpkg -x $$package .; done
+	$(SUDO) mkdir -p /usr/share/prometheus/alertmanager
+	$(SUDO) cp $(TOOLS)/usr/share/prometheus/alertmanager/*.tmpl /usr/share/prometheus/alertmanager/
+	touch $@
+
+prometheus3: ## the incidents and the healthy year against a current Prometheus, built from source (10 CPU minutes)
+	mkdir -p .cache/prometheus3
+	cd .cache/prometheus3 && { test -f go.mod || go mod init prometheus3; } && \
+		go get -tool github.com/prometheus/prometheus/cmd/prometheus@$(PROMETHEUS3_VERSION) && \
+		go build -tags remove_all_sd -o prometheus github.com/prometheus/prometheus/cmd/prometheus
+	PATH=$(CURDIR)/.cache/prometheus3:$$PATH REQUIRE_TOOLS=1 go test -count=1 -v -run 'TestIncidents|TestHealthyYear' .
 
 clean:
 	rm -rf atlas-restore-exporter .cache

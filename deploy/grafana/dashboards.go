@@ -14,7 +14,6 @@ const (
 	perCluster = "max by (project_id, cluster_name) "
 	perTarget  = "max by (project_id, cluster_name, backup_type) "
 	perKind    = "max by (project_id, cluster_name, backup_type, delivery_type) "
-	perJob     = "max by (project_id, cluster_name, backup_type, job_id) "
 	drills     = `,delivery_type=~"automated|point_in_time"`
 )
 
@@ -24,9 +23,7 @@ func m(name string, more ...string) string {
 }
 
 // e returns a selector of a metric of the exporter itself.
-func e(name string, more ...string) string {
-	return "mongodbatlas_restore_exporter_" + name + "{" + own + strings.Join(more, "") + "}"
-}
+func e(name string) string { return "mongodbatlas_restore_exporter_" + name + "{" + own + "}" }
 
 func orZero(expr string) string { return expr + " or vector(0)" }
 
@@ -38,8 +35,9 @@ var failing = perKind + "(" + m("last_failure_timestamp_seconds") + ") > (" + pe
 var overdue = "time() - " + perCluster + "(" + m("last_success_timestamp_seconds", drills) + ") > on (project_id, cluster_name) " +
 	perCluster + "(" + m("objective_seconds", `,objective="drill_age"`) + ")"
 
-// neverDrilled are the clusters that have an objective and no drill.
-var neverDrilled = perCluster + "(" + m("objective_seconds", `,objective="drill_age"`) + ") unless on (project_id, cluster_name) " +
+// neverDrilled are the clusters that have an objective, and whose restore jobs were read, but no drill.
+var neverDrilled = perCluster + "(" + m("objective_seconds", `,objective="drill_age"`) + ") and on (project_id, cluster_name) " +
+	m("last_successful_poll_timestamp_seconds") + " unless on (project_id, cluster_name) " +
 	perCluster + "(" + m("last_success_timestamp_seconds", drills) + ")"
 
 func byStatus(statuses string) string {
@@ -98,7 +96,7 @@ func fleet() object {
 }
 
 // jobs is every job with its status and what it does, with when it was created.
-const jobs = "max by (project_id, cluster_name, backup_type, job_id, status, delivery_type, target_project_id, target_cluster_name) (" +
+const jobs = "max by (backup_type, job_id, status, delivery_type, target_project_id, target_cluster_name) (" +
 	"mongodbatlas_restore_job_created_timestamp_seconds{" + chosen + "} * on (job, instance, project_id, cluster_name, backup_type, job_id) group_left (status) " +
 	"(mongodbatlas_restore_job_status{" + chosen + "} == 1) * on (job, instance, project_id, cluster_name, backup_type, job_id) " +
 	"group_left (delivery_type, target_project_id, target_cluster_name) mongodbatlas_restore_job_info{" + chosen + "}) * 1000"
@@ -106,7 +104,7 @@ const jobs = "max by (project_id, cluster_name, backup_type, job_id, status, del
 func cluster() object {
 	age := func(name string, more ...string) string { return "time() - max(" + m(name, more...) + ")" }
 	times := func(title, description, name string) panel {
-		return table(title, description, "dateTimeAsIso", "at", 8, perJob+"("+m(name)+") * 1000", "job_id")
+		return table(title, description, "dateTimeAsIso", "at", 8, "sort_desc(max by (job_id) ("+m(name)+") * 1000)", "job_id")
 	}
 	return dashboard("atlas-restore-cluster", "Atlas restores: cluster",
 		"The backup restore jobs of one cluster.", projectAndCluster(false),
@@ -138,9 +136,6 @@ func cluster() object {
 // tall makes a panel half as high again.
 func tall(p panel) panel {
 	p.height += p.height / 2
-	for i := range p.overrides { // the cluster is this one
-		p.overrides[i] = object{"matcher": object{"id": "byName", "options": "job id"}, "properties": []object{{"id": "custom.width", "value": 230}}}
-	}
 	return p
 }
 

@@ -4,6 +4,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,9 +78,7 @@ func (p panel) object(id, x, y int) object {
 		targets = append(targets, query)
 	}
 	defaults := object{"unit": p.unit}
-	for key, value := range p.defaults {
-		defaults[key] = value
-	}
+	maps.Copy(defaults, p.defaults)
 	return object{
 		"id": id, "type": p.kind, "title": p.title, "description": p.description, "datasource": datasource,
 		"gridPos": object{"x": x, "y": y, "w": p.width, "h": p.height}, "targets": targets, "options": p.options,
@@ -124,18 +123,29 @@ func table(title, description, unit, value string, width int, expr string, colum
 	}
 	index["Value"] = len(columns)
 	return panel{
-		kind: "table", title: title, description: description, unit: unit, width: width, height: 8,
+		kind: "table", title: title, description: description, unit: "string", width: width, height: 8,
 		targets: []target{{expr, ""}}, options: object{"showHeader": true, "cellHeight": "sm"},
 		transformations: []object{{"id": "organize", "options": object{
 			"excludeByName": object{"Time": true}, "renameByName": rename, "indexByName": index,
 		}}},
-		overrides: []object{{
-			"matcher": object{"id": "byName", "options": "cluster"},
-			"properties": []object{{"id": "links", "value": []object{{
+		overrides: []object{
+			override(value, "unit", unit),
+			override("project id", "custom.width", 230),
+			override("job id", "custom.width", 230),
+			override("cluster", "links", []object{{
 				"title": "Show this cluster",
-				"url":   "/d/atlas-restore-cluster?var-datasource=${datasource}&var-project=${__data.fields.project}&var-cluster=${__value.raw}",
-			}}}},
-		}},
+				"url": `/d/atlas-restore-cluster?var-datasource=${datasource}&var-project=${__data.fields["project id"]}` +
+					"&var-cluster=${__value.raw}",
+			}}),
+		},
+	}
+}
+
+// override sets a property of the column of a name.
+func override(column, property string, value any) object {
+	return object{
+		"matcher":    object{"id": "byName", "options": column},
+		"properties": []object{{"id": property, "value": value}},
 	}
 }
 
