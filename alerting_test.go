@@ -280,7 +280,7 @@ func TestIncidents(t *testing.T) {
 	a.stop()
 	a.expect(&down, "firing")
 	down.ended = time.Now()
-	vanished := incident{alert: "AtlasRestoreTargetVanished", cluster: "vanishing", receiver: "operations", severity: "warning", takes: 15 * second, started: time.Now()}
+	vanished := incident{alert: "AtlasRestoreTargetVanished", cluster: "vanishing", receiver: "operations", severity: "warning", takes: 15 * second, started: down.started}
 	a.run(watched + fmt.Sprintf(other, ""))
 	a.expect(&down, "resolved")
 	a.expect(&vanished, "firing")

@@ -62,6 +62,37 @@ func TestAlertmanager(t *testing.T) {
 	}
 }
 
+// TestCompose wants every file that compose.yaml names to be there. Whether it runs takes a Docker engine.
+func TestCompose(t *testing.T) {
+	var compose struct {
+		Services map[string]struct {
+			Build   struct{ Context, Dockerfile string }
+			Volumes []string
+		}
+	}
+	if err := yaml.Load([]byte(read(t, "docker/compose.yaml")), &compose); err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for _, service := range compose.Services {
+		if service.Build.Context != "" {
+			files = append(files, filepath.Join(service.Build.Context, service.Build.Dockerfile))
+		}
+		for _, volume := range service.Volumes {
+			host, _, _ := strings.Cut(volume, ":")
+			files = append(files, host)
+		}
+	}
+	if len(files) < 4 {
+		t.Errorf("only %v", files)
+	}
+	for _, file := range files {
+		if _, err := os.Stat(filepath.Join("docker", file)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestAlertsAreComplete wants of every alert what a person needs, a runbook, and tests.
 func TestAlertsAreComplete(t *testing.T) {
 	var rules struct {
@@ -77,6 +108,7 @@ func TestAlertsAreComplete(t *testing.T) {
 	}
 	tests := read(t, "prometheus/rules_test.yaml") + read(t, "prometheus/rules_days_test.yaml")
 	runbooks := read(t, "runbooks/README.md")
+	readme := read(t, "../README.md")
 	known := map[string]bool{"up": true}
 	for _, family := range collector.Families() {
 		known[family.Name] = true
@@ -110,6 +142,9 @@ func TestAlertsAreComplete(t *testing.T) {
 		}
 		if !strings.Contains(runbooks, "\n## "+rule.Alert+"\n") {
 			t.Errorf("%s has no runbook", rule.Alert)
+		}
+		if !strings.Contains(readme, "| "+rule.Alert+" | "+rule.Labels["severity"]) {
+			t.Errorf("the README does not have %s with severity %s", rule.Alert, rule.Labels["severity"])
 		}
 		if !strings.Contains(tests, fmt.Sprintf("alertname=%q", rule.Alert)) {
 			t.Errorf("%s has no test", rule.Alert)
