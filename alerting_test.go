@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -70,7 +69,7 @@ func newAlerting(t *testing.T) *alerting {
 	if testing.Short() {
 		t.Skip("takes minutes")
 	}
-	a := &alerting{T: t, dir: t.TempDir(), sim: atlastest.New(), listen: freeAddress(t), prometheus: freeAddress(t), alertmanager: freeAddress(t)}
+	a := &alerting{T: t, dir: t.TempDir(), sim: atlastest.New(), listen: tool.FreeAddress(t), prometheus: tool.FreeAddress(t), alertmanager: tool.FreeAddress(t)}
 	a.sim.AddServiceAccount("id", secret)
 	a.sim.AddServiceAccount("other", secret)
 	a.sim.AddProject(payments, "Payments")
@@ -122,16 +121,6 @@ func scale(t *testing.T, path string) string {
 		unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[parts[3]]
 		return fmt.Sprintf("%s%dms", parts[1], (time.Duration(n) * unit / 60).Milliseconds())
 	})
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 // start runs a program until the test ends.
@@ -455,7 +444,7 @@ func TestHealthyYear(t *testing.T) {
 			mend()
 		} else { // an update of the exporter
 			a.stop()
-			time.Sleep(2 * second)
+			time.Sleep(second)
 			a.run(config)
 		}
 		time.Sleep(5 * second)

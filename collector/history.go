@@ -21,7 +21,7 @@ type History struct {
 	// failedBatches are batches that failed by a job that is no longer known: the others don't make them a success.
 	failedBatches map[string]bool
 
-	sweeps  int // whole lists that were merged
+	sweeps  int // lists that were merged as far as a poll reads
 	ordered bool
 	pages   int   // of the last whole list
 	total   int64 // of jobs as Atlas counted them at the last merge; below zero where it did not
@@ -35,6 +35,7 @@ type knownJob struct {
 // Reading is what one poll read of a list.
 type Reading struct {
 	Jobs    map[string]atlas.RestoreJob // by id, each as it was read last
+	Sweep   bool                        // the list was read as far as a poll reads
 	Whole   bool                        // the list was read to its end
 	Ordered bool                        // newest first, as far as it was read
 	Pages   int
@@ -130,9 +131,11 @@ func (h *History) Merge(reading *Reading, now time.Time) (changed bool) {
 	h.total = reading.Total
 	h.ordered = h.ordered && reading.Ordered
 	gone := slices.Clone(reading.Gone)
-	if reading.Whole {
+	if reading.Sweep || reading.Whole {
 		h.sweeps++
 		h.pages = reading.Pages
+	}
+	if reading.Whole {
 		gone = append(gone, h.missing(reading)...)
 	}
 	h.forget(gone, now)

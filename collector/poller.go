@@ -76,7 +76,7 @@ func (p *poller) interval() time.Duration {
 func (p *poller) poll(ctx context.Context) {
 	pollCtx, cancel := context.WithTimeout(ctx, p.target.Timeout)
 	defer cancel()
-	reading, sweep, err := p.read(pollCtx)
+	reading, err := p.read(pollCtx)
 	if ctx.Err() != nil {
 		return
 	}
@@ -89,11 +89,11 @@ func (p *poller) poll(ctx context.Context) {
 		p.publish(ctx, &next)
 		return
 	}
-	if sweep {
+	if reading.Sweep {
 		p.lastSweep = next.LastPoll
 		next.Truncated = !reading.Whole
 	}
-	p.complain(ctx, reading, sweep)
+	p.complain(ctx, reading)
 	changed := p.history.Merge(reading, next.LastPoll)
 	if changed || p.summary == nil || !p.summary.holds(p.summaryAt, next.LastPoll) {
 		p.summary = p.history.Summarize(&p.target, next.LastPoll)
@@ -123,8 +123,8 @@ func (p *poller) publish(ctx context.Context, next *Snapshot) {
 }
 
 // complain logs what could not be read: once, and again only after a sweep that found nothing of the kind.
-func (p *poller) complain(ctx context.Context, reading *Reading, sweep bool) {
-	truncated, malformed := sweep && !reading.Whole, reading.malformed > 0
+func (p *poller) complain(ctx context.Context, reading *Reading) {
+	truncated, malformed := reading.Sweep && !reading.Whole, reading.malformed > 0
 	if truncated && !p.saidTruncated {
 		p.logger.LogAttrs(ctx, slog.LevelWarn, "list is longer than a poll reads, older jobs are left out",
 			slog.Int("pages", reading.Pages))
@@ -133,7 +133,7 @@ func (p *poller) complain(ctx context.Context, reading *Reading, sweep bool) {
 		p.logger.LogAttrs(ctx, slog.LevelWarn, "jobs could not be read and are left out", slog.Int("jobs", reading.malformed),
 			slog.Any("job_ids", slices.Sorted(maps.Keys(reading.Unread))), slog.Any("err", reading.malformedErr))
 	}
-	if sweep {
+	if reading.Sweep {
 		p.saidTruncated, p.saidMalformed = truncated, malformed
 	}
 	p.saidMalformed = p.saidMalformed || malformed
@@ -141,21 +141,21 @@ func (p *poller) complain(ctx context.Context, reading *Reading, sweep bool) {
 
 // read asks Atlas for what may have changed: for the whole list (a sweep) when it is due or nothing less would do,
 // else for its newest pages and the open jobs that are not on them.
-func (p *poller) read(ctx context.Context) (reading *Reading, sweep bool, err error) {
+func (p *poller) read(ctx context.Context) (*Reading, error) {
 	due := p.lastSweep.IsZero() || time.Since(p.lastSweep) >= p.target.SweepInterval
 	if !due && p.history.Incremental() {
-		reading, err = p.readNewest(ctx)
-		if err == nil || !errors.Is(err, errSweepNeeded) {
-			return reading, false, err
+		reading, err := p.readNewest(ctx)
+		if !errors.Is(err, errSweepNeeded) {
+			return reading, err
 		}
 		p.logger.LogAttrs(ctx, slog.LevelDebug, "reading the whole list", slog.Any("because", err))
 	}
-	reading, err = p.readAll(ctx)
-	return reading, true, err
+	return p.readAll(ctx)
 }
 
 func (p *poller) readAll(ctx context.Context) (*Reading, error) {
 	reading := newReading()
+	reading.Sweep = true
 	for page, err := range p.client.RestoreJobs(ctx, p.target.List) {
 		if err != nil {
 			return nil, err

@@ -285,6 +285,9 @@ func TestRequestsOfPolls(t *testing.T) {
 		if s, asked := w.poll(), w.asked(); s.Err != nil || s.Summary.Known != 200 || !s.Truncated || asked != "100 lists, 0 jobs" {
 			t.Errorf("%+v, %s", s, asked)
 		}
+		if s, asked := w.poll(), w.asked(); s.Err != nil || !s.Truncated || asked != "1 lists, 0 jobs" {
+			t.Errorf("%+v, %s", s, asked)
+		}
 		if !strings.Contains(w.log.String(), "longer than a poll reads") {
 			t.Errorf("not logged: %s", w.log.String())
 		}

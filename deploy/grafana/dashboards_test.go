@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -166,7 +165,7 @@ func TestQueries(t *testing.T) {
 func startPrometheus(t *testing.T, path string) string {
 	t.Helper()
 	dir := t.TempDir()
-	exporter, prometheus := freeAddress(t), freeAddress(t)
+	exporter, prometheus := tool.FreeAddress(t), tool.FreeAddress(t)
 	binary := filepath.Join(dir, "atlas-restore-exporter")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../..")
 	if said, err := build.CombinedOutput(); err != nil {
@@ -190,14 +189,4 @@ func startPrometheus(t *testing.T, path string) string {
 		})
 	}
 	return prometheus
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }

@@ -1,7 +1,8 @@
-// Package tool finds the programs beyond Go that some tests need.
+// Package tool finds the programs beyond Go that some tests need, and addresses for them to listen on.
 package tool
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"testing"
@@ -21,4 +22,15 @@ func Need(t *testing.T, name, debian string) string {
 		t.Skipf("%s is not installed; `make tools` gets it, as does Debian's package %s", name, debian)
 	}
 	return path
+}
+
+// FreeAddress returns an address of this machine on which nobody listens.
+func FreeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
 }
