@@ -71,7 +71,7 @@ $(TOOLS)/debian:
 	$(SUDO) cp $(TOOLS)/usr/share/prometheus/alertmanager/*.tmpl /usr/share/prometheus/alertmanager/
 	touch $@
 
-prometheus3: ## the incidents and the healthy year against a current Prometheus, built from source (10 CPU minutes)
+prometheus3: $(TOOLS)/debian ## the incidents and the healthy year against a current Prometheus, built from source (10 CPU minutes)
 	mkdir -p .cache/prometheus3
 	cd .cache/prometheus3 && { test -f go.mod || go mod init prometheus3; } && \
 		go get -tool github.com/prometheus/prometheus/cmd/prometheus@$(PROMETHEUS3_VERSION) && \

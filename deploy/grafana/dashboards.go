@@ -67,17 +67,22 @@ func fleet() object {
 		},
 		row{
 			table("Last restore failed", "When the last restore failed that none has succeeded after.", "dateTimeFromNow", "failed", 12,
-				"("+failing+") * 1000", "project_id", "cluster_name", "backup_type", "delivery_type"),
+				"("+failing+") * 1000", "cluster_name", "backup_type", "delivery_type", "project_id"),
 			table("Running", "For how long the oldest restore of each kind has been running.", "s", "for", 12,
-				"time() - "+perKind+"("+m("oldest_active_created_timestamp_seconds")+")", "project_id", "cluster_name", "backup_type", "delivery_type"),
+				"time() - "+perKind+"("+m("oldest_active_created_timestamp_seconds")+")", "cluster_name", "backup_type", "delivery_type", "project_id"),
 		},
 		row{
-			table("Last drill", "How long ago the last successful restore into a cluster ended, oldest first.", "s", "ago", 8,
-				"sort_desc(time() - "+perCluster+"("+m("last_success_timestamp_seconds", drills)+"))", "project_id", "cluster_name"),
-			table("Never drilled", "Clusters with an objective for drills, and no restore that succeeded.", "s", "objective", 8,
-				neverDrilled, "project_id", "cluster_name"),
-			table("Downloads", "When the next link expires. Atlas does not tell whether the archive was fetched.", "dateTimeFromNow", "expires", 8,
-				perTarget+"("+m("next_expiry_timestamp_seconds")+") * 1000", "project_id", "cluster_name", "backup_type"),
+			table("Last drill", "How long ago the last successful restore into a cluster ended, longest first.", "s", "ago", 12,
+				"sort_desc(time() - "+perCluster+"("+m("last_success_timestamp_seconds", drills)+"))", "cluster_name", "project_id"),
+			table("Never drilled", "Clusters with an objective for drills, and no restore that succeeded.", "s", "objective", 12,
+				neverDrilled, "cluster_name", "project_id"),
+		},
+		row{
+			table("Downloads", "When the next link expires. Atlas does not tell whether the archive was fetched.", "dateTimeFromNow", "expires", 12,
+				perTarget+"("+m("next_expiry_timestamp_seconds")+") * 1000", "cluster_name", "backup_type", "project_id"),
+			table("Can't be polled", "Why a list can't be read at present.", "none", "lists", 12,
+				"max by (project_id, cluster_name, backup_type, reason) ("+m("poll_error")+")",
+				"cluster_name", "reason", "backup_type", "project_id"),
 		},
 		row{
 			series("Restores under way, and ready", "Jobs that are not over, by status.", "none", 12,
@@ -86,11 +91,9 @@ func fleet() object {
 				target{"sum by (backup_type) (max by (project_id, cluster_name, backup_type, delivery_type) (" + m("jobs", `,status="failed"`) + "))", "{{backup_type}}"}),
 		},
 		row{
-			series("Durations against objectives", "How long the last completed restore took, and what is promised.", "s", 12,
+			series("Durations against objectives", "How long the last completed restore took, and what is promised.", "s", 24,
 				target{perKind + "(" + m("last_duration_seconds") + ")", "{{cluster_name}} {{backup_type}} {{delivery_type}}"},
 				target{"max(" + m("objective_seconds", `,objective="duration"`) + ")", "longest objective"}),
-			table("Can't be polled", "Why a list can't be read at present.", "none", "failed", 12,
-				"max by (project_id, cluster_name, backup_type, reason) ("+m("poll_error")+")", "project_id", "cluster_name", "backup_type", "reason"),
 		},
 	)
 }

@@ -113,15 +113,14 @@ func series(title, description, unit string, width int, targets ...target) panel
 	}
 }
 
-// table is the result of one query as a table. The value is called by the title of its column; hidden labels are left
-// out, and renamed ones are the columns, in this order.
+// table is the result of one query as a table: the first label, the value, which is called by the title of its column,
+// and the other labels, in this order.
 func table(title, description, unit, value string, width int, expr string, columns ...string) panel {
-	rename, index := object{"Value": value}, object{}
+	rename, index := object{"Value": value}, object{"Value": 1}
 	for i, column := range columns {
 		rename[column] = strings.ReplaceAll(strings.TrimSuffix(column, "_name"), "_", " ")
-		index[column] = i
+		index[column] = 2 * i
 	}
-	index["Value"] = len(columns)
 	return panel{
 		kind: "table", title: title, description: description, unit: "string", width: width, height: 8,
 		targets: []target{{expr, ""}}, options: object{"showHeader": true, "cellHeight": "sm"},
