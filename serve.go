@@ -138,9 +138,8 @@ func (a *app) newExporter(config *Config, dial func(context.Context, string, str
 		clients[credential.Name] = client
 		e.clients = append(e.clients, client)
 	}
-	manager, err := collector.NewManager(collector.ManagerOptions{
-		Targets: config.Targets, Clients: clients, Concurrency: config.Concurrency, Metrics: metrics, Logger: a.logger,
-	})
+	setup := collector.Setup{Targets: config.Targets, Clients: clients, Concurrency: config.Concurrency}
+	manager, err := collector.NewManager(setup, metrics, a.logger)
 	if err != nil {
 		return nil, err
 	}

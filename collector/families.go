@@ -125,6 +125,10 @@ var (
 		"0 if the last use of the credential was refused for the credential's own sake, else 1.", "credential")
 	familyTokenRequests = exporterFamily("token_requests_total", "counter",
 		"Requests for access tokens by HTTP status, or \"error\" where there was no answer.", "credential", "code")
+	familyReloadOK = exporterFamily("config_last_reload_successful", "gauge",
+		"1 if the configuration that was read last is in use, 0 if it has mistakes and the one before is.")
+	familyReloadTime = exporterFamily("config_last_reload_success_timestamp_seconds", "gauge",
+		"When the configuration that is in use was read.")
 )
 
 // Families returns every family that a Collector and Metrics serve together, in the order of the documentation.
@@ -151,6 +155,6 @@ func jobFamilies() []Family {
 func exporterFamilies() []Family {
 	return []Family{
 		familyBuildInfo, familyTargets, familyRequests, familyRequestDuration, familyRateLimit, familyFailures,
-		familyUnknownValues, familyMalformedJobs, familyCredential, familyTokenRequests,
+		familyUnknownValues, familyMalformedJobs, familyCredential, familyTokenRequests, familyReloadOK, familyReloadTime,
 	}
 }

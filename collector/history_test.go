@@ -273,6 +273,19 @@ func TestSummaryHoldsUntilTheClockMakesItWrong(t *testing.T) {
 	}
 }
 
+// TestExpiredDownloadKeepsItsSeries has a download whose link lived for longer than job_series.max_age.
+func TestExpiredDownloadKeepsItsSeries(t *testing.T) {
+	h := NewHistory(wide)
+	h.Merge(reading(true, job(t, "a", 100*time.Hour, "ready", func(j *atlas.RestoreJob) { j.Expiry = ago(time.Hour) })), noon)
+	target := &Target{JobSeries: JobSeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 50}}
+	if summary := h.Summarize(target, noon); len(summary.Series) != 1 || summary.Series[0].Status != atlas.StatusExpired {
+		t.Errorf("series %+v", summary.Series)
+	}
+	if summary := h.Summarize(target, noon.Add(72*time.Hour)); len(summary.Series) != 0 {
+		t.Errorf("later: %+v", summary.Series)
+	}
+}
+
 func TestSeriesLimit(t *testing.T) {
 	h := NewHistory(wide)
 	var jobs []atlas.RestoreJob

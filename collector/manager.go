@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -13,49 +15,125 @@ import (
 	"atlas-restore-exporter/atlas"
 )
 
-// ManagerOptions configure a Manager.
-type ManagerOptions struct {
+// Setup is what a Manager is to poll, and how.
+type Setup struct {
 	Targets     []Target
 	Clients     map[string]Client // by name of the credential
 	Concurrency int               // polls at a time
-	Metrics     *Metrics
-	Logger      *slog.Logger
 }
 
 // Manager keeps the targets polled.
 type Manager struct {
-	pollers []*poller
+	metrics *Metrics
+	logger  *slog.Logger
 	names   *projectNames
-	slots   *semaphore.Weighted
+	slots   atomic.Pointer[semaphore.Weighted]
+
+	mu      sync.Mutex
+	pollers []*poller       // in the order of the targets
+	ctx     context.Context //nolint:containedctx // of Run; nil before
+	started time.Time
+	phases  int // given so far
+	running sync.WaitGroup
 }
 
-// NewManager returns a manager that has not polled anything yet. Targets must differ, and their credentials have a
-// client each.
-func NewManager(options ManagerOptions) (*Manager, error) {
-	m := &Manager{names: newProjectNames(), slots: semaphore.NewWeighted(int64(max(options.Concurrency, 1)))}
+var _ Source = (*Manager)(nil)
+
+// NewManager returns a manager that has not polled anything yet.
+func NewManager(setup Setup, metrics *Metrics, logger *slog.Logger) (*Manager, error) {
+	m := &Manager{metrics: metrics, logger: logger, names: newProjectNames()}
+	return m, m.Apply(setup)
+}
+
+// Apply puts another setup in the place of the present one. Targets must differ, and their credentials have a client
+// each. Where they don't, nothing changes. A target that stays as it is, with the same client, is not touched; one that
+// changes keeps its known jobs, and is polled at once.
+func (m *Manager) Apply(setup Setup) error {
 	seen := map[atlas.List]bool{}
-	for _, target := range options.Targets {
-		client := options.Clients[target.Credential]
-		if client == nil {
-			return nil, fmt.Errorf("target %v: no client for credential %q", target.List, target.Credential)
+	for _, target := range setup.Targets {
+		if setup.Clients[target.Credential] == nil {
+			return fmt.Errorf("target %v: no client for credential %q", target.List, target.Credential)
 		}
 		if seen[target.List] {
-			return nil, fmt.Errorf("target %v: there are two of it", target.List)
+			return fmt.Errorf("target %v: there are two of it", target.List)
 		}
 		seen[target.List] = true
-		m.pollers = append(m.pollers, newPoller(target, client, m.names, options.Metrics, options.Logger))
 	}
-	return m, nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.slots.Store(semaphore.NewWeighted(int64(max(setup.Concurrency, 1))))
+	before := map[atlas.List]*poller{}
+	for _, p := range m.pollers {
+		before[p.target.List] = p
+	}
+	pollers := make([]*poller, 0, len(setup.Targets))
+	for _, target := range setup.Targets {
+		pollers = append(pollers, m.succeed(before[target.List], target, setup.Clients[target.Credential]))
+		delete(before, target.List)
+	}
+	for _, gone := range before {
+		gone.stop()
+	}
+	m.pollers = pollers
+	m.forgetProjects(before)
+	return nil
+}
+
+// succeed returns the poller of a target: the one that there is, or one that takes over from it.
+func (m *Manager) succeed(old *poller, target Target, client Client) *poller {
+	if old != nil && old.client == client && reflect.DeepEqual(old.target, target) {
+		return old
+	}
+	p := newPoller(target, client, m.names, m.metrics, m.logger)
+	if old != nil {
+		old.stop()
+		p.inherit(old)
+	}
+	m.launch(p)
+	return p
+}
+
+// forgetProjects drops what is said of projects of which no target is left.
+func (m *Manager) forgetProjects(gone map[atlas.List]*poller) {
+	left := map[string]bool{}
+	for _, p := range m.pollers {
+		left[p.target.ProjectID] = true
+	}
+	for list := range gone {
+		if !left[list.ProjectID] {
+			m.metrics.forgetProject(list.ProjectID)
+		}
+	}
 }
 
 // Run polls every target at once and then at its interval, until ctx ends.
 func (m *Manager) Run(ctx context.Context) {
-	var running sync.WaitGroup
-	start := time.Now()
-	for i, p := range m.pollers {
-		running.Go(func() { m.run(ctx, p, start, phase(i)) })
+	m.mu.Lock()
+	m.ctx, m.started = ctx, time.Now()
+	for _, p := range m.pollers {
+		m.launch(p)
 	}
-	running.Wait()
+	m.mu.Unlock()
+	<-ctx.Done()
+	m.mu.Lock()   // whoever applies a setup now launches nothing any more
+	m.mu.Unlock() //nolint:staticcheck // it is only waited for
+	m.running.Wait()
+}
+
+// launch starts to poll a target, if the manager runs. Only who holds the lock may call it.
+func (m *Manager) launch(p *poller) {
+	if m.ctx == nil || m.ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(m.ctx)
+	ended := make(chan struct{})
+	p.stop = func() { cancel(); <-ended }
+	part := phase(m.phases)
+	m.phases++
+	m.running.Go(func() {
+		defer close(ended)
+		m.run(ctx, p, part)
+	})
 }
 
 // phase returns a part of an interval, from 0 to 1, such that targets spread evenly however many there are: multiples
@@ -65,13 +143,13 @@ func phase(i int) float64 {
 	return fraction
 }
 
-func (m *Manager) run(ctx context.Context, p *poller, start time.Time, phase float64) {
+func (m *Manager) run(ctx context.Context, p *poller, phase float64) {
 	for {
 		if !m.poll(ctx, p) {
 			return
 		}
 		interval := p.interval()
-		timer := time.NewTimer(untilTick(time.Since(start), interval, time.Duration(phase*float64(interval))))
+		timer := time.NewTimer(untilTick(time.Since(m.started), interval, time.Duration(phase*float64(interval))))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -89,10 +167,11 @@ func untilTick(since, interval, phase time.Duration) time.Duration {
 
 // poll polls once there is a slot, and reports false if ctx ended before.
 func (m *Manager) poll(ctx context.Context, p *poller) bool {
-	if m.slots.Acquire(ctx, 1) != nil {
+	slots := m.slots.Load()
+	if slots.Acquire(ctx, 1) != nil {
 		return false
 	}
-	defer m.slots.Release(1)
+	defer slots.Release(1)
 	p.poll(ctx)
 	return ctx.Err() == nil
 }
@@ -101,7 +180,7 @@ func (m *Manager) poll(ctx context.Context, p *poller) bool {
 func (m *Manager) PollOnce(ctx context.Context, done func(*Snapshot)) {
 	var running sync.WaitGroup
 	var mu sync.Mutex
-	for _, p := range m.pollers {
+	for _, p := range m.current() {
 		running.Go(func() {
 			if m.poll(ctx, p) {
 				mu.Lock()
@@ -113,10 +192,17 @@ func (m *Manager) PollOnce(ctx context.Context, done func(*Snapshot)) {
 	running.Wait()
 }
 
+func (m *Manager) current() []*poller {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pollers
+}
+
 // Snapshots returns what is known of every target, in the order in which they were given.
 func (m *Manager) Snapshots() []*Snapshot {
-	snapshots := make([]*Snapshot, len(m.pollers))
-	for i, p := range m.pollers {
+	pollers := m.current()
+	snapshots := make([]*Snapshot, len(pollers))
+	for i, p := range pollers {
 		snapshots[i] = p.published.Load()
 	}
 	return snapshots
@@ -127,7 +213,7 @@ func (m *Manager) ProjectName(projectID string) string { return m.names.name(pro
 
 // Ready reports whether every target was polled at least once, whatever came of it.
 func (m *Manager) Ready() bool {
-	for _, p := range m.pollers {
+	for _, p := range m.current() {
 		if p.published.Load().LastPoll.IsZero() {
 			return false
 		}

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,6 +21,10 @@ type Metrics struct {
 	malformedJobs   *prometheus.CounterVec
 	credential      *prometheus.GaugeVec
 	tokenRequests   *prometheus.CounterVec
+	reloadOK        prometheus.Gauge
+	reloadTime      prometheus.Gauge
+
+	credentials []string
 }
 
 var (
@@ -53,15 +58,49 @@ func NewMetrics(build BuildInfo, credentials []string) *Metrics {
 		credential:    gauge(familyCredential),
 		tokenRequests: counter(familyTokenRequests),
 	}
+	m.reloadOK = gauge(familyReloadOK).WithLabelValues()
+	m.reloadTime = gauge(familyReloadTime).WithLabelValues()
 	info := gauge(familyBuildInfo)
 	m.buildInfo = info.WithLabelValues(build.Version, build.Revision, build.GoVersion)
 	m.buildInfo.Set(1)
-	m.start(credentials)
+	m.start()
+	m.Reloaded(true)
+	m.SetCredentials(credentials)
 	return m
 }
 
+// Reloaded reports whether the configuration that was read last is in use.
+func (m *Metrics) Reloaded(ok bool) {
+	m.reloadOK.Set(boolValue(ok))
+	if ok {
+		m.reloadTime.SetToCurrentTime()
+	}
+}
+
+// SetCredentials says which credentials there are. Others that there were are forgotten.
+func (m *Metrics) SetCredentials(credentials []string) {
+	for _, gone := range m.credentials {
+		if !slices.Contains(credentials, gone) {
+			m.credential.DeleteLabelValues(gone)
+			m.tokenRequests.DeletePartialMatch(prometheus.Labels{"credential": gone})
+		}
+	}
+	for _, credential := range credentials {
+		if !slices.Contains(m.credentials, credential) {
+			m.credential.WithLabelValues(credential).Set(1)
+			m.tokenRequests.WithLabelValues(credential, "200")
+		}
+	}
+	m.credentials = slices.Clone(credentials)
+}
+
+// forgetProject drops the series of a project of which nothing is polled any longer.
+func (m *Metrics) forgetProject(projectID string) {
+	m.rateLimit.DeletePartialMatch(prometheus.Labels{"project_id": projectID})
+}
+
 // start makes the series that would otherwise appear with their first event: the increase to 1 would go unseen.
-func (m *Metrics) start(credentials []string) {
+func (m *Metrics) start() {
 	for _, backupType := range atlas.BackupTypes() {
 		for _, reason := range Reasons() {
 			m.failures.WithLabelValues(string(backupType), string(reason))
@@ -75,16 +114,12 @@ func (m *Metrics) start(credentials []string) {
 	for _, field := range atlas.UnknownValueFields() {
 		m.unknownValues.WithLabelValues(field)
 	}
-	for _, credential := range credentials {
-		m.credential.WithLabelValues(credential).Set(1)
-		m.tokenRequests.WithLabelValues(credential, "200")
-	}
 }
 
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.buildInfo, m.requests, m.requestDuration, m.rateLimit, m.failures, m.unknownValues, m.malformedJobs,
-		m.credential, m.tokenRequests,
+		m.credential, m.tokenRequests, m.reloadOK, m.reloadTime,
 	}
 }
 

@@ -52,16 +52,33 @@ type poller struct {
 	summary   *Summary
 	summaryAt time.Time
 	published atomic.Pointer[Snapshot]
+
+	stop func() // ends the polling, and returns when it has ended
 }
 
 func newPoller(target Target, client Client, names *projectNames, metrics *Metrics, logger *slog.Logger) *poller {
 	p := &poller{
+		stop:   func() {},
 		target: target, client: client, names: names, metrics: metrics, history: NewHistory(target.History),
 		logger: logger.With(slog.String("project_id", target.ProjectID),
 			slog.String("cluster_name", target.ClusterName), slog.String("backup_type", string(target.BackupType))),
 	}
 	p.published.Store(&Snapshot{Target: target})
 	return p
+}
+
+// inherit takes over what another poller of the same list knows, which has stopped.
+func (p *poller) inherit(old *poller) {
+	p.history, p.lastSweep = old.history, old.lastSweep
+	p.history.limits = p.target.History
+	next := *old.published.Load()
+	next.Target = p.target
+	if next.Summary != nil {
+		p.summaryAt = time.Now()
+		p.summary = p.history.Summarize(&p.target, p.summaryAt)
+		next.Summary = p.summary
+	}
+	p.published.Store(&next)
 }
 
 // interval returns the time between polls. Asking for what is gone for good is not worth more than a sweep's.

@@ -31,6 +31,7 @@ type world struct {
 	sim     *atlastest.Server
 	manager *Manager
 	metrics *Metrics
+	client  Client
 	pipe    *atlastest.Pipe
 	log     strings.Builder
 }
@@ -58,9 +59,8 @@ func newWorld(t *testing.T, lists ...atlas.List) *world {
 	for _, list := range lists {
 		targets = append(targets, target(list))
 	}
-	w.manager, err = NewManager(ManagerOptions{
-		Targets: targets, Clients: map[string]Client{"default": client}, Concurrency: 4, Metrics: w.metrics, Logger: logger,
-	})
+	w.client = client
+	w.manager, err = NewManager(Setup{Targets: targets, Clients: map[string]Client{"default": client}, Concurrency: 4}, w.metrics, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -684,13 +684,75 @@ func TestUntilTick(t *testing.T) {
 }
 
 func TestNewManagerRefuses(t *testing.T) {
-	options := ManagerOptions{Targets: []Target{target(prod)}, Logger: slog.New(slog.DiscardHandler)}
-	if _, err := NewManager(options); err == nil {
+	logger, metrics := slog.New(slog.DiscardHandler), NewMetrics(BuildInfo{}, nil)
+	if _, err := NewManager(Setup{Targets: []Target{target(prod)}}, metrics, logger); err == nil {
 		t.Error("no client: no error")
 	}
-	options.Clients = map[string]Client{"default": &atlas.Client{}}
-	options.Targets = []Target{target(prod), target(prod)}
-	if _, err := NewManager(options); err == nil {
+	clients := map[string]Client{"default": &atlas.Client{}}
+	if _, err := NewManager(Setup{Targets: []Target{target(prod), target(prod)}, Clients: clients}, metrics, logger); err == nil {
 		t.Error("the same target twice: no error")
 	}
+}
+
+// TestApply changes the setup of a manager that runs: what stays the same is left alone, what changes keeps its known
+// jobs, what goes takes its series along.
+func TestApply(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		w := newWorld(t, prod, team)
+		other := atlas.List{ProjectID: "other", ClusterName: "c", BackupType: atlas.Dedicated}
+		w.sim.AddProject("other", "Other")
+		w.sim.AddCluster("other", "c", atlastest.DedicatedCluster)
+		w.sim.AddJobs(prod, atlastest.Job{Takes: time.Minute})
+		w.addHistory(3)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { w.manager.Run(ctx); close(ended) }()
+		time.Sleep(10 * time.Second)
+		w.asked()
+
+		changed := target(team)
+		changed.Interval, changed.JobSeries.MaxPerTarget = 2*time.Minute, 1
+		setup := Setup{Targets: []Target{target(other), target(prod), changed}, Clients: map[string]Client{"default": w.client}, Concurrency: 2}
+		if err := w.manager.Apply(setup); err != nil {
+			t.Fatal(err)
+		}
+		snapshots := w.manager.Snapshots()
+		if s := snapshots[2]; s.Target.ClusterName != "team" || s.Summary.Known != 3 || len(s.Summary.Series) != 1 || s.LastSuccess.IsZero() {
+			t.Errorf("changed: %+v", s)
+		}
+		if snapshots[1].Summary.Known != 1 || snapshots[0].Summary != nil {
+			t.Errorf("unchanged %+v, new %+v", snapshots[1].Summary, snapshots[0].Summary)
+		}
+		synctest.Wait()
+		if asked := w.asked(); asked != "2 lists, 0 jobs" {
+			t.Errorf("asked for %s, want the new and the changed one", asked)
+		}
+		if exposed := w.expose("mongodbatlas_restore_target_info"); strings.Count(exposed, "\nmongodbatlas_restore_target_info{") != 3 {
+			t.Errorf("%s", exposed)
+		}
+
+		if err := w.manager.Apply(Setup{Targets: []Target{target(prod)}}); err == nil {
+			t.Error("a setup without a client is applied")
+		}
+		setup.Targets = []Target{target(prod)}
+		if err := w.manager.Apply(setup); err != nil {
+			t.Fatal(err)
+		}
+		if exposed := w.expose(); strings.Contains(exposed, "team") || strings.Contains(exposed, "other") {
+			t.Errorf("what is gone is still exposed:\n%s", exposed)
+		}
+		if n := testutil.CollectAndCount(w.metrics.rateLimit); n != 3 { // two lists and the project itself
+			t.Errorf("%d series of rate limits", n)
+		}
+		w.asked()
+		time.Sleep(10 * time.Minute)
+		if asked := w.asked(); asked != "10 lists, 0 jobs" {
+			t.Errorf("asked for %s in ten minutes, want those of one target", asked)
+		}
+		cancel()
+		<-ended
+		if err := w.manager.Apply(setup); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -45,6 +45,14 @@ func (j *JobState) Offered() int32 {
 	return j.DownloadURLs
 }
 
+// over returns since when a terminal job is over. A download that Atlas never calls finished is over when it expires.
+func (j *JobState) over() atlas.Timestamp {
+	if j.Status == atlas.StatusExpired {
+		return max(j.End(), j.Expiry)
+	}
+	return j.End()
+}
+
 // Summarize returns what the history says of a target at an instant.
 func (h *History) Summarize(target *Target, now time.Time) *Summary {
 	limits := target.JobSeries
@@ -63,7 +71,7 @@ func (h *History) Summarize(target *Target, now time.Time) *Summary {
 		}
 		if state.Status.Open() {
 			open = append(open, state)
-		} else if leaves := state.End() + atlas.Timestamp(limits.MaxAge/time.Second); leaves > atlas.TimestampOf(now) {
+		} else if leaves := state.over() + atlas.Timestamp(limits.MaxAge/time.Second); leaves > atlas.TimestampOf(now) {
 			ended = append(ended, state)
 			summary.wrongFrom(leaves)
 		}

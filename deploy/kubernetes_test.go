@@ -14,12 +14,15 @@ import (
 	"atlas-restore-exporter/internal/tool"
 )
 
-const chart = "kubernetes/chart"
+const (
+	chart   = "kubernetes/chart"
+	example = "--values=" + chart + "/example-values.yaml"
+)
 
 // template renders the chart. What Helm says beside it is left out.
 func template(t *testing.T, helm string, args ...string) (string, error) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), helm, append([]string{"template", "atlas-restore-exporter", chart, "--namespace=monitoring"}, args...)...)
+	command := exec.CommandContext(t.Context(), helm, append([]string{"template", "atlas-restore-exporter", chart, "--namespace=monitoring", example}, args...)...)
 	rendered, err := command.Output()
 	return string(rendered), err
 }
@@ -34,10 +37,10 @@ var everything = []string{
 func TestChart(t *testing.T) {
 	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
 	validate := tool.Need(t, "kubectl-validate", "none")
-	runs(t, helm, append([]string{"lint", "--strict", chart}, everything...)...)
+	runs(t, helm, append([]string{"lint", "--strict", chart, example}, everything...)...)
 	for name, args := range map[string][]string{
 		"defaults": nil, "everything": everything, "demo": {"--set=demo=true"}, "demo with TLS": {"--set=demo=true,webConfigSecret=web"},
-		"without a secret": {"--set=existingSecret="},
+		"without a secret": {"--set=existingSecret="}, "proxy": {"--set=env[0].name=HTTPS_PROXY,env[0].value=x"},
 	} {
 		rendered, err := template(t, helm, args...)
 		if err != nil {
@@ -69,6 +72,17 @@ func TestChartRefuses(t *testing.T) {
 			if _, err := template(t, helm, "--set="+values); err == nil {
 				t.Errorf("%s is accepted", values)
 			}
+		}
+	}
+}
+
+// TestChartWantsConfiguration wants an install without a configuration to fail at once, and a demo not to need one.
+func TestChartWantsConfiguration(t *testing.T) {
+	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
+	for args, works := range map[string]bool{"--set=demo=false": false, "--set=demo=true": true} {
+		said, err := exec.CommandContext(t.Context(), helm, "template", "x", chart, args).CombinedOutput()
+		if (err == nil) != works {
+			t.Errorf("%s: %v\n%s", args, err, said)
 		}
 	}
 }
@@ -108,5 +122,6 @@ func TestManifests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.Equal(t, "kubernetes/manifests.yaml", "# Rendered from the chart beside this file: UPDATE_GOLDEN=1 go test -run TestManifests ./deploy\n"+rendered)
+	golden.Equal(t, "kubernetes/manifests.yaml", "# Put your image, project and clusters in, and make the secret that the Deployment names, with the keys client-id and\n"+
+		"# client-secret. Rendered from the chart beside this file: UPDATE_GOLDEN=1 go test -run TestManifests ./deploy\n"+rendered)
 }

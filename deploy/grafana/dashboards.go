@@ -40,6 +40,14 @@ var neverDrilled = perCluster + "(" + m("objective_seconds", `,objective="drill_
 	m("last_successful_poll_timestamp_seconds") + " unless on (project_id, cluster_name) " +
 	perCluster + "(" + m("last_success_timestamp_seconds", drills) + ")"
 
+// durationObjective is how long a restore of each list may take.
+var durationObjective = perTarget + "(" + m("objective_seconds", `,objective="duration"`) + ")"
+
+// stuck are the restores that run for longer than is promised or, without a promise, for more than a day.
+var stuck = "(time() - " + perKind + "(" + m("oldest_active_created_timestamp_seconds") + ") > on (project_id, cluster_name, backup_type) group_left () " +
+	durationObjective + ") or (time() - " + perKind + "(" + m("oldest_active_created_timestamp_seconds") + ") > 86400 unless on (project_id, cluster_name, backup_type) " +
+	durationObjective + ")"
+
 func byStatus(statuses string) string {
 	return "sum by (status) (max by (project_id, cluster_name, backup_type, delivery_type, status) (" + m("jobs", `,status=~"`+statuses+`"`) + "))"
 }
@@ -56,13 +64,14 @@ func fleet() object {
 		"Backup restore jobs of all clusters: who is failing, stuck, overdue, or offers a download.", projectAndCluster(true),
 		row{
 			stat("Last restore failed", "Clusters and kinds of restores of which the last one failed.", "none", 4, orZero("count("+failing+")"), "red"),
-			stat("Running", "Restores that are pending or in progress.", "none", 4, orZero("sum("+byStatus("pending|in_progress")+")"), "blue"),
+			stat("Running", "Restores that are pending or in progress.", "none", 3, orZero("sum("+byStatus("pending|in_progress")+")"), "blue"),
+			stat("Too slow", "Restores that run for longer than their objective, or without one for more than a day.", "none", 3, orZero("count("+stuck+")"), "red"),
 			stat("Ready to download", "Archives that can be fetched now by whoever has the link.", "none", 4, orZero("sum("+byStatus("ready")+")"), "orange"),
 			stat("Drills overdue", "Clusters whose last successful restore is older than objectives.drill_age, or that have none.", "none", 4,
 				orZero("count("+overdue+" or "+neverDrilled+")"), "orange"),
-			stat("Unexpected targets", "Restores that write into what allowed_targets does not name.", "none", 4,
+			stat("Unexpected targets", "Restores that write into what allowed_targets does not name.", "none", 3,
 				orZero("sum("+perTarget+"("+m("unexpected_target_jobs")+"))"), "red"),
-			stat("Can't be polled", "Lists of restore jobs that can't be read at present.", "none", 4,
+			stat("Can't be polled", "Lists of restore jobs that can't be read at present.", "none", 3,
 				orZero("sum("+perTarget+"("+m("poll_success")+" == bool 0))"), "red"),
 		},
 		row{
@@ -91,9 +100,11 @@ func fleet() object {
 				target{"sum by (backup_type) (max by (project_id, cluster_name, backup_type, delivery_type) (" + m("jobs", `,status="failed"`) + "))", "{{backup_type}}"}),
 		},
 		row{
-			series("Durations against objectives", "How long the last completed restore took, and what is promised.", "s", 24,
-				target{perKind + "(" + m("last_duration_seconds") + ")", "{{cluster_name}} {{backup_type}} {{delivery_type}}"},
-				target{"max(" + m("objective_seconds", `,objective="duration"`) + ")", "longest objective"}),
+			series("Durations", "How long the last completed restore took.", "s", 12,
+				target{perKind + "(" + m("last_duration_seconds") + ")", "{{cluster_name}} {{backup_type}} {{delivery_type}}"}),
+			series("Durations against objectives", "How long the last completed restore, and the oldest that still runs, took of what is promised: more than 100 % is too long.", "percentunit", 12,
+				target{perKind + "(" + m("last_duration_seconds") + ") / on (project_id, cluster_name, backup_type) group_left () " + durationObjective, "{{cluster_name}} {{backup_type}} {{delivery_type}}"},
+				target{"(time() - " + perKind + "(" + m("oldest_active_created_timestamp_seconds") + ")) / on (project_id, cluster_name, backup_type) group_left () " + durationObjective, "{{cluster_name}} {{backup_type}} {{delivery_type}}, running"}),
 		},
 	)
 }
@@ -149,9 +160,9 @@ func exporter() object {
 	return dashboard("atlas-restore-exporter", "Atlas restores: exporter",
 		"The health of atlas-restore-exporter itself: what it asks of Atlas, and what that costs.", variables(),
 		row{
-			stat("Exporters up", "Exporters that Prometheus can scrape.", "none", 4, "sum(up{"+own+"} and on (job, instance) "+e("build_info")+")", "green"),
-			stat("Lists polled", "Lists of restore jobs that are polled.", "none", 4, "sum("+e("targets")+")", "blue"),
-			stat("Lists that fail", "Lists of restore jobs that can't be read at present.", "none", 4, orZero("count(mongodbatlas_restore_poll_success{"+own+"} == 0)"), "red"),
+			stat("Exporters down", "Exporters that Prometheus can't scrape.", "none", 4, orZero("count(up{"+own+"} == 0)"), "red"),
+			stat("Lists polled", "Lists of restore jobs that are polled.", "none", 4, "count("+perTarget+"(mongodbatlas_restore_target_info{"+own+"}))", "blue"),
+			stat("Lists that fail", "Lists of restore jobs that no exporter can read at present.", "none", 4, orZero("count("+perTarget+"(mongodbatlas_restore_poll_success{"+own+"}) == 0)"), "red"),
 			stat("Credentials refused", "Credentials that Atlas refuses for their own sake.", "none", 4, orZero("count("+e("credential_success")+" == 0)"), "red"),
 			stat("Fewest requests left", "The least that Atlas said is left of a project's requests.", "none", 4, "min("+e("api_rate_limit_remaining")+")", "text"),
 			stat("Jobs not understood", "Jobs and words in Atlas' answers that could not be read, in the last day.", "none", 4,

@@ -172,7 +172,7 @@ func startPrometheus(t *testing.T, path string) string {
 		t.Fatalf("%v: %s", err, said)
 	}
 	config := filepath.Join(dir, "prometheus.yaml")
-	text := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: atlas-restore, static_configs: [{targets: [%q]}]}]\n", exporter)
+	text := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: atlas-restore, static_configs: [{targets: [%q], labels: {env: test}}]}]\n", exporter)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

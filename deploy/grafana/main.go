@@ -14,7 +14,7 @@ func main() {
 	for name, d := range dashboards() {
 		text, err := json.MarshalIndent(d, "", " ")
 		if err == nil {
-			err = os.WriteFile(filepath.Join("deploy", "grafana", "dashboards", name+".json"), append(text, '\n'), 0o600)
+			err = os.WriteFile(filepath.Join("deploy", "grafana", "dashboards", name+".json"), append(text, '\n'), 0o644) //nolint:gosec // for everybody to read
 		}
 		if err != nil {
 			_, _ = fmt.Fprintln(os.Stderr, "grafana:", err)
