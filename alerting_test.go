@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -32,7 +33,10 @@ type notice struct {
 	Receiver string
 	Status   string // firing or resolved
 	Labels   map[string]string
-	At       time.Time
+
+	Annotations map[string]string
+	StartsAt    time.Time // of the alert: another one for the same labels means that it had ended in between
+	At          time.Time // when the notice came
 }
 
 func (n notice) String() string {
@@ -43,6 +47,7 @@ func (n notice) String() string {
 type alerting struct {
 	*testing.T
 	dir             string
+	programs        [2]string // Alertmanager and Prometheus
 	sim             *atlastest.Server
 	binary          string
 	listen          string // the exporter's address
@@ -93,15 +98,21 @@ rule_files: [rules.yaml]
 alerting: {alertmanagers: [{static_configs: [{targets: [%q]}]}]}
 scrape_configs: [{job_name: atlas-restore, static_configs: [{targets: [%q]}]}]
 `, a.alertmanager, a.listen))
-	a.start(alertmanager, "--config.file="+filepath.Join(a.dir, "alertmanager.yaml"), "--storage.path="+filepath.Join(a.dir, "am"),
+	a.programs = [2]string{alertmanager, prometheus}
+	return a
+}
+
+// watch starts Alertmanager and Prometheus, once there is something to scrape.
+func (a *alerting) watch() {
+	a.Helper()
+	a.start(a.programs[0], "--config.file="+filepath.Join(a.dir, "alertmanager.yaml"), "--storage.path="+filepath.Join(a.dir, "am"),
 		"--web.listen-address="+a.alertmanager, "--cluster.listen-address=")
-	a.start(prometheus, "--config.file="+filepath.Join(a.dir, "prometheus.yaml"), "--storage.tsdb.path="+filepath.Join(a.dir, "tsdb"),
+	a.start(a.programs[1], "--config.file="+filepath.Join(a.dir, "prometheus.yaml"), "--storage.tsdb.path="+filepath.Join(a.dir, "tsdb"),
 		"--web.listen-address="+a.prometheus, "--query.lookback-delta=5s", "--rules.alert.resend-delay=1s")
 	for _, address := range []string{a.alertmanager, a.prometheus} {
-		eventually(t, func() bool { status, _ := fetch(t, nil, "http://"+address+"/-/ready"); return status == 200 },
+		eventually(a.T, func() bool { status, _ := fetch(a.T, nil, "http://"+address+"/-/ready"); return status == 200 },
 			func() string { return address + " is not ready" })
 	}
-	return a
 }
 
 // scale returns a file with all its durations a sixtieth of what they are.
@@ -111,7 +122,7 @@ func scale(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	window := regexp.MustCompile(`(\[|for: |group_wait: |group_interval: )(\d+)([smhd])\b`)
+	window := regexp.MustCompile(`(\[|for: |offset |group_wait: |group_interval: )(\d+)([smhd])\b`)
 	return window.ReplaceAllStringFunc(string(text), func(match string) string {
 		parts := window.FindStringSubmatch(match)
 		n, err := strconv.Atoi(parts[2])
@@ -188,9 +199,10 @@ func (a *alerting) notify(w http.ResponseWriter, r *http.Request) {
 	defer a.mu.Unlock()
 	for _, alert := range message.Alerts {
 		alert.Receiver, alert.At = message.Receiver, time.Now()
-		if !slices.ContainsFunc(a.notices, func(n notice) bool {
-			return n.String() == alert.String() && n.Labels["job_id"] == alert.Labels["job_id"]
-		}) {
+		same := func(n notice) bool {
+			return n.Status == alert.Status && n.StartsAt.Equal(alert.StartsAt) && maps.Equal(n.Labels, alert.Labels)
+		}
+		if !slices.ContainsFunc(a.notices, same) { // Alertmanager repeats what is in the same group
 			a.notices = append(a.notices, alert)
 		}
 	}
@@ -242,6 +254,7 @@ func TestIncidents(t *testing.T) {
 	watched += fmt.Sprintf("  - {id: %s, credential: default, clusters: [{name: limited}]}\n", limitedProject)
 	other := "  - {id: " + otherProject + ", credential: other, clusters: [{name: other}%s]}\n"
 	a.run(watched + fmt.Sprintf(other, ", {name: vanishing}"))
+	a.watch()
 	time.Sleep(5 * second)
 	if n, early := a.noticed(func(notice) bool { return true }); early {
 		t.Errorf("before anything happened: %v", n)
@@ -274,6 +287,7 @@ func TestIncidents(t *testing.T) {
 	a.expect(&down, "resolved")
 	a.expect(&vanished, "firing")
 
+	a.wantNoFlaps()
 	for _, n := range a.notices {
 		if n.Labels["severity"] == "info" && n.Labels["category"] != "security" {
 			t.Errorf("info reached somebody: %v", n)
@@ -281,6 +295,36 @@ func TestIncidents(t *testing.T) {
 	}
 	if alerts := a.active(); !slices.Contains(alerts, "AtlasRestoreDownloadExpiresSoon") {
 		t.Errorf("active alerts: %v", alerts)
+	}
+}
+
+// checkText wants a person to be told what happened, and where.
+func (a *alerting) checkText(in *incident, n notice) {
+	a.Helper()
+	for name, text := range n.Annotations {
+		if text == "" || strings.Contains(text, "{{") || strings.Contains(text, "<no value>") || strings.Contains(text, "error expanding") {
+			a.Errorf("%v: %s is %q", n, name, text)
+		}
+	}
+	if n.Annotations["summary"] == "" || n.Annotations["runbook_url"] == "" || !strings.Contains(n.Annotations["description"], in.cluster) {
+		a.Errorf("%v: a person is told %q", n, n.Annotations)
+	}
+	if in.cluster != "" && !strings.Contains(n.Annotations["project"], n.Labels["project_id"]) {
+		a.Errorf("%v: the project is %q", n, n.Annotations["project"])
+	}
+}
+
+// wantNoFlaps wants no alert to have fired twice.
+func (a *alerting) wantNoFlaps() {
+	a.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, n := range a.notices {
+		for _, other := range a.notices[:i] {
+			if n.Status == "firing" && other.Status == "firing" && maps.Equal(n.Labels, other.Labels) {
+				a.Errorf("%v fired at %v, and again at %v", n, other.StartsAt, n.StartsAt)
+			}
+		}
 	}
 }
 
@@ -303,6 +347,7 @@ func (a *alerting) expect(in *incident, status string) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+	a.checkText(in, found)
 	if found.Receiver != in.receiver || found.Labels["severity"] != in.severity {
 		a.Errorf("%v with severity %s, want receiver %s and severity %s", found, found.Labels["severity"], in.receiver, in.severity)
 	}
@@ -434,21 +479,26 @@ func TestHealthyYear(t *testing.T) {
 	config := "objectives: {duration: 1h, drill_age: 90d}\nallowed_targets: [{project_id: " + payments + "}]\nprojects:\n  - id: " + payments +
 		"\n    credential: default\n    clusters: [{name: drilled}, {name: downloaded}, {name: quiet-too}]\n"
 	a.run(config)
+	a.watch()
 	for round := range 4 {
 		a.sim.AddJobs(list("drilled"), atlastest.Job{Takes: 3 * second})
 		a.sim.AddJobs(list("downloaded"), atlastest.Job{Delivery: "download", Takes: 2 * second, LinkLife: 10 * second})
 		time.Sleep(8 * second)
+		mend := func() {}
 		if round%2 == 0 { // an outage of Atlas
-			mend := a.sim.Script(atlastest.PathHas("restoreJobs"), 0, atlastest.Status(http.StatusBadGateway))
-			time.Sleep(8 * second)
-			mend()
-		} else { // an update of the exporter
+			mend = a.sim.Script(atlastest.PathHas("restoreJobs"), 0, atlastest.Status(http.StatusBadGateway))
+			time.Sleep(4 * second)
+		}
+		if round > 0 { // an update of the exporter, once in an outage
 			a.stop()
 			time.Sleep(second)
 			a.run(config)
 		}
+		time.Sleep(4 * second)
+		mend()
 		time.Sleep(5 * second)
 	}
+	a.wantNoFlaps()
 	if _, told := a.noticed(func(n notice) bool {
 		return n.Labels["alertname"] == "AtlasRestoreBackupDownload" && n.Receiver == "security"
 	}); !told {

@@ -19,9 +19,12 @@ import (
 type Config struct {
 	BaseURL     string
 	RootCAs     *x509.CertPool // nil for the system's
+	CAs         string         // what RootCAs was made of
 	Credentials []atlas.Credential
 	Concurrency int
 	Targets     []collector.Target
+	// Files are the files with secrets and authorities that the configuration names.
+	Files []string
 	// Warnings are what is allowed, and should be known.
 	Warnings []string
 }

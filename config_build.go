@@ -54,6 +54,8 @@ func (b *configBuilder) atlas() {
 		b.report("atlas.ca_file", "%v", err)
 		return
 	}
+	b.config.Files = append(b.config.Files, b.file.Atlas.CAFile)
+	b.config.CAs = string(pem)
 	b.config.RootCAs = x509.NewCertPool()
 	if !b.config.RootCAs.AppendCertsFromPEM(pem) {
 		b.report("atlas.ca_file", "%s has no PEM certificate", b.file.Atlas.CAFile)
@@ -117,6 +119,7 @@ func (b *configBuilder) secret(path string, literal atlas.Secret, file string) a
 		b.report(path+"_file", "%v", err)
 		return ""
 	}
+	b.config.Files = append(b.config.Files, file)
 	secret := strings.TrimSpace(string(text))
 	if secret == "" {
 		b.report(path+"_file", "%s is empty", file)

@@ -46,7 +46,8 @@ func (d *demoCommand) Run(ctx context.Context, app *app) error {
 	group.Go(func() error { fleet.Run(ctx, demoInterval); return nil })
 	group.Go(func() error {
 		defer func() { _ = server.Close() }()
-		return app.serve(ctx, config, d.Web, "localhost:"+defaultPort, func(addr net.Addr) {
+		load := func() (*Config, error) { return config, nil } // there is no file
+		return app.serve(ctx, config, load, d.Web, "localhost:"+defaultPort, func(addr net.Addr) {
 			scheme := "http"
 			if text, err := readFile(d.Web.ConfigFile, maxConfigSize); err == nil && strings.Contains(string(text), "tls_server_config") {
 				scheme = "https"

@@ -199,7 +199,7 @@ func scrape(t *testing.T, exporter *exporter) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exporter.handler().ServeHTTP(answer, request)
+	exporter.handler(false, nil).ServeHTTP(answer, request)
 	if answer.Code != http.StatusOK {
 		t.Fatalf("status %d: %s", answer.Code, answer.Body)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
@@ -26,9 +27,10 @@ type serveCommand struct {
 }
 
 type webFlags struct {
-	ListenAddress []string `help:"Address to listen on; may be repeated (default :10058, for demo localhost:10058)." placeholder:"HOST:PORT"`
-	SystemdSocket bool     `help:"Take the listening socket from systemd instead."`
-	ConfigFile    string   `name:"config.file" help:"Path of a file with TLS and basic authentication settings, in the format of exporter-toolkit." placeholder:"FILE"`
+	ListenAddress   []string `help:"Address to listen on; may be repeated (default :10058, for demo localhost:10058)." placeholder:"HOST:PORT"`
+	SystemdSocket   bool     `help:"Take the listening socket from systemd instead."`
+	EnableLifecycle bool     `help:"Allow POST /-/reload."`
+	ConfigFile      string   `name:"config.file" help:"Path of a file with TLS and basic authentication settings, in the format of exporter-toolkit." placeholder:"FILE"`
 }
 
 const defaultPort = "10058"
@@ -49,15 +51,17 @@ func (s *serveCommand) Run(ctx context.Context, app *app) error {
 	if err != nil {
 		return err
 	}
-	return app.serve(ctx, config, s.Web, ":"+defaultPort, nil)
+	load := func() (*Config, error) { return LoadConfig(s.Config.File) }
+	return app.serve(ctx, config, load, s.Web, ":"+defaultPort, nil)
 }
 
 // serve is the composition root: configuration -> clients -> manager -> registry -> HTTP server. It returns when ctx
-// ends. Nothing is asked of Atlas before the socket is bound; bound, if not nil, is told its addresses then.
-func (a *app) serve(ctx context.Context, config *Config, flags webFlags, listen string, bound func(net.Addr)) error {
-	for _, warning := range config.Warnings {
-		a.logger.Warn("configuration", slog.String("warning", warning))
-	}
+// ends. Nothing is asked of Atlas before the socket is bound; bound, if not nil, is told its addresses then. load reads
+// the configuration anew.
+func (a *app) serve(
+	ctx context.Context, config *Config, load func() (*Config, error), flags webFlags, listen string, bound func(net.Addr),
+) error {
+	logWarnings(a.logger, config)
 	if len(flags.ListenAddress) == 0 {
 		flags.ListenAddress = []string{listen}
 	}
@@ -70,8 +74,9 @@ func (a *app) serve(ctx context.Context, config *Config, flags webFlags, listen 
 	}
 	defer exporter.close()
 
+	reloader := newReloader(exporter, load, a.logger)
 	server := &http.Server{
-		Handler: exporter.handler(), ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
+		Handler: exporter.handler(flags.EnableLifecycle, reloader), ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: readHeaderTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
 	}
@@ -80,6 +85,7 @@ func (a *app) serve(ctx context.Context, config *Config, flags webFlags, listen 
 	server.BaseContext = func(listener net.Listener) context.Context { // the socket is bound, requests are served
 		once.Do(func() {
 			group.Go(func() error { exporter.manager.Run(ctx); return nil })
+			group.Go(func() error { reloader.run(ctx); return nil })
 		})
 		if bound != nil {
 			bound(listener.Addr())
@@ -111,44 +117,73 @@ func (a *app) serve(ctx context.Context, config *Config, flags webFlags, listen 
 // exporter is everything between a configuration and an HTTP handler.
 type exporter struct {
 	manager  *collector.Manager
+	metrics  *collector.Metrics
 	registry *prometheus.Registry
-	clients  []*atlas.Client
 	logger   *slog.Logger
 	build    collector.BuildInfo
+	dial     func(context.Context, string, string) (net.Conn, error)
+
+	config  *Config                  // in use
+	clients map[string]*atlas.Client // by name of the credential
 }
 
 // newExporter builds an exporter that has not asked anything yet. Tests reach Atlas through dial.
 func (a *app) newExporter(config *Config, dial func(context.Context, string, string) (net.Conn, error)) (*exporter, error) {
-	var names []string
-	for _, credential := range config.Credentials {
-		names = append(names, credential.Name)
+	e := &exporter{
+		metrics: collector.NewMetrics(a.build, nil), registry: prometheus.NewRegistry(),
+		logger: a.logger, build: a.build, dial: dial,
 	}
-	metrics := collector.NewMetrics(a.build, names)
-	e := &exporter{registry: prometheus.NewRegistry(), logger: a.logger, build: a.build}
-	clients := map[string]collector.Client{}
-	for _, credential := range config.Credentials {
-		client, err := atlas.NewClient(atlas.Options{
-			BaseURL: config.BaseURL, Credential: credential, RootCAs: config.RootCAs, Concurrency: config.Concurrency,
-			UserAgent: "atlas-restore-exporter/" + a.build.Version, DialContext: dial,
-			Observer: metrics, Logger: a.logger,
-		})
-		if err != nil {
-			return nil, err
-		}
-		clients[credential.Name] = client
-		e.clients = append(e.clients, client)
-	}
-	setup := collector.Setup{Targets: config.Targets, Clients: clients, Concurrency: config.Concurrency}
-	manager, err := collector.NewManager(setup, metrics, a.logger)
+	manager, err := collector.NewManager(collector.Setup{}, e.metrics, a.logger)
 	if err != nil {
 		return nil, err
 	}
 	e.manager = manager
 	e.registry.MustRegister(
-		collector.NewCollector(manager), metrics,
+		collector.NewCollector(manager), e.metrics,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	return e, nil
+	return e, e.apply(config)
+}
+
+// apply puts a configuration into use. Clients of credentials that stay the same stay, with their tokens and budgets.
+func (e *exporter) apply(config *Config) error {
+	clients, setup := map[string]*atlas.Client{}, map[string]collector.Client{}
+	var names []string
+	for _, credential := range config.Credentials {
+		client, err := e.client(config, credential)
+		if err != nil {
+			return err
+		}
+		clients[credential.Name], setup[credential.Name] = client, client
+		names = append(names, credential.Name)
+	}
+	e.metrics.SetCredentials(names)
+	err := e.manager.Apply(collector.Setup{Targets: config.Targets, Clients: setup, Concurrency: config.Concurrency})
+	if err != nil {
+		return err
+	}
+	for name, old := range e.clients {
+		if clients[name] != old {
+			old.Close()
+		}
+	}
+	e.config, e.clients = config, clients
+	return nil
+}
+
+// client returns the client of a credential: the one that there is, if nothing of it has changed.
+func (e *exporter) client(config *Config, credential atlas.Credential) (*atlas.Client, error) {
+	if old := e.config; old != nil && old.BaseURL == config.BaseURL && old.CAs == config.CAs && old.Concurrency == config.Concurrency {
+		for _, before := range old.Credentials {
+			if reflect.DeepEqual(before, credential) {
+				return e.clients[credential.Name], nil
+			}
+		}
+	}
+	return atlas.NewClient(atlas.Options{
+		BaseURL: config.BaseURL, Credential: credential, RootCAs: config.RootCAs, Concurrency: config.Concurrency,
+		UserAgent: "atlas-restore-exporter/" + e.build.Version, DialContext: e.dial, Observer: e.metrics, Logger: e.logger,
+	})
 }
 
 func (e *exporter) close() {
@@ -157,8 +192,14 @@ func (e *exporter) close() {
 	}
 }
 
-// handler serves /metrics, the health endpoints and the status page.
-func (e *exporter) handler() http.Handler {
+func logWarnings(logger *slog.Logger, config *Config) {
+	for _, warning := range config.Warnings {
+		logger.Warn("configuration", slog.String("warning", warning))
+	}
+}
+
+// handler serves /metrics, the health endpoints, the status page and, if it is allowed, the way to reload.
+func (e *exporter) handler(lifecycle bool, reload http.Handler) http.Handler {
 	metrics := promhttp.InstrumentMetricHandler(e.registry, promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(e.logger.Handler(), slog.LevelError),
 		ErrorHandling:       promhttp.ContinueOnError,
@@ -176,6 +217,12 @@ func (e *exporter) handler() http.Handler {
 			plain(w, http.StatusServiceUnavailable, "not every target has been polled yet")
 		}
 	})
+	if !lifecycle {
+		reload = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			plain(w, http.StatusForbidden, "reloading by request is not enabled: start with --web.enable-lifecycle, or send SIGHUP")
+		})
+	}
+	mux.Handle("POST /-/reload", reload)
 	mux.Handle("GET /{$}", &statusPage{source: e.manager, build: e.build, logger: e.logger})
 	return secured(mux)
 }
