@@ -233,7 +233,6 @@ type incident struct {
 
 // TestIncidents has them all happen at once, and waits for each to be notified and to resolve.
 func TestIncidents(t *testing.T) {
-	t.Parallel()
 	a := newAlerting(t)
 	incidents := a.incidents()
 	var clusters strings.Builder
@@ -465,7 +464,6 @@ func (a *alerting) refuse(account string) {
 // TestHealthyYear has nothing happen but what should: drills, downloads, restarts of the exporter, and outages of Atlas
 // of a few minutes. Nobody is paged or warned.
 func TestHealthyYear(t *testing.T) {
-	t.Parallel()
 	a := newAlerting(t)
 	clusters := []string{"drilled", "downloaded", "quiet-too"}
 	for _, cluster := range clusters {
@@ -505,6 +503,6 @@ func TestHealthyYear(t *testing.T) {
 		t.Error("security was not told of the downloads")
 	}
 	if n, told := a.noticed(func(n notice) bool { return n.Labels["severity"] != "info" }); told {
-		t.Errorf("somebody was told: %v", n)
+		t.Errorf("somebody was told: %v since %v: %v", n, n.StartsAt, n.Labels)
 	}
 }
