@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -92,27 +93,37 @@ func newAlerting(t *testing.T) *alerting {
 	writeFile(t, filepath.Join(a.dir, "rules.yaml"), strings.ReplaceAll(scaled, "> 3600 + 3", "> 60 + 3"))
 	writeFile(t, filepath.Join(a.dir, "alertmanager.yaml"),
 		strings.ReplaceAll(scale(t, "deploy/alertmanager/alertmanager.yaml"), "http://localhost:9095", people.URL))
-	writeFile(t, filepath.Join(a.dir, "prometheus.yaml"), fmt.Sprintf(`
-global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
-rule_files: [rules.yaml]
-alerting: {alertmanagers: [{static_configs: [{targets: [%q]}]}]}
-scrape_configs: [{job_name: atlas-restore, static_configs: [{targets: [%q]}]}]
-`, a.alertmanager, a.listen))
 	a.programs = [2]string{alertmanager, prometheus}
 	return a
 }
 
-// watch starts Alertmanager and Prometheus, once there is something to scrape.
+// watch starts Alertmanager and Prometheus, once there is something to scrape. The rules come after the first scrape: it
+// takes Prometheus up to five seconds to discover its targets, which would be five minutes here.
 func (a *alerting) watch() {
 	a.Helper()
+	config := filepath.Join(a.dir, "prometheus.yaml")
+	base := fmt.Sprintf(`
+global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
+alerting: {alertmanagers: [{static_configs: [{targets: [%q]}]}]}
+scrape_configs: [{job_name: atlas-restore, static_configs: [{targets: [%q]}]}]
+`, a.alertmanager, a.listen)
+	writeFile(a.T, config, base)
 	a.start(a.programs[0], "--config.file="+filepath.Join(a.dir, "alertmanager.yaml"), "--storage.path="+filepath.Join(a.dir, "am"),
 		"--web.listen-address="+a.alertmanager, "--cluster.listen-address=")
-	a.start(a.programs[1], "--config.file="+filepath.Join(a.dir, "prometheus.yaml"), "--storage.tsdb.path="+filepath.Join(a.dir, "tsdb"),
+	prometheus, _ := a.start(a.programs[1], "--config.file="+config, "--storage.tsdb.path="+filepath.Join(a.dir, "tsdb"),
 		"--web.listen-address="+a.prometheus, "--query.lookback-delta=5s", "--rules.alert.resend-delay=1s")
-	for _, address := range []string{a.alertmanager, a.prometheus} {
-		eventually(a.T, func() bool { status, _ := fetch(a.T, nil, "http://"+address+"/-/ready"); return status == 200 },
-			func() string { return address + " is not ready" })
+	has := func(path, wanted string) {
+		var body string
+		eventually(a.T, func() bool { _, body = fetch(a.T, nil, "http://"+path); return strings.Contains(body, wanted) },
+			func() string { return fmt.Sprintf("%s has no %s: %s", path, wanted, body) })
 	}
+	has(a.alertmanager+"/-/ready", "OK")
+	has(a.prometheus+"/api/v1/query?query=mongodbatlas_restore_exporter_build_info", "instance")
+	writeFile(a.T, config, base+"rule_files: [rules.yaml]\n")
+	if err := prometheus.Process.Signal(syscall.SIGHUP); err != nil {
+		a.Fatal(err)
+	}
+	has(a.prometheus+"/api/v1/rules", "AtlasRestoreFailed")
 }
 
 // scale returns a file with all its durations a sixtieth of what they are.
@@ -281,7 +292,7 @@ func TestIncidents(t *testing.T) {
 	a.stop()
 	a.expect(&down, "firing")
 	down.ended = time.Now()
-	vanished := incident{alert: "AtlasRestoreTargetVanished", cluster: "vanishing", receiver: "operations", severity: "warning", takes: 15 * second, started: down.started}
+	vanished := incident{alert: "AtlasRestoreTargetVanished", cluster: "vanishing", receiver: "operations", severity: "warning", takes: 20 * second, started: down.started}
 	a.run(watched + fmt.Sprintf(other, ""))
 	a.expect(&down, "resolved")
 	a.expect(&vanished, "firing")
@@ -424,7 +435,7 @@ func (a *alerting) incidents() []incident {
 			before: func() {
 				add("overdue", atlastest.Job{Created: time.Now().Add(-90*day + 10*second - time.Minute), Takes: time.Minute})
 			},
-			happens: func() {}, ends: succeed("overdue"), takes: 20 * second,
+			ends: succeed("overdue"), takes: 15 * second,
 		}, {
 			alert: "AtlasRestoreNeverDrilled", cluster: "undrilled", config: ", objectives: {drill_age: 90d}", receiver: "operations", severity: "warning",
 			ends: succeed("undrilled"), takes: 15 * second,
