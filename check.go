@@ -91,16 +91,16 @@ func (a *app) check(ctx context.Context, config *Config) ([]checkResult, error) 
 		return nil, err
 	}
 	defer exporter.close()
-	done := 0
+	done, live := 0, terminal(a.stderr)
 	exporter.manager.PollOnce(ctx, func(s *collector.Snapshot) {
 		done++
-		if terminal(a.stderr) {
+		if live {
 			_, _ = fmt.Fprintf(a.stderr, "\rasked %d of %d targets", done, len(config.Targets))
 		} else {
 			_, _ = fmt.Fprintf(a.stderr, "asked %d of %d targets: %s %s\n", done, len(config.Targets), s.Target.ClusterName, s.Target.BackupType)
 		}
 	})
-	if terminal(a.stderr) {
+	if live {
 		_, _ = fmt.Fprint(a.stderr, "\r\033[K")
 	}
 	if err := ctx.Err(); err != nil {

@@ -35,24 +35,32 @@ func (r *reloader) run(ctx context.Context) {
 	defer signal.Stop(hangups)
 	ticker := time.NewTicker(r.interval)
 	defer ticker.Stop()
-	seen := fingerprint(r.exporter.config.Files)
+	seen := r.fingerprint()
 	for {
+		var because string
+		var answer chan error
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangups:
-			_ = r.reload("signal") // it was logged
-		case answer := <-r.requests:
-			answer <- r.reload("request")
+			because = "signal"
+		case answer = <-r.requests:
+			because = "request"
 		case <-ticker.C:
-			if fingerprint(r.exporter.config.Files) == seen {
+			if r.fingerprint() == seen {
 				continue
 			}
-			_ = r.reload("file") // it was logged
+			because = "file"
 		}
-		seen = fingerprint(r.exporter.config.Files)
+		seen = r.fingerprint() // of before they are read: what changes meanwhile is noticed at the next look
+		err := r.reload(because)
+		if answer != nil {
+			answer <- err
+		}
 	}
 }
+
+func (r *reloader) fingerprint() string { return fingerprint(r.exporter.config.Files) }
 
 // reload reads the configuration and puts it into use. If it has mistakes, the one in use stays.
 func (r *reloader) reload(because string) error {

@@ -130,7 +130,7 @@ type exporter struct {
 // newExporter builds an exporter that has not asked anything yet. Tests reach Atlas through dial.
 func (a *app) newExporter(config *Config, dial func(context.Context, string, string) (net.Conn, error)) (*exporter, error) {
 	e := &exporter{
-		metrics: collector.NewMetrics(a.build, nil), registry: prometheus.NewRegistry(),
+		metrics: collector.NewMetrics(a.build), registry: prometheus.NewRegistry(),
 		logger: a.logger, build: a.build, dial: dial,
 	}
 	manager, err := collector.NewManager(collector.Setup{}, e.metrics, a.logger)

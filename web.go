@@ -117,9 +117,7 @@ func newStatusView(source collector.Source, build collector.BuildInfo, now time.
 			byProject[s.Target.ProjectID] = i
 			view.Projects = append(view.Projects, projectView{ID: s.Target.ProjectID, Name: source.ProjectName(s.Target.ProjectID)})
 		}
-		target := newTargetView(s, now)
-		target.urgency = urgency(s)
-		view.Projects[i].Targets = append(view.Projects[i].Targets, target)
+		view.Projects[i].Targets = append(view.Projects[i].Targets, newTargetView(s, now))
 	}
 	view.Tiles = []tile{
 		{len(snapshots), "targets", ""}, {failing, "can't be polled", classOf(failing, "bad")},
@@ -164,12 +162,13 @@ func newTargetView(s *collector.Snapshot, now time.Time) targetView {
 	view := targetView{
 		Cluster: s.Target.ClusterName, BackupType: string(s.Target.BackupType), Credential: s.Target.Credential,
 		State: "polled", Class: "good", LastPoll: since(s.LastPoll, now), LastSuccess: since(s.LastSuccess, now),
+		urgency: urgency(s),
 	}
 	switch {
 	case s.LastPoll.IsZero():
 		view.State, view.Class = "not polled yet", "busy"
 	case s.Err != nil:
-		view.State, view.Class = strings.ReplaceAll(string(s.Reason), "_", " "), "bad"
+		view.State, view.Class = words(string(s.Reason)), "bad"
 		view.Problem, view.Advice = s.Err.Error(), advice(s)
 		if s.Stale(now) && s.Summary != nil {
 			view.Notes = append(view.Notes, "What follows is old: polls have failed for too long.")

@@ -99,7 +99,7 @@ func TestMetrics(t *testing.T) {
 // longer refuses names that only UTF-8 allows.
 func TestDescriptions(t *testing.T) {
 	described := map[string]bool{}
-	for _, c := range []prometheus.Collector{NewCollector(&Manager{}), NewMetrics(BuildInfo{}, nil)} {
+	for _, c := range []prometheus.Collector{NewCollector(&Manager{}), NewMetrics(BuildInfo{})} {
 		descs := make(chan *prometheus.Desc, 100)
 		c.Describe(descs)
 		close(descs)

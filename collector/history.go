@@ -23,7 +23,7 @@ type History struct {
 
 	sweeps  int // lists that were merged as far as a poll reads
 	ordered bool
-	pages   int   // of the last whole list
+	pages   int   // of the last of these
 	total   int64 // of jobs as Atlas counted them at the last merge; below zero where it did not
 }
 

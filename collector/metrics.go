@@ -36,7 +36,7 @@ var (
 type BuildInfo struct{ Version, Revision, GoVersion string }
 
 // NewMetrics returns the metrics with every series that is known from the start.
-func NewMetrics(build BuildInfo, credentials []string) *Metrics {
+func NewMetrics(build BuildInfo) *Metrics {
 	counter := func(f Family) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: f.Name, Help: f.Help}, f.Labels)
 	}
@@ -57,15 +57,13 @@ func NewMetrics(build BuildInfo, credentials []string) *Metrics {
 		malformedJobs: counter(familyMalformedJobs),
 		credential:    gauge(familyCredential),
 		tokenRequests: counter(familyTokenRequests),
+		reloadOK:      gauge(familyReloadOK).WithLabelValues(),
+		reloadTime:    gauge(familyReloadTime).WithLabelValues(),
+		buildInfo:     gauge(familyBuildInfo).WithLabelValues(build.Version, build.Revision, build.GoVersion),
 	}
-	m.reloadOK = gauge(familyReloadOK).WithLabelValues()
-	m.reloadTime = gauge(familyReloadTime).WithLabelValues()
-	info := gauge(familyBuildInfo)
-	m.buildInfo = info.WithLabelValues(build.Version, build.Revision, build.GoVersion)
 	m.buildInfo.Set(1)
 	m.start()
 	m.Reloaded(true)
-	m.SetCredentials(credentials)
 	return m
 }
 

@@ -44,7 +44,8 @@ func newWorld(t *testing.T, lists ...atlas.List) *world {
 	w.sim.AddProject(project, "Payments")
 	w.sim.AddCluster(project, "prod", atlastest.DedicatedCluster)
 	w.sim.AddCluster(project, "team", atlastest.FlexCluster)
-	w.metrics = NewMetrics(BuildInfo{"1.2.3", "abc", "go1.26"}, []string{"default"})
+	w.metrics = NewMetrics(BuildInfo{"1.2.3", "abc", "go1.26"})
+	w.metrics.SetCredentials([]string{"default"})
 	w.pipe = atlastest.NewPipe(w.sim)
 	logger := slog.New(slog.NewTextHandler(&w.log, nil))
 	client, err := atlas.NewClient(atlas.Options{
@@ -684,7 +685,7 @@ func TestUntilTick(t *testing.T) {
 }
 
 func TestNewManagerRefuses(t *testing.T) {
-	logger, metrics := slog.New(slog.DiscardHandler), NewMetrics(BuildInfo{}, nil)
+	logger, metrics := slog.New(slog.DiscardHandler), NewMetrics(BuildInfo{})
 	if _, err := NewManager(Setup{Targets: []Target{target(prod)}}, metrics, logger); err == nil {
 		t.Error("no client: no error")
 	}

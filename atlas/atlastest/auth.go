@@ -13,6 +13,7 @@ import (
 const (
 	tokenPath = "/api/oauth/token" //nolint:gosec // a path
 	maxTokens = 100                // live ones that a service account may have
+	tokenLife = time.Hour          // as documented
 	realm     = "MMS Public API"
 )
 
@@ -52,15 +53,11 @@ func (s *Server) issueToken(r *http.Request) answer {
 	if live >= maxTokens {
 		return refuse(http.StatusForbidden, "access_denied", "Access Token limit reached for this service account.")
 	}
-	life := s.TokenLife
-	if life == 0 {
-		life = time.Hour
-	}
 	s.serial++
 	value := "token-" + serialHex(s.serial)
-	s.tokens[value] = token{id, now.Add(life)}
+	s.tokens[value] = token{id, now.Add(tokenLife)}
 	return answer{status: http.StatusOK, body: map[string]any{
-		"access_token": value, "expires_in": int(life.Seconds()), "token_type": "Bearer",
+		"access_token": value, "expires_in": int(tokenLife.Seconds()), "token_type": "Bearer",
 	}}
 }
 

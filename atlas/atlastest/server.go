@@ -22,15 +22,13 @@ type ClusterKind int
 const (
 	DedicatedCluster   ClusterKind = iota // cloud backup, collection-level restores
 	LegacyCluster                         // a dedicated cluster on legacy backup
-	FlexCluster                           //
+	FlexCluster                           // the small shared tier
 	ServerlessInstance                    // since January 2026 there are none
 )
 
 // Server is a simulated Atlas. Its exported fields are set before it serves; everything else goes through methods,
 // which are safe while it serves.
 type Server struct {
-	// TokenLife is how long access tokens are valid. Zero stands for the documented hour.
-	TokenLife time.Duration
 	// NonceLife is how long a digest nonce is valid. Zero stands for ever.
 	NonceLife time.Duration
 	// Capacity and RefillPerMinute are the token bucket of each project and set of endpoints. Zero stands for what is
