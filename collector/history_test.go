@@ -18,9 +18,13 @@ func ago(d time.Duration) atlas.Timestamp { return atlas.TimestampOf(noon.Add(-d
 func job(t *testing.T, id string, age time.Duration, status string, change ...func(*atlas.RestoreJob)) atlas.RestoreJob {
 	t.Helper()
 	j := decoded(t, status)
-	j.ID, j.Created = id, ago(age)
+	// Nothing of it may depend on when it was decoded: two jobs of the same age and status are equal.
+	j.ID, j.Created, j.SnapshotID, j.Snapshot = id, ago(age), "snapshot", ago(age+24*time.Hour)
 	if j.Finished != 0 {
 		j.Finished = ago(age - time.Minute)
+	}
+	if j.Expiry != 0 {
+		j.Expiry = ago(age - 100*365*24*time.Hour)
 	}
 	for _, f := range change {
 		f(&j)
