@@ -12,23 +12,31 @@ import (
 )
 
 // advice says in plain words what to do about the failure of a target's last poll.
-func advice(s *collector.Snapshot) string {
-	target := s.Target
+func advice(s *collector.Snapshot) string { return adviceFor(s.Reason, s.Err, s.Target) }
+
+// searchAdvice says in plain words what to do about a search that failed.
+func searchAdvice(s collector.Search) string {
+	asked := collector.Target{List: atlas.List{ProjectID: s.ProjectID}, Credential: s.Credential, Timeout: collector.SearchTimeout}
+	return adviceFor(s.Reason, s.Err, &asked)
+}
+
+// adviceFor is about a target or, where that has no cluster, about the search for some.
+func adviceFor(reason collector.Reason, err error, target *collector.Target) string {
 	var code string
-	refusal, ok := errors.AsType[*atlas.Error](s.Err)
+	refusal, ok := errors.AsType[*atlas.Error](err)
 	if ok {
 		code = refusal.Code
 	}
-	switch s.Reason {
+	switch reason {
 	case collector.ReasonUnauthorized:
 		return adviceUnauthorized(refusal, target)
 	case collector.ReasonForbidden:
 		return adviceForbidden(refusal, target)
 	case collector.ReasonNotFound:
-		switch code {
-		case "":
+		switch {
+		case code == "":
 			return "The address answers, but not as Atlas does. Check atlas.base_url, and whether a proxy answers in its place."
-		case "GROUP_NOT_FOUND":
+		case code == "GROUP_NOT_FOUND", target.ClusterName == "":
 			return fmt.Sprintf("There is no project %s. Check projects[].id.", target.ProjectID)
 		}
 		return fmt.Sprintf("There is no cluster %s in project %s. Check its name, or remove it if it was deleted.",
@@ -45,7 +53,7 @@ func advice(s *collector.Snapshot) string {
 		return fmt.Sprintf("No answer within %v. Check the network to Atlas and a proxy in between, or raise polling.timeout.",
 			duration(target.Timeout))
 	case collector.ReasonNetwork:
-		return adviceNetwork(s.Err)
+		return adviceNetwork(err)
 	case collector.ReasonOther:
 		return adviceOther(refusal)
 	case collector.ReasonMalformed:
@@ -64,7 +72,7 @@ func adviceOther(refusal *atlas.Error) string {
 	return "Atlas refused in a way that is not known. If its own words do not help, please report them."
 }
 
-func adviceGone(target collector.Target) string {
+func adviceGone(target *collector.Target) string {
 	if target.BackupType == atlas.Serverless {
 		return "Atlas has retired serverless instances; they became Flex clusters. Configure backup_types: [flex], or remove it."
 	}
@@ -72,7 +80,7 @@ func adviceGone(target collector.Target) string {
 		target.BackupType)
 }
 
-func adviceUnauthorized(refusal *atlas.Error, target collector.Target) string {
+func adviceUnauthorized(refusal *atlas.Error, target *collector.Target) string {
 	switch {
 	case refusal != nil && refusal.Token() && refusal.Status == http.StatusForbidden:
 		return fmt.Sprintf("Atlas gives credential %s no more access tokens for now: it has too many live ones. "+
@@ -88,7 +96,7 @@ func adviceUnauthorized(refusal *atlas.Error, target collector.Target) string {
 		target.Credential, target.ProjectID)
 }
 
-func adviceForbidden(refusal *atlas.Error, target collector.Target) string {
+func adviceForbidden(refusal *atlas.Error, target *collector.Target) string {
 	switch {
 	case strings.Contains(refusal.Code, "ACCESS_LIST"), strings.Contains(refusal.Code, "WHITELIST"):
 		return fmt.Sprintf("This machine's address is not on the API access list of credential %s. Add it in Atlas, where the credential is managed.",
@@ -103,7 +111,7 @@ func adviceForbidden(refusal *atlas.Error, target collector.Target) string {
 // leastRole is the least role that lets a credential read the restore jobs of a backup type.
 func leastRole(backupType atlas.BackupType) string {
 	switch backupType {
-	case atlas.Flex, atlas.Legacy:
+	case atlas.Flex, atlas.Legacy, "": // the last is to search
 		return "Project Read Only"
 	case atlas.Serverless:
 		return "Project Owner"
@@ -112,7 +120,7 @@ func leastRole(backupType atlas.BackupType) string {
 	return "Project Backup Manager"
 }
 
-func adviceWrongType(code string, target collector.Target) string {
+func adviceWrongType(code string, target *collector.Target) string {
 	should := "another backup type"
 	switch code {
 	case "CANNOT_USE_FLEX_CLUSTER_IN_CLUSTER_API":

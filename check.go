@@ -35,7 +35,7 @@ type checkResult struct {
 	ProjectID   string     `json:"project_id"`
 	ProjectName string     `json:"project_name"`
 	Cluster     string     `json:"cluster_name"`
-	BackupType  string     `json:"backup_type"`
+	BackupType  string     `json:"backup_type"` // or "discovery"
 	OK          bool       `json:"ok"`
 	Jobs        int        `json:"jobs"`
 	NewestJob   *newestJob `json:"newest_job,omitempty"`
@@ -91,27 +91,43 @@ func (a *app) check(ctx context.Context, config *Config) ([]checkResult, error) 
 		return nil, err
 	}
 	defer exporter.close()
-	done, live := 0, terminal(a.stderr)
+	exporter.manager.Discover(ctx)
+	done, all, live := 0, len(exporter.manager.Snapshots()), terminal(a.stderr)
 	exporter.manager.PollOnce(ctx, func(s *collector.Snapshot) {
 		done++
 		if live {
-			_, _ = fmt.Fprintf(a.stderr, "\rasked %d of %d targets", done, len(config.Targets))
+			_, _ = fmt.Fprintf(a.stderr, "\rasked %d of %d targets", done, all)
 		} else {
-			_, _ = fmt.Fprintf(a.stderr, "asked %d of %d targets: %s %s\n", done, len(config.Targets), s.Target.ClusterName, s.Target.BackupType)
+			_, _ = fmt.Fprintf(a.stderr, "asked %d of %d targets: %s %s\n", done, all, s.Target.ClusterName, s.Target.BackupType)
 		}
 	})
 	if live {
 		_, _ = fmt.Fprint(a.stderr, "\r\033[K")
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("interrupted after %d of %d targets: %w", done, len(config.Targets), err)
+		return nil, fmt.Errorf("interrupted after %d of %d targets: %w", done, all, err)
 	}
 	snapshots := exporter.manager.Snapshots()
-	results := make([]checkResult, len(snapshots))
-	for i, s := range snapshots {
-		results[i] = newCheckResult(s, exporter.manager.ProjectName(s.Target.ProjectID))
+	results := make([]checkResult, 0, len(snapshots))
+	for _, s := range exporter.manager.Searches() {
+		if s.Err != nil {
+			results = append(results, newSearchResult(s, exporter.manager.ProjectName(s.ProjectID)))
+		}
+	}
+	for _, s := range snapshots {
+		results = append(results, newCheckResult(s, exporter.manager.ProjectName(s.Target.ProjectID)))
 	}
 	return results, nil
+}
+
+// searched stands in the place of a backup type where it is the search for clusters that failed.
+const searched = "discovery"
+
+func newSearchResult(s collector.Search, projectName string) checkResult {
+	return checkResult{
+		ProjectID: s.ProjectID, ProjectName: projectName, BackupType: searched,
+		Reason: string(s.Reason), Error: s.Err.Error(), Advice: searchAdvice(s),
+	}
 }
 
 func newCheckResult(s *collector.Snapshot, projectName string) checkResult {

@@ -22,7 +22,13 @@ type Config struct {
 	CAs         string         // what RootCAs was made of
 	Credentials []atlas.Credential
 	Concurrency int
+	Reserve     float64 // share of Atlas' request budgets that is left to others
 	Targets     []collector.Target
+	Discoveries []collector.Discovery
+	// DiscoveryInterval is the time between two searches for clusters.
+	DiscoveryInterval time.Duration
+	// Shard is the part of all this that is polled. It comes from the command line.
+	Shard collector.Shard
 	// Files are the files with secrets and authorities that the configuration names.
 	Files []string
 	// Warnings are what is allowed, and should be known.
@@ -35,6 +41,7 @@ type (
 		Atlas        fileAtlas                 `yaml:"atlas"`
 		Credentials  map[string]fileCredential `yaml:"credentials"`
 		Polling      filePolling               `yaml:"polling"`
+		Discovery    fileSearch                `yaml:"discovery"`
 		History      fileHistory               `yaml:"history"`
 		JobSeries    fileJobSeries             `yaml:"job_series"`
 		filePromises `yaml:",inline"`
@@ -60,10 +67,15 @@ type (
 	}
 	filePolling struct {
 		Interval          *duration `yaml:"interval"`
+		ActiveInterval    *duration `yaml:"active_interval"`
 		Timeout           *duration `yaml:"timeout"`
 		Concurrency       *int      `yaml:"concurrency"`
+		Reserve           *float64  `yaml:"reserve"`
 		FullSweepInterval *duration `yaml:"full_sweep_interval"`
 		StaleAfter        *duration `yaml:"stale_after"`
+	}
+	fileSearch struct {
+		Interval *duration `yaml:"interval"`
 	}
 	fileHistory struct {
 		MaxAge  *duration `yaml:"max_age"`
@@ -88,10 +100,19 @@ type (
 	}
 	fileProject struct {
 		ID           string    `yaml:"id"`
+		NameInclude  *string   `yaml:"name_include"`
+		NameExclude  *string   `yaml:"name_exclude"`
 		Credential   string    `yaml:"credential"`
 		Interval     *duration `yaml:"interval"`
 		filePromises `yaml:",inline"`
-		Clusters     []fileCluster `yaml:"clusters"`
+		Clusters     []fileCluster  `yaml:"clusters"`
+		Discovery    *fileDiscovery `yaml:"discovery"`
+	}
+	fileDiscovery struct {
+		Include     *string           `yaml:"include"`
+		Exclude     *string           `yaml:"exclude"`
+		Tags        map[string]string `yaml:"tags"`
+		BackupTypes []string          `yaml:"backup_types"`
 	}
 	fileCluster struct {
 		Name         string    `yaml:"name"`

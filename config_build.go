@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"net/url"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -132,9 +135,11 @@ func (b *configBuilder) secret(path string, literal atlas.Secret, file string) a
 func (b *configBuilder) settings() collector.Target {
 	polling, history, series := b.file.Polling, b.file.History, b.file.JobSeries
 	second := duration(time.Second)
-	target := collector.Target{Source: "config"}
+	target := collector.Target{Source: collector.SourceConfig}
 	interval := b.interval("polling.interval", polling.Interval, time.Minute)
 	target.Interval = interval
+	target.ActiveInterval = b.duration("polling.active_interval", polling.ActiveInterval,
+		min(30*time.Second, interval), second, duration(interval))
 	if polling.Timeout != nil {
 		target.Timeout = b.duration("polling.timeout", polling.Timeout, 0, second, day)
 	}
@@ -144,6 +149,8 @@ func (b *configBuilder) settings() collector.Target {
 	target.SweepInterval = b.duration("polling.full_sweep_interval", polling.FullSweepInterval,
 		max(time.Hour, interval), duration(interval), 7*day)
 	b.config.Concurrency = b.number("polling.concurrency", polling.Concurrency, 16, 1, 256)
+	b.config.Reserve = b.share("polling.reserve", polling.Reserve, 0.5)
+	b.config.DiscoveryInterval = b.duration("discovery.interval", b.file.Discovery.Interval, 5*time.Minute, 10*second, day)
 
 	target.History.MaxAge = b.duration("history.max_age", history.MaxAge, time.Duration(400*day), day, 3650*day)
 	target.History.MaxJobs = b.number("history.max_jobs", history.MaxJobs, 5000, 1, 100_000)
@@ -215,6 +222,30 @@ func (b *configBuilder) number(path string, written *int, standard, least, most 
 	return *written
 }
 
+// share returns a share that leaves something to the other side.
+func (b *configBuilder) share(path string, written *float64, standard float64) float64 {
+	const most = 0.9
+	switch {
+	case written == nil:
+		return standard
+	case *written >= 0 && *written <= most: // not so for NaN
+		return *written
+	}
+	b.report(path, "%v is out of range, want 0 to %v", *written, most)
+	return standard
+}
+
+func (b *configBuilder) pattern(path string, written *string) *regexp.Regexp {
+	if written == nil {
+		return nil
+	}
+	pattern, err := regexp.Compile(*written)
+	if wrong, ok := errors.AsType[*syntax.Error](err); ok {
+		b.report(path, "want a regular expression: %v", wrong.Code)
+	}
+	return pattern
+}
+
 var (
 	projectID   = regexp.MustCompile(`^[a-f0-9]{24}$`)
 	clusterName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]{0,63}$`)
@@ -222,13 +253,15 @@ var (
 
 func (b *configBuilder) projects(base collector.Target) {
 	if len(b.file.Projects) == 0 {
-		b.report("projects", "want at least one project with its clusters")
+		b.report("projects", "want at least one project, with its clusters or with discovery")
 	}
 	seen := map[string]bool{}
 	for i, project := range b.file.Projects {
 		path := fmt.Sprintf("projects[%d]", i)
-		if b.wantProjectID(path+".id", project.ID) && seen[project.ID] {
-			b.report(path+".id", "the project is already listed above")
+		if project.ID == "" && (project.Discovery != nil || len(project.Clusters) == 0) {
+			b.wantDiscoveryOnly(path, project)
+		} else {
+			b.wantProject(path, project, seen[project.ID])
 		}
 		seen[project.ID] = true
 		target := base
@@ -237,7 +270,59 @@ func (b *configBuilder) projects(base collector.Target) {
 		target.Interval = b.interval(path+".interval", project.Interval, base.Interval)
 		b.promise(path+".", project.filePromises, &target)
 		b.clusters(path+".clusters", project.Clusters, target)
+		if project.Discovery != nil {
+			b.discovery(path, project, target)
+		}
 	}
+}
+
+// wantProject checks what only an entry for one project can get wrong.
+func (b *configBuilder) wantProject(path string, project fileProject, repeated bool) {
+	if b.wantProjectID(path+".id", project.ID) && repeated {
+		b.report(path+".id", "the project is already listed above")
+	}
+	if project.NameInclude != nil {
+		b.report(path+".name_include", "is for an entry without id, which stands for every project that the credential sees")
+	}
+	if project.NameExclude != nil {
+		b.report(path+".name_exclude", "is for an entry without id, which stands for every project that the credential sees")
+	}
+	if len(project.Clusters) == 0 && project.Discovery == nil {
+		b.report(path+".clusters", "want at least one cluster, or discovery: {} to find them")
+	}
+}
+
+// wantDiscoveryOnly checks what only an entry for every project can get wrong.
+func (b *configBuilder) wantDiscoveryOnly(path string, project fileProject) {
+	if project.Discovery == nil {
+		b.report(path, "want the id of a project, or discovery: {} for every project that the credential sees")
+	}
+	if len(project.Clusters) > 0 {
+		b.report(path+".clusters", "want the id of the project that they are in")
+	}
+}
+
+// discovery takes over a rule by which the targets of a project, or of every project, are found.
+func (b *configBuilder) discovery(path string, project fileProject, target collector.Target) {
+	written := project.Discovery
+	target.Source = collector.SourceDiscovery
+	rule := collector.Discovery{
+		Target:      target,
+		Projects:    collector.Pattern{Include: b.pattern(path+".name_include", project.NameInclude), Exclude: b.pattern(path+".name_exclude", project.NameExclude)},
+		Tags:        written.Tags,
+		BackupTypes: []atlas.BackupType{atlas.Dedicated, atlas.Flex},
+	}
+	path += ".discovery"
+	rule.Clusters = collector.Pattern{Include: b.pattern(path+".include", written.Include), Exclude: b.pattern(path+".exclude", written.Exclude)}
+	if written.BackupTypes != nil {
+		rule.BackupTypes = b.backupTypes(path+".backup_types", written.BackupTypes)
+	}
+	for i, backupType := range rule.BackupTypes {
+		if _, listed := atlas.ClusterKindOf(backupType); !listed {
+			b.report(fmt.Sprintf("%s.backup_types[%d]", path, i), "%s instances can't be discovered, name them under clusters", backupType)
+		}
+	}
+	b.config.Discoveries = append(b.config.Discoveries, rule)
 }
 
 // credential returns the name of the credential to use, which may be left out where there is only one.
@@ -256,9 +341,6 @@ func (b *configBuilder) credential(path, name string) string {
 }
 
 func (b *configBuilder) clusters(path string, clusters []fileCluster, base collector.Target) {
-	if len(clusters) == 0 {
-		b.report(path, "want at least one cluster")
-	}
 	seen := map[atlas.List]bool{}
 	for i, cluster := range clusters {
 		path := fmt.Sprintf("%s[%d]", path, i)
@@ -304,27 +386,42 @@ func (b *configBuilder) backupTypes(path string, names []string) []atlas.BackupT
 // fit lets the timeout and the staleness of each target follow its interval, and refuses those that were written and
 // don't fit.
 func (b *configBuilder) fit() {
-	const fewestPolls = 3 // without a success, before what is known counts as stale
 	for i := range b.config.Targets {
 		target := &b.config.Targets[i]
-		what := fmt.Sprintf("of cluster %s in project %s, %v", target.ClusterName, target.ProjectID, duration(target.Interval))
-		if target.Timeout == 0 {
-			target.Timeout = min(30*time.Second, target.Interval)
-		} else if target.Timeout > target.Interval {
-			b.report("polling.timeout", "%v is longer than the polling interval %s", duration(target.Timeout), what)
+		if !b.fitTarget(target, fmt.Sprintf("cluster %s in project %s", target.ClusterName, target.ProjectID)) {
 			break
 		}
-		if target.StaleAfter == 0 {
-			target.StaleAfter = max(10*time.Minute, fewestPolls*target.Interval)
-		} else if target.StaleAfter < fewestPolls*target.Interval {
-			b.report("polling.stale_after", "%v is shorter than three times the polling interval %s",
-				duration(target.StaleAfter), what)
+	}
+	for i := range b.config.Discoveries {
+		target := &b.config.Discoveries[i].Target
+		if !b.fitTarget(target, "discovered clusters of "+cmp.Or(target.ProjectID, "every project")) {
 			break
 		}
 	}
 	for _, credential := range b.config.Credentials {
-		if !slices.ContainsFunc(b.config.Targets, func(t collector.Target) bool { return t.Credential == credential.Name }) {
+		used := slices.ContainsFunc(b.config.Targets, func(t collector.Target) bool { return t.Credential == credential.Name }) ||
+			slices.ContainsFunc(b.config.Discoveries, func(d collector.Discovery) bool { return d.Target.Credential == credential.Name })
+		if !used {
 			b.config.Warnings = append(b.config.Warnings, "credential "+credential.Name+" is not used by any project")
 		}
 	}
+}
+
+func (b *configBuilder) fitTarget(target *collector.Target, of string) bool {
+	const fewestPolls = 3 // without a success, before what is known counts as stale
+	what := fmt.Sprintf("of %s, %v", of, duration(target.Interval))
+	if target.Timeout == 0 {
+		target.Timeout = min(30*time.Second, target.Interval)
+	} else if target.Timeout > target.Interval {
+		b.report("polling.timeout", "%v is longer than the polling interval %s", duration(target.Timeout), what)
+		return false
+	}
+	if target.StaleAfter == 0 {
+		target.StaleAfter = max(10*time.Minute, fewestPolls*target.Interval)
+	} else if target.StaleAfter < fewestPolls*target.Interval {
+		b.report("polling.stale_after", "%v is shorter than three times the polling interval %s",
+			duration(target.StaleAfter), what)
+		return false
+	}
+	return true
 }

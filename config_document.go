@@ -216,6 +216,8 @@ func typeInWords(goType string) string {
 		return "a list"
 	case strings.Contains(goType, "int"):
 		return "a whole number"
+	case strings.Contains(goType, "float"):
+		return "a number"
 	case goType == "string", goType == "atlas.Secret":
 		return "a string"
 	}

@@ -71,7 +71,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := collector.Target{
 		List:       atlas.List{ProjectID: "32b6e34b3d91647abb20e7b8", ClusterName: "prod", BackupType: atlas.Dedicated},
-		Credential: "default", Source: "config", Interval: time.Minute, Timeout: 30 * time.Second,
+		Credential: "default", Source: "config", Interval: time.Minute, ActiveInterval: 30 * time.Second, Timeout: 30 * time.Second,
 		SweepInterval: time.Hour, StaleAfter: 10 * time.Minute,
 		History:   collector.HistoryLimits{MaxAge: 400 * 24 * time.Hour, MaxJobs: 5000},
 		JobSeries: collector.JobSeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 50},
@@ -79,7 +79,8 @@ func TestDefaults(t *testing.T) {
 	if len(config.Targets) != 1 || !reflect.DeepEqual(config.Targets[0], want) {
 		t.Errorf("targets %+v\nwant %+v", config.Targets, want)
 	}
-	if config.BaseURL != "https://cloud.mongodb.com" || config.Concurrency != 16 || len(config.Warnings) != 0 {
+	if config.BaseURL != "https://cloud.mongodb.com" || config.Concurrency != 16 || config.Reserve != 0.5 ||
+		config.DiscoveryInterval != 5*time.Minute || len(config.Warnings) != 0 {
 		t.Errorf("%+v", config)
 	}
 }
@@ -87,17 +88,17 @@ func TestDefaults(t *testing.T) {
 // TestDefaultsFollowTheInterval has intervals that the defaults of other settings would not fit.
 func TestDefaultsFollowTheInterval(t *testing.T) {
 	for _, test := range []struct {
-		interval, timeout, sweep, stale time.Duration
+		interval, active, timeout, sweep, stale time.Duration
 	}{
-		{time.Second, time.Second, time.Hour, 10 * time.Minute},
-		{5 * time.Minute, 30 * time.Second, time.Hour, 15 * time.Minute},
-		{2 * time.Hour, 30 * time.Second, 2 * time.Hour, 6 * time.Hour},
+		{time.Second, time.Second, time.Second, time.Hour, 10 * time.Minute},
+		{5 * time.Minute, 30 * time.Second, 30 * time.Second, time.Hour, 15 * time.Minute},
+		{2 * time.Hour, 30 * time.Second, 30 * time.Second, 2 * time.Hour, 6 * time.Hour},
 	} {
 		config, err := parseConfig("x", fmt.Appendf(nil, "%spolling: {interval: %v}\n", minimal, duration(test.interval)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := config.Targets[0]; got.Timeout != test.timeout || got.SweepInterval != test.sweep || got.StaleAfter != test.stale {
+		if got := config.Targets[0]; got.ActiveInterval != test.active || got.Timeout != test.timeout || got.SweepInterval != test.sweep || got.StaleAfter != test.stale {
 			t.Errorf("interval %v: %+v", test.interval, got)
 		}
 	}
@@ -195,6 +196,38 @@ projects:
 	}
 }
 
+// TestDiscoveryConfiguration has a whole organization in a few lines, and what can be said about a part of it.
+func TestDiscoveryConfiguration(t *testing.T) {
+	config, err := parseConfig("x", []byte(`
+credentials: {default: {api_key: {public_key: abcdefgh, private_key: x}}}
+objectives: {drill_age: 90d}
+discovery: {interval: 1m}
+projects:
+  - discovery: {}
+  - id: 32b6e34b3d91647abb20e7b8
+    interval: 5m
+    objectives: {drill_age: 30d}
+    clusters: [{name: a}]
+    discovery: {include: ^prod, exclude: tmp, tags: {env: prod}, backup_types: [collection, flex]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, rule := range config.Discoveries {
+		target := rule.Target
+		got = append(got, fmt.Sprint(target.ProjectID, " ", target.Source, " ", target.Interval, target.StaleAfter, target.Objectives.DrillAge,
+			rule.Clusters.Include, rule.Clusters.Exclude, rule.Tags, rule.BackupTypes))
+	}
+	want := []string{
+		" discovery 1m0s 10m0s 2160h0m0s <nil> <nil> map[] [dedicated flex]",
+		"32b6e34b3d91647abb20e7b8 discovery 5m0s 15m0s 720h0m0s ^prod tmp map[env:prod] [collection flex]",
+	}
+	if !slices.Equal(got, want) || len(config.Targets) != 1 || len(config.Warnings) > 0 || config.DiscoveryInterval != time.Minute {
+		t.Errorf("%q\nwant %q; %+v", got, want, config)
+	}
+}
+
 // TestExampleConfiguration loads the example as it is, and once more with every setting that is commented out.
 func TestExampleConfiguration(t *testing.T) {
 	t.Setenv("ATLAS_CLIENT_ID", "mdb_sa_id_1")
@@ -232,7 +265,7 @@ func settings() []string {
 	var keys []string
 	for _, name := range []string{
 		"fileConfig", "fileAtlas", "fileCredential", "fileServiceAccount", "fileAPIKey", "filePolling", "fileHistory",
-		"fileJobSeries", "fileObjectives", "fileAllowedTarget", "fileProject", "fileCluster",
+		"fileJobSeries", "fileObjectives", "fileAllowedTarget", "fileProject", "fileCluster", "fileSearch", "fileDiscovery",
 	} {
 		keys = append(keys, keysOfFile(name)...)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
 )
 
@@ -73,7 +74,7 @@ func browsable(addr net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
-// demoConfig returns the configuration file that a user of the fleet would write.
+// demoConfig returns the configuration file that a user of the fleet would write: what can't be found is named.
 func demoConfig(fleet *atlastest.Fleet, baseURL string) []byte {
 	var text strings.Builder
 	_, _ = fmt.Fprintf(&text, "atlas: {base_url: %q}\n", baseURL)
@@ -81,9 +82,12 @@ func demoConfig(fleet *atlastest.Fleet, baseURL string) []byte {
 		atlastest.FleetClientID, atlastest.FleetClientSecret)
 	_, _ = fmt.Fprintf(&text, "objectives: {duration: 4h, drill_age: 90d}\nallowed_targets: [{project_id: %q}, {project_id: %q}]\n",
 		atlastest.FleetPayments, atlastest.FleetAnalytics)
-	text.WriteString("polling: {interval: 5s}\nprojects:\n")
+	text.WriteString("polling: {interval: 5s}\ndiscovery: {interval: 30s}\nprojects:\n  - discovery: {exclude: ^archive}\n")
 	project := ""
 	for _, list := range fleet.Lists {
+		if list.BackupType == atlas.Dedicated || list.BackupType == atlas.Flex {
+			continue // they are found
+		}
 		if list.ProjectID != project {
 			project = list.ProjectID
 			_, _ = fmt.Fprintf(&text, "  - id: %q\n    clusters:\n", project)

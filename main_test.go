@@ -531,7 +531,7 @@ func TestAdvice(t *testing.T) {
 		{"other", &atlas.Error{Status: 418}, ""},
 	} {
 		target.BackupType = cmp.Or(failure.backupType, atlas.Dedicated)
-		snapshot := &collector.Snapshot{Target: target, Err: failure.err, Reason: collector.ReasonOf(failure.err, target.BackupType)}
+		snapshot := &collector.Snapshot{Target: &target, Err: failure.err, Reason: collector.ReasonOf(failure.err, target.BackupType)}
 		_, _ = fmt.Fprintf(&all, "%s (%s): %s\n", failure.what, snapshot.Reason, advice(snapshot))
 	}
 	golden.Equal(t, "testdata/advice.txt", all.String())

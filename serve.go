@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,7 +25,23 @@ import (
 
 type serveCommand struct {
 	Config configFlag `embed:""`
+	Shard  shardFlag  `help:"Poll only a part of the clusters: part I, from 0, of N." placeholder:"I/N"`
 	Web    webFlags   `embed:"" prefix:"web."`
+}
+
+// shardFlag is written as I/N.
+type shardFlag collector.Shard
+
+// UnmarshalText reads a shard.
+func (s *shardFlag) UnmarshalText(text []byte) error {
+	index, count, ok := strings.Cut(string(text), "/")
+	i, err1 := strconv.ParseUint(index, 10, 16)
+	n, err2 := strconv.ParseUint(count, 10, 16)
+	if !ok || err1 != nil || err2 != nil || i >= n {
+		return errors.New("want I/N, part I of N, from 0/N on")
+	}
+	s.Index, s.Count = int(i), int(n)
+	return nil
 }
 
 type webFlags struct {
@@ -47,11 +65,17 @@ const (
 
 // Run is `serve`.
 func (s *serveCommand) Run(ctx context.Context, app *app) error {
-	config, err := LoadConfig(s.Config.File)
+	load := func() (*Config, error) {
+		config, err := LoadConfig(s.Config.File)
+		if err == nil {
+			config.Shard = collector.Shard(s.Shard)
+		}
+		return config, err
+	}
+	config, err := load()
 	if err != nil {
 		return err
 	}
-	load := func() (*Config, error) { return LoadConfig(s.Config.File) }
 	return app.serve(ctx, config, load, s.Web, ":"+defaultPort, nil)
 }
 
@@ -158,7 +182,10 @@ func (e *exporter) apply(config *Config) error {
 		names = append(names, credential.Name)
 	}
 	e.metrics.SetCredentials(names)
-	err := e.manager.Apply(collector.Setup{Targets: config.Targets, Clients: setup, Concurrency: config.Concurrency})
+	err := e.manager.Apply(collector.Setup{
+		Targets: config.Targets, Discoveries: config.Discoveries, DiscoveryInterval: config.DiscoveryInterval,
+		Shard: config.Shard, Clients: setup, Concurrency: config.Concurrency,
+	})
 	if err != nil {
 		return err
 	}
@@ -173,7 +200,8 @@ func (e *exporter) apply(config *Config) error {
 
 // client returns the client of a credential: the one that there is, if nothing of it has changed.
 func (e *exporter) client(config *Config, credential atlas.Credential) (*atlas.Client, error) {
-	if old := e.config; old != nil && old.BaseURL == config.BaseURL && old.CAs == config.CAs && old.Concurrency == config.Concurrency {
+	if old := e.config; old != nil && old.BaseURL == config.BaseURL && old.CAs == config.CAs &&
+		old.Concurrency == config.Concurrency && old.Reserve == config.Reserve {
 		for _, before := range old.Credentials {
 			if reflect.DeepEqual(before, credential) {
 				return e.clients[credential.Name], nil
@@ -181,7 +209,7 @@ func (e *exporter) client(config *Config, credential atlas.Credential) (*atlas.C
 		}
 	}
 	return atlas.NewClient(atlas.Options{
-		BaseURL: config.BaseURL, Credential: credential, RootCAs: config.RootCAs, Concurrency: config.Concurrency,
+		BaseURL: config.BaseURL, Credential: credential, RootCAs: config.RootCAs, Concurrency: config.Concurrency, Reserve: config.Reserve,
 		UserAgent: "atlas-restore-exporter/" + e.build.Version, DialContext: e.dial, Observer: e.metrics, Logger: e.logger,
 	})
 }

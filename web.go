@@ -40,14 +40,20 @@ var statusTemplate = template.Must(template.New("status").Parse(statusHTML))
 
 // statusPage shows a person what is known. It needs no script and loads nothing.
 type statusPage struct {
-	source collector.Source
+	source statusSource
 	build  collector.BuildInfo
 	logger *slog.Logger
 }
 
+// statusSource is what the status page shows, usually a collector.Manager.
+type statusSource interface {
+	collector.Source
+	Searches() []collector.Search
+}
+
 func (s *statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var page bytes.Buffer
-	if err := statusTemplate.Execute(&page, newStatusView(s.source, s.build, time.Now())); err != nil {
+	if err := statusTemplate.Execute(&page, newStatusView(s.source, s.build, time.Now(), r.URL.Query().Has("all"))); err != nil {
 		s.logger.LogAttrs(r.Context(), slog.LevelError, "status page", slog.Any("err", err))
 		plain(w, http.StatusInternalServerError, "the status page could not be made, see the log")
 		return
@@ -63,9 +69,12 @@ type (
 		Build    collector.BuildInfo
 		Now      string
 		Tiles    []tile
+		Searches []searchView // that failed
 		Projects []projectView
+		Hidden   int // targets that are left out because nothing is wrong with them and there are too many
 	}
-	tile struct {
+	searchView struct{ What, ID, Credential, Problem, Advice, LastSuccess string }
+	tile       struct {
 		Number int
 		Label  string
 		Class  string // how it is coloured
@@ -84,8 +93,6 @@ type (
 		Counts                          []tile
 		LastDrill, LastFailure          string
 		Jobs                            []jobView
-
-		urgency int
 	}
 	jobView struct {
 		ID, Status, Class, Delivery, Target string
@@ -93,10 +100,35 @@ type (
 	}
 )
 
-func newStatusView(source collector.Source, build collector.BuildInfo, now time.Time) statusView {
-	view := statusView{Build: build, Now: clock(now)}
-	snapshots := source.Snapshots()
+// shownTargets bounds the page of a large fleet, unless everything is asked for.
+const shownTargets = 200
+
+func newStatusView(source statusSource, build collector.BuildInfo, now time.Time, all bool) statusView {
+	snapshots := slices.Clone(source.Snapshots())
+	view := statusView{Build: build, Now: clock(now), Tiles: newTiles(snapshots)}
+	for _, search := range source.Searches() {
+		if search.Err != nil {
+			view.Searches = append(view.Searches, newSearchView(search, source.ProjectName(search.ProjectID), now))
+		}
+	}
+	slices.SortStableFunc(snapshots, func(a, b *collector.Snapshot) int { return urgency(b) - urgency(a) })
+	if excess := len(snapshots) - shownTargets; excess > 0 && !all {
+		snapshots, view.Hidden = snapshots[:shownTargets], excess
+	}
 	byProject := map[string]int{}
+	for _, s := range snapshots {
+		i, ok := byProject[s.Target.ProjectID]
+		if !ok {
+			i = len(view.Projects)
+			byProject[s.Target.ProjectID] = i
+			view.Projects = append(view.Projects, projectView{ID: s.Target.ProjectID, Name: source.ProjectName(s.Target.ProjectID)})
+		}
+		view.Projects[i].Targets = append(view.Projects[i].Targets, newTargetView(s, now))
+	}
+	return view
+}
+
+func newTiles(snapshots []*collector.Snapshot) []tile {
 	var failing, active, ready, failed int
 	for _, s := range snapshots {
 		if s.Err != nil {
@@ -111,24 +143,23 @@ func newStatusView(source collector.Source, build collector.BuildInfo, now time.
 				ready += counts[atlas.StatusReady]
 			}
 		}
-		i, ok := byProject[s.Target.ProjectID]
-		if !ok {
-			i = len(view.Projects)
-			byProject[s.Target.ProjectID] = i
-			view.Projects = append(view.Projects, projectView{ID: s.Target.ProjectID, Name: source.ProjectName(s.Target.ProjectID)})
-		}
-		view.Projects[i].Targets = append(view.Projects[i].Targets, newTargetView(s, now))
 	}
-	view.Tiles = []tile{
+	return []tile{
 		{len(snapshots), "targets", ""}, {failing, "can't be polled", classOf(failing, "bad")},
 		{active, "restores running", classOf(active, "busy")}, {ready, "downloads ready", classOf(ready, "warn")},
 		{failed, "last restore failed", classOf(failed, "bad")},
 	}
-	for i := range view.Projects {
-		slices.SortStableFunc(view.Projects[i].Targets, func(a, b targetView) int { return b.urgency - a.urgency })
+}
+
+func newSearchView(s collector.Search, projectName string, now time.Time) searchView {
+	what := "Search for projects"
+	if s.ProjectID != "" {
+		what = strings.TrimSpace("Search for clusters of " + projectName)
 	}
-	slices.SortStableFunc(view.Projects, func(a, b projectView) int { return b.Targets[0].urgency - a.Targets[0].urgency })
-	return view
+	return searchView{
+		What: what, ID: s.ProjectID, Credential: s.Credential, Problem: s.Err.Error(), Advice: searchAdvice(s),
+		LastSuccess: since(s.LastSuccess, now),
+	}
 }
 
 // urgency returns how soon a person should look: what needs a look stands first on the page.
@@ -162,7 +193,6 @@ func newTargetView(s *collector.Snapshot, now time.Time) targetView {
 	view := targetView{
 		Cluster: s.Target.ClusterName, BackupType: string(s.Target.BackupType), Credential: s.Target.Credential,
 		State: "polled", Class: "good", LastPoll: since(s.LastPoll, now), LastSuccess: since(s.LastSuccess, now),
-		urgency: urgency(s),
 	}
 	switch {
 	case s.LastPoll.IsZero():

@@ -25,17 +25,26 @@ const (
 
 // budget is what is left of one bucket, as far as it is known: others use it too.
 type budget struct {
+	reserve float64 // share of the bucket, and of what flows into it, that is left to others
+
 	mu       sync.Mutex
+	capacity int // of the whole bucket
 	limiter  *rate.Limiter
 	closed   time.Time // no request before this: Atlas said 429
 	refusal  *Error    // what it said
 	refusals int       // since the last answer of another status
 }
 
-func newBudget() *budget { return &budget{limiter: newLimiter(defaultCapacity)} }
+func newBudget(reserve float64) *budget {
+	b := &budget{reserve: reserve, capacity: defaultCapacity}
+	b.limiter = b.newLimiter(defaultCapacity)
+	return b
+}
 
-func newLimiter(capacity int) *rate.Limiter {
-	return rate.NewLimiter(rate.Limit(float64(capacity)*refillPerMinute/60), capacity)
+// newLimiter returns a limiter of what a bucket of that capacity holds beyond the reserve.
+func (b *budget) newLimiter(capacity int) *rate.Limiter {
+	share := float64(capacity) * (1 - b.reserve)
+	return rate.NewLimiter(rate.Limit(share*refillPerMinute/60), max(int(share), 1))
 }
 
 // wait returns when a request may be sent. Where that would be past the context's deadline it does not wait, and says
@@ -75,12 +84,13 @@ func (b *budget) observe(header http.Header) (remaining int, told bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	capacity, err := strconv.Atoi(header.Get("RateLimit-Limit"))
-	if err != nil || capacity < 1 || capacity > maxCapacity {
-		capacity = b.limiter.Burst()
+	if capacity, err := strconv.Atoi(header.Get("RateLimit-Limit")); err == nil && capacity > 0 && capacity <= maxCapacity {
+		b.capacity = capacity
 	}
-	b.limiter = newLimiter(capacity)
-	b.limiter.AllowN(time.Now(), capacity-min(remaining, capacity))
+	b.limiter = b.newLimiter(b.capacity)
+	share := b.limiter.Burst()
+	left := max(remaining-(b.capacity-share), 0) // the reserve is the last to go
+	b.limiter.AllowN(time.Now(), share-min(left, share))
 	return remaining, true
 }
 

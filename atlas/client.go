@@ -44,6 +44,8 @@ type Options struct {
 	RootCAs *x509.CertPool
 	// Concurrency is how many requests are expected at a time: as many connections are kept.
 	Concurrency int
+	// Reserve is the share of each of Atlas' request budgets, from 0 to less than 1, that is left to others.
+	Reserve float64
 	// DialContext opens connections; nil stands for the net package's. Tests put a network in memory here.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	// Observer is told what the client does; nil stands for nobody.
@@ -61,6 +63,7 @@ type Client struct {
 	transport  *http.Transport
 	observer   Observer
 	logger     *slog.Logger
+	reserve    float64
 
 	mu      sync.Mutex
 	budgets map[bucket]*budget
@@ -83,6 +86,7 @@ func NewClient(options Options) (*Client, error) {
 		transport:  newTransport(options),
 		observer:   options.Observer,
 		logger:     options.Logger,
+		reserve:    options.Reserve,
 		budgets:    map[bucket]*budget{},
 		logged:     map[unknownWord]struct{}{},
 	}
@@ -260,7 +264,7 @@ func (c *Client) budget(what call) *budget {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.budgets[key] == nil {
-		c.budgets[key] = newBudget()
+		c.budgets[key] = newBudget(c.reserve)
 	}
 	return c.budgets[key]
 }

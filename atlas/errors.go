@@ -50,6 +50,11 @@ func (e *Error) Membership() bool {
 	return false
 }
 
+// Unsupported reports whether the answer says that the project can't have what the path is about at all.
+func (e *Error) Unsupported() bool {
+	return e.Status == http.StatusForbidden && e.Code == "FEATURE_UNSUPPORTED"
+}
+
 // MalformedError says that an answer with status 200 could not be read.
 type MalformedError struct {
 	Endpoint string

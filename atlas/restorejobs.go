@@ -72,10 +72,11 @@ var routes = map[BackupType]route{
 	},
 }
 
-// The endpoints that are not restore jobs.
+// The endpoints that are not restore jobs, besides one for each ClusterKind.
 const (
-	EndpointToken   = "token"
-	EndpointProject = "project"
+	EndpointToken    = "token"
+	EndpointProject  = "project"
+	EndpointProjects = "projects"
 )
 
 func listEndpoint(backupType BackupType) string { return string(backupType) + "_list" }
@@ -83,9 +84,9 @@ func listEndpoint(backupType BackupType) string { return string(backupType) + "_
 func jobEndpoint(backupType BackupType) string { return string(backupType) + "_job" }
 
 // Endpoints lists the words by which an Observer is told what was asked: for each backup type one for the list and one
-// for a single job, and the project. EndpointToken is not among them.
+// for a single job, the project, and the lists of projects and clusters. EndpointToken is not among them.
 func Endpoints() []string {
-	endpoints := []string{EndpointProject}
+	endpoints := []string{EndpointProject, EndpointProjects, string(DedicatedClusters), string(FlexClusters)}
 	for _, backupType := range BackupTypes() {
 		endpoints = append(endpoints, listEndpoint(backupType), jobEndpoint(backupType))
 	}
@@ -179,7 +180,9 @@ func (c *Client) restoreCall(list List) (route, call, error) {
 	return route, call{set: route.set, projectID: list.ProjectID, path: path, version: route.version}, nil
 }
 
-func projectPath(projectID string) string { return "/api/atlas/v2/groups/" + url.PathEscape(projectID) }
+const projectsPath = "/api/atlas/v2/groups"
+
+func projectPath(projectID string) string { return projectsPath + "/" + url.PathEscape(projectID) }
 
 // report tells of words that Atlas does not document, and logs each once.
 func (c *Client) report(ctx context.Context, list List, words words) {

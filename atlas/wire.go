@@ -63,28 +63,18 @@ var errTooMany = errors.New("more than a page can hold")
 // decodePage decodes a page of a list. A page whose jobs can't all be read is decoded once more, job by job, so that
 // the others survive.
 func decodePage[W wireJob](body []byte, words *words) (Page, error) {
-	if bytes.Count(body, []byte(",")) > maxCommas {
-		return Page{}, errTooMany
-	}
-	var whole wirePage[W]
-	if err := json.Unmarshal(body, &whole); err == nil {
-		if err := checkItems(len(whole.Results), whole.Results == nil); err != nil {
-			return Page{}, err
-		}
-		page := Page{Jobs: make([]RestoreJob, 0, len(whole.Results)), TotalCount: whole.TotalCount, Last: whole.last()}
+	if whole, err := decodeItems[W](body); err == nil {
+		page := whole.page()
 		for _, wire := range whole.Results {
 			page.add(normalise(wire, words))
 		}
 		return page, nil
 	}
-	var items wirePage[json.RawMessage]
-	if err := json.Unmarshal(body, &items); err != nil {
+	items, err := decodeItems[json.RawMessage](body)
+	if err != nil {
 		return Page{}, err
 	}
-	if err := checkItems(len(items.Results), items.Results == nil); err != nil {
-		return Page{}, err
-	}
-	page := Page{Jobs: make([]RestoreJob, 0, len(items.Results)), TotalCount: items.TotalCount, Last: items.last()}
+	page := items.page()
 	for _, item := range items.Results {
 		job, err := decodeJob[W](item, words)
 		page.add(job, err)
@@ -93,6 +83,23 @@ func decodePage[W wireJob](body []byte, words *words) (Page, error) {
 		}
 	}
 	return page, nil
+}
+
+// page returns the page without its jobs.
+func (p *wirePage[T]) page() Page {
+	return Page{Jobs: make([]RestoreJob, 0, len(p.Results)), TotalCount: p.TotalCount, Last: p.last()}
+}
+
+// decodeItems decodes a page of any list, within bounds.
+func decodeItems[T any](body []byte) (*wirePage[T], error) {
+	if bytes.Count(body, []byte(",")) > maxCommas {
+		return nil, errTooMany
+	}
+	var page wirePage[T]
+	if err := json.Unmarshal(body, &page); err != nil {
+		return nil, err
+	}
+	return &page, checkItems(len(page.Results), page.Results == nil)
 }
 
 func checkItems(n int, missing bool) error {

@@ -26,7 +26,7 @@ type Source interface {
 // NewCollector returns a collector of the targets that a source knows.
 func NewCollector(source Source) *Collector {
 	c := &Collector{source: source, descs: map[string]*prometheus.Desc{}}
-	for _, family := range append(append(targetFamilies(), jobFamilies()...), familyTargets) {
+	for _, family := range append(targetFamilies(), jobFamilies()...) {
 		c.descs[family.Name] = family.desc()
 	}
 	return c
@@ -42,9 +42,7 @@ func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 	now := time.Now()
-	polled := map[atlas.BackupType]int{}
 	for _, snapshot := range c.source.Snapshots() {
-		polled[snapshot.Target.BackupType]++
 		list := snapshot.Target.List
 		t := targetEmitter{c.descs, metrics, []string{list.ProjectID, list.ClusterName, string(list.BackupType)}}
 		t.poll(snapshot, c.source.ProjectName(list.ProjectID))
@@ -58,10 +56,6 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 		for i := range snapshot.Summary.Series {
 			t.job(&snapshot.Summary.Series[i])
 		}
-	}
-	for _, backupType := range atlas.BackupTypes() {
-		metrics <- prometheus.MustNewConstMetric(c.descs[familyTargets.Name], prometheus.GaugeValue,
-			float64(polled[backupType]), string(backupType))
 	}
 }
 

@@ -125,6 +125,12 @@ var (
 		"0 if the last use of the credential was refused for the credential's own sake, else 1.", "credential")
 	familyTokenRequests = exporterFamily("token_requests_total", "counter",
 		"Requests for access tokens by HTTP status, or \"error\" where there was no answer.", "credential", "code")
+	familySearchOK = exporterFamily("discovery_success", "gauge",
+		"1 if the last search for the clusters of a project succeeded, else 0. project_id is empty for the search for projects.",
+		"credential", "project_id")
+	familySearchTime = exporterFamily("discovery_last_success_timestamp_seconds", "gauge",
+		"When the last successful search for the clusters of a project ended. project_id is empty for the search for projects.",
+		"credential", "project_id")
 	familyReloadOK = exporterFamily("config_last_reload_successful", "gauge",
 		"1 if the configuration that was read last is in use, 0 if it has mistakes and the one before is.")
 	familyReloadTime = exporterFamily("config_last_reload_success_timestamp_seconds", "gauge",
@@ -155,6 +161,7 @@ func jobFamilies() []Family {
 func exporterFamilies() []Family {
 	return []Family{
 		familyBuildInfo, familyTargets, familyRequests, familyRequestDuration, familyRateLimit, familyFailures,
-		familyUnknownValues, familyMalformedJobs, familyCredential, familyTokenRequests, familyReloadOK, familyReloadTime,
+		familyUnknownValues, familyMalformedJobs, familyCredential, familyTokenRequests, familySearchOK, familySearchTime,
+		familyReloadOK, familyReloadTime,
 	}
 }

@@ -2,7 +2,6 @@ package collector
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math"
 	"reflect"
@@ -15,21 +14,17 @@ import (
 	"atlas-restore-exporter/atlas"
 )
 
-// Setup is what a Manager is to poll, and how.
-type Setup struct {
-	Targets     []Target
-	Clients     map[string]Client // by name of the credential
-	Concurrency int               // polls at a time
-}
-
 // Manager keeps the targets polled.
 type Manager struct {
 	metrics *Metrics
 	logger  *slog.Logger
 	names   *projectNames
+	finder  *finder
 	slots   atomic.Pointer[semaphore.Weighted]
+	search  chan struct{} // of one element: there are rules by which nobody has searched yet
 
 	mu      sync.Mutex
+	setup   Setup
 	pollers []*poller       // in the order of the targets
 	ctx     context.Context //nolint:containedctx // of Run; nil before
 	started time.Time
@@ -39,36 +34,51 @@ type Manager struct {
 
 var _ Source = (*Manager)(nil)
 
-// NewManager returns a manager that has not polled anything yet.
+// NewManager returns a manager that has not asked anything yet.
 func NewManager(setup Setup, metrics *Metrics, logger *slog.Logger) (*Manager, error) {
-	m := &Manager{metrics: metrics, logger: logger, names: newProjectNames()}
+	names := newProjectNames()
+	m := &Manager{
+		metrics: metrics, logger: logger, names: names, finder: newFinder(names, metrics, logger),
+		search: make(chan struct{}, 1),
+	}
 	return m, m.Apply(setup)
 }
 
 // Apply puts another setup in the place of the present one. Targets must differ, and their credentials have a client
 // each. Where they don't, nothing changes. A target that stays as it is, with the same client, is not touched; one that
-// changes keeps its known jobs, and is polled at once.
+// changes keeps its known jobs, and is polled at once. What was found before stays found until it is searched anew.
 func (m *Manager) Apply(setup Setup) error {
-	seen := map[atlas.List]bool{}
-	for _, target := range setup.Targets {
-		if setup.Clients[target.Credential] == nil {
-			return fmt.Errorf("target %v: no client for credential %q", target.List, target.Credential)
-		}
-		if seen[target.List] {
-			return fmt.Errorf("target %v: there are two of it", target.List)
-		}
-		seen[target.List] = true
+	if err := setup.check(); err != nil {
+		return err
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.setup = setup
 	m.slots.Store(semaphore.NewWeighted(int64(max(setup.Concurrency, 1))))
-	before := map[atlas.List]*poller{}
+	m.mu.Unlock()
+	m.retarget()
+	select {
+	case m.search <- struct{}{}:
+	default: // it is due anyway
+	}
+	return nil
+}
+
+// retarget polls what the setup and what was found make of each other.
+func (m *Manager) retarget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	targets := m.finder.targets(&m.setup)
+	before, added := map[atlas.List]*poller{}, 0
 	for _, p := range m.pollers {
 		before[p.target.List] = p
 	}
-	pollers := make([]*poller, 0, len(setup.Targets))
-	for _, target := range setup.Targets {
-		pollers = append(pollers, m.succeed(before[target.List], target, setup.Clients[target.Credential]))
+	pollers := make([]*poller, 0, len(targets))
+	for _, target := range targets {
+		old := before[target.List]
+		if old == nil {
+			added++
+		}
+		pollers = append(pollers, m.succeed(old, target, m.setup.Clients[target.Credential]))
 		delete(before, target.List)
 	}
 	for _, gone := range before {
@@ -76,12 +86,15 @@ func (m *Manager) Apply(setup Setup) error {
 	}
 	m.pollers = pollers
 	m.forgetProjects(before)
-	return nil
+	m.metrics.setTargets(targets)
+	if added+len(before) > 0 {
+		m.logger.Info("targets changed", slog.Int("targets", len(targets)), slog.Int("added", added), slog.Int("removed", len(before)))
+	}
 }
 
 // succeed returns the poller of a target: the one that there is, or one that takes over from it.
 func (m *Manager) succeed(old *poller, target Target, client Client) *poller {
-	if old != nil && old.client == client && reflect.DeepEqual(old.target, target) {
+	if old != nil && old.client == client && reflect.DeepEqual(*old.target, target) {
 		return old
 	}
 	p := newPoller(target, client, m.names, m.metrics, m.logger)
@@ -106,7 +119,7 @@ func (m *Manager) forgetProjects(gone map[atlas.List]*poller) {
 	}
 }
 
-// Run polls every target at once and then at its interval, until ctx ends.
+// Run searches for targets, and polls every one at once and then at its interval, until ctx ends.
 func (m *Manager) Run(ctx context.Context) {
 	m.mu.Lock()
 	m.ctx, m.started = ctx, time.Now()
@@ -114,7 +127,7 @@ func (m *Manager) Run(ctx context.Context) {
 		m.launch(p)
 	}
 	m.mu.Unlock()
-	<-ctx.Done()
+	m.discover(ctx)
 	m.mu.Lock()   // whoever applies a setup now launches nothing any more
 	m.mu.Unlock() //nolint:staticcheck // it is only waited for
 	m.running.Wait()
@@ -211,12 +224,21 @@ func (m *Manager) Snapshots() []*Snapshot {
 // ProjectName returns the name of a project, or nothing where Atlas did not tell it yet, or refuses to.
 func (m *Manager) ProjectName(projectID string) string { return m.names.name(projectID) }
 
-// Ready reports whether every target was polled at least once, whatever came of it.
+// Ready reports whether every target was searched for and polled at least once, whatever came of it.
 func (m *Manager) Ready() bool {
+	if _, searched := m.finder.state(); !searched && m.hasRules() {
+		return false
+	}
 	for _, p := range m.current() {
 		if p.published.Load().LastPoll.IsZero() {
 			return false
 		}
 	}
 	return true
+}
+
+func (m *Manager) hasRules() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.setup.Discoveries) > 0
 }

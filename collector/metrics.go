@@ -13,6 +13,7 @@ import (
 // Metrics are those of the exporter itself. As an atlas.Observer they are told what the clients do.
 type Metrics struct {
 	buildInfo       prometheus.Gauge
+	targets         *prometheus.GaugeVec
 	requests        *prometheus.CounterVec
 	requestDuration *prometheus.HistogramVec
 	rateLimit       *prometheus.GaugeVec
@@ -21,6 +22,8 @@ type Metrics struct {
 	malformedJobs   *prometheus.CounterVec
 	credential      *prometheus.GaugeVec
 	tokenRequests   *prometheus.CounterVec
+	searchOK        *prometheus.GaugeVec
+	searchTime      *prometheus.GaugeVec
 	reloadOK        prometheus.Gauge
 	reloadTime      prometheus.Gauge
 
@@ -44,6 +47,7 @@ func NewMetrics(build BuildInfo) *Metrics {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: f.Name, Help: f.Help}, f.Labels)
 	}
 	m := &Metrics{
+		targets:  gauge(familyTargets),
 		requests: counter(familyRequests),
 		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: familyRequestDuration.Name, Help: familyRequestDuration.Help,
@@ -57,6 +61,8 @@ func NewMetrics(build BuildInfo) *Metrics {
 		malformedJobs: counter(familyMalformedJobs),
 		credential:    gauge(familyCredential),
 		tokenRequests: counter(familyTokenRequests),
+		searchOK:      gauge(familySearchOK),
+		searchTime:    gauge(familySearchTime),
 		reloadOK:      gauge(familyReloadOK).WithLabelValues(),
 		reloadTime:    gauge(familyReloadTime).WithLabelValues(),
 		buildInfo:     gauge(familyBuildInfo).WithLabelValues(build.Version, build.Revision, build.GoVersion),
@@ -92,6 +98,31 @@ func (m *Metrics) SetCredentials(credentials []string) {
 	m.credentials = slices.Clone(credentials)
 }
 
+// setTargets says how many targets of each backup type there are.
+func (m *Metrics) setTargets(targets []Target) {
+	counts := map[atlas.BackupType]int{}
+	for i := range targets {
+		counts[targets[i].BackupType]++
+	}
+	for _, backupType := range atlas.BackupTypes() {
+		m.targets.WithLabelValues(string(backupType)).Set(float64(counts[backupType]))
+	}
+}
+
+// searched says what came of a search.
+func (m *Metrics) searched(at place, search *Search) {
+	m.searchOK.WithLabelValues(at.credential, at.projectID).Set(boolValue(search.Err == nil))
+	if search.Err == nil {
+		m.searchTime.WithLabelValues(at.credential, at.projectID).Set(seconds(search.LastSuccess))
+	}
+}
+
+// forgetSearch drops the series of a place that is not searched any longer.
+func (m *Metrics) forgetSearch(at place) {
+	m.searchOK.DeleteLabelValues(at.credential, at.projectID)
+	m.searchTime.DeleteLabelValues(at.credential, at.projectID)
+}
+
 // forgetProject drops the series of a project of which nothing is polled any longer.
 func (m *Metrics) forgetProject(projectID string) {
 	m.rateLimit.DeletePartialMatch(prometheus.Labels{"project_id": projectID})
@@ -116,8 +147,8 @@ func (m *Metrics) start() {
 
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.buildInfo, m.requests, m.requestDuration, m.rateLimit, m.failures, m.unknownValues, m.malformedJobs,
-		m.credential, m.tokenRequests, m.reloadOK, m.reloadTime,
+		m.buildInfo, m.targets, m.requests, m.requestDuration, m.rateLimit, m.failures, m.unknownValues, m.malformedJobs,
+		m.credential, m.tokenRequests, m.searchOK, m.searchTime, m.reloadOK, m.reloadTime,
 	}
 }
 

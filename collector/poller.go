@@ -21,13 +21,14 @@ const orderGrace = 2
 
 // Snapshot is what is known of a target after a poll, or before the first. It is immutable.
 type Snapshot struct {
-	Target  Target
+	Target  *Target
 	Summary *Summary // as of LastSuccess; nil before the first success
 	// LastPoll and LastSuccess are when polls ended, zero where there was none.
 	LastPoll, LastSuccess time.Time
 	Err                   error  // of the last poll, nil where it succeeded
 	Reason                Reason // the same in a word
 	Failures              uint64
+	FailuresInRow         int  // since the last success
 	Truncated             bool // the list was longer than a poll reads
 }
 
@@ -38,7 +39,7 @@ func (s *Snapshot) Stale(now time.Time) bool {
 
 // poller keeps one target up to date.
 type poller struct {
-	target  Target
+	target  *Target // immutable
 	client  Client
 	names   *projectNames
 	metrics *Metrics
@@ -59,11 +60,11 @@ type poller struct {
 func newPoller(target Target, client Client, names *projectNames, metrics *Metrics, logger *slog.Logger) *poller {
 	p := &poller{
 		stop:   func() {},
-		target: target, client: client, names: names, metrics: metrics, history: NewHistory(target.History),
+		target: &target, client: client, names: names, metrics: metrics, history: NewHistory(target.History),
 		logger: logger.With(slog.String("project_id", target.ProjectID),
 			slog.String("cluster_name", target.ClusterName), slog.String("backup_type", string(target.BackupType))),
 	}
-	p.published.Store(&Snapshot{Target: target})
+	p.published.Store(&Snapshot{Target: &target})
 	return p
 }
 
@@ -75,18 +76,32 @@ func (p *poller) inherit(old *poller) {
 	next.Target = p.target
 	if next.Summary != nil {
 		p.summaryAt = time.Now()
-		p.summary = p.history.Summarize(&p.target, p.summaryAt)
+		p.summary = p.history.Summarize(p.target, p.summaryAt)
 		next.Summary = p.summary
 	}
 	p.published.Store(&next)
 }
 
-// interval returns the time between polls. Asking for what is gone for good is not worth more than a sweep's.
+// How polls that fail in a row become rarer: after some the interval doubles each time, up to a bound that keeps the time
+// short until it is seen that they succeed again.
+const (
+	toleratedFailures = 2
+	mostIntervals     = 5
+)
+
+// interval returns the time between polls: shorter while a restore runs, longer while polls fail. Asking for what is
+// gone for good is not worth more than a sweep's.
 func (p *poller) interval() time.Duration {
-	if p.published.Load().Reason == ReasonGone {
-		return max(p.target.SweepInterval, p.target.Interval)
+	state, interval := p.published.Load(), p.target.Interval
+	switch {
+	case state.Reason == ReasonGone:
+		return max(p.target.SweepInterval, interval)
+	case state.FailuresInRow > toleratedFailures:
+		return interval * time.Duration(min(1<<min(state.FailuresInRow-toleratedFailures, 10), mostIntervals))
+	case p.target.ActiveInterval > 0 && state.Summary.active():
+		return min(p.target.ActiveInterval, interval)
 	}
-	return p.target.Interval
+	return interval
 }
 
 // poll reads the target once and publishes what came of it. A poll that ends because ctx does changes nothing.
@@ -102,6 +117,7 @@ func (p *poller) poll(ctx context.Context) {
 	if err != nil {
 		next.Err, next.Reason = err, ReasonOf(err, p.target.BackupType)
 		next.Failures++
+		next.FailuresInRow++
 		p.metrics.pollFailed(p.target.BackupType, next.Reason)
 		p.publish(ctx, &next)
 		return
@@ -113,10 +129,11 @@ func (p *poller) poll(ctx context.Context) {
 	p.complain(ctx, reading)
 	changed := p.history.Merge(reading, next.LastPoll)
 	if changed || p.summary == nil || !p.summary.holds(p.summaryAt, next.LastPoll) {
-		p.summary = p.history.Summarize(&p.target, next.LastPoll)
+		p.summary = p.history.Summarize(p.target, next.LastPoll)
 		p.summaryAt = next.LastPoll
 	}
 	next.LastSuccess, next.Summary, next.Err, next.Reason = next.LastPoll, p.summary, nil, ""
+	next.FailuresInRow = 0
 	p.publish(ctx, &next)
 	p.names.refresh(ctx, p.client, p.target.ProjectID)
 }

@@ -83,13 +83,10 @@ func reasonOfRefusal(refusal *atlas.Error, backupType atlas.BackupType) Reason {
 
 // wrongBackupType reports whether the cluster is there, and is of another kind than the path.
 func wrongBackupType(refusal *atlas.Error) bool {
-	switch refusal.Status {
-	case http.StatusBadRequest:
-		other := strings.HasPrefix(refusal.Code, "CANNOT_USE_") && strings.Contains(refusal.Code, "_IN_") &&
-			strings.HasSuffix(refusal.Code, "_API")
-		return other || refusal.Code == "INCORRECT_BACKUP_API_ENDPOINT"
-	case http.StatusForbidden:
-		return refusal.Code == "FEATURE_UNSUPPORTED"
+	if refusal.Status != http.StatusBadRequest {
+		return refusal.Unsupported()
 	}
-	return false
+	other := strings.HasPrefix(refusal.Code, "CANNOT_USE_") && strings.Contains(refusal.Code, "_IN_") &&
+		strings.HasSuffix(refusal.Code, "_API")
+	return other || refusal.Code == "INCORRECT_BACKUP_API_ENDPOINT"
 }

@@ -116,6 +116,19 @@ func (s *Summary) countUnexpected(job *JobState, now time.Time) {
 	}
 }
 
+// active reports whether Atlas works on a job. Of what is not known nothing is active.
+func (s *Summary) active() bool {
+	if s == nil {
+		return false
+	}
+	for _, counts := range s.Counts {
+		if counts[atlas.StatusPending]+counts[atlas.StatusInProgress] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Summary) wrongFrom(instant atlas.Timestamp) {
 	if s.until == 0 || instant < s.until {
 		s.until = instant

@@ -18,12 +18,13 @@ type Target struct {
 	atlas.List
 
 	Credential string // name of the credential, and of the Client to use
-	Source     string // where the target comes from: "config"
+	Source     string // where the target comes from: SourceConfig or SourceDiscovery
 
-	Interval      time.Duration // between the starts of two polls
-	Timeout       time.Duration // of a whole poll, at most the interval
-	SweepInterval time.Duration // after which a poll reads the whole list
-	StaleAfter    time.Duration // without a successful poll, after which the per-job series go
+	Interval       time.Duration // between the starts of two polls
+	ActiveInterval time.Duration // the same while a restore runs; at most the interval, and zero for no other
+	Timeout        time.Duration // of a whole poll, at most the interval
+	SweepInterval  time.Duration // after which a poll reads the whole list
+	StaleAfter     time.Duration // without a successful poll, after which the per-job series go
 
 	History   HistoryLimits
 	JobSeries JobSeriesLimits
@@ -32,6 +33,12 @@ type Target struct {
 	// AllowedTargets are what restores may write into. Nil stands for everything, an empty list for nothing.
 	AllowedTargets []AllowedTarget
 }
+
+// Where a target comes from.
+const (
+	SourceConfig    = "config"
+	SourceDiscovery = "discovery"
+)
 
 // Objectives are what the owners of a cluster have promised. Zero stands for no promise.
 type Objectives struct {
@@ -69,9 +76,11 @@ type JobSeriesLimits struct {
 	MaxPerTarget int
 }
 
-// Client is what a poller needs of an atlas.Client.
+// Client is what a Manager needs of an atlas.Client.
 type Client interface {
 	RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error]
 	RestoreJob(ctx context.Context, list atlas.List, id string) (atlas.RestoreJob, error)
 	ProjectName(ctx context.Context, projectID string) (string, error)
+	Projects(ctx context.Context) ([]atlas.Project, error)
+	Clusters(ctx context.Context, projectID string, kind atlas.ClusterKind) ([]atlas.Cluster, error)
 }

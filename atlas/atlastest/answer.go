@@ -79,16 +79,19 @@ func (s *Server) project(r *http.Request, seen, path []string) answer {
 	if project == nil {
 		return apiError(http.StatusNotFound, "GROUP_NOT_FOUND", "No group with ID "+id+" exists.", id)
 	}
-	if len(path) == 1 {
+	switch len(path) {
+	case 1:
 		return s.limited(r, id, "projects", "2023-01-01", func() answer {
-			return answer{status: http.StatusOK, body: map[string]any{
-				"clusterCount": len(project.clusters), "created": "2020-07-02T09:19:46Z", "id": id,
-				"links": []any{link(r.URL.Path, "self")}, "name": project.name, "orgId": "a0123456789abcdef012345a",
-				"tags": []any{}, "withDefaultAlertsSettings": true,
-			}}
+			return answer{status: http.StatusOK, body: project.render(id)}
 		})
+	case 2:
+		return s.listClusters(r, id, project, path[1])
 	}
 	return s.restores(r, id, project, path[1:])
+}
+
+func noSuchResource(r *http.Request) answer {
+	return apiError(http.StatusNotFound, "RESOURCE_NOT_FOUND", "Cannot find resource "+r.URL.Path+".")
 }
 
 // resource is a kind of list as the paths have it.
@@ -127,7 +130,7 @@ func (s *Server) restores(r *http.Request, projectID string, project *project, p
 			return s.page(r, name)
 		})
 	}
-	return apiError(http.StatusNotFound, "RESOURCE_NOT_FOUND", "Cannot find resource "+r.URL.Path+".")
+	return noSuchResource(r)
 }
 
 // refuseKind refuses to serve a cluster on the path of another kind. The codes are recorded or documented, that the
@@ -191,17 +194,22 @@ func (s *Server) job(name atlas.List, id string) answer {
 }
 
 func (s *Server) page(r *http.Request, name atlas.List) answer {
+	now := time.Now()
+	jobs := s.list(name).at(now)
+	return paged(r, jobs, func(job *Job) any { return job.render(name, now) })
+}
+
+// paged answers with the page of a list that is asked for.
+func paged[T any](r *http.Request, items []T, render func(T) any) answer {
 	query := r.URL.Query()
 	number, err1 := intParameter(query, "pageNum", 1, 1<<30)
 	size, err2 := intParameter(query, "itemsPerPage", 100, 500)
 	if err1 != nil || err2 != nil {
 		return apiError(http.StatusBadRequest, "INVALID_QUERY_PARAMETER", "Invalid query parameter specified.")
 	}
-	now := time.Now()
-	jobs := s.list(name).at(now)
 	results := []any{}
-	for _, job := range jobs[min((number-1)*size, len(jobs)):min(number*size, len(jobs))] {
-		results = append(results, job.render(name, now))
+	for _, item := range items[min((number-1)*size, len(items)):min(number*size, len(items))] {
+		results = append(results, render(item))
 	}
 	links := []any{link(r.URL.RequestURI(), "self")}
 	page := func(number int, rel string) {
@@ -211,12 +219,12 @@ func (s *Server) page(r *http.Request, name atlas.List) answer {
 	if number > 1 {
 		page(number-1, "previous")
 	}
-	if number*size < len(jobs) {
+	if number*size < len(items) {
 		page(number+1, "next")
 	}
 	body := map[string]any{"links": links, "results": results}
 	if query.Get("includeCount") != "false" {
-		body["totalCount"] = len(jobs)
+		body["totalCount"] = len(items)
 	}
 	return answer{status: http.StatusOK, body: body}
 }

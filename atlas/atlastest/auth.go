@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"atlas-restore-exporter/atlas"
 )
 
 const (
@@ -127,10 +129,20 @@ type bucket struct {
 	filled time.Time
 }
 
+// Left returns how many requests are left in the bucket of a project and a set of endpoints that was asked at.
+func (s *Server) Left(projectID, set string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.buckets[projectID+" "+set].tokens)
+}
+
 // take takes a token from the bucket of a project and a set of endpoints, and returns the headers that tell, or the
 // documented 429.
 func (s *Server) take(projectID, set, path string) (http.Header, *answer) {
 	capacity, refill := 1200, 500
+	if set == string(atlas.DedicatedClusters) {
+		capacity, refill = 10_000, 5000
+	}
 	if s.Capacity != 0 {
 		capacity, refill = s.Capacity, s.RefillPerMinute
 	}

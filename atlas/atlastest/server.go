@@ -1,5 +1,5 @@
 // Package atlastest simulates the part of the MongoDB Atlas Administration API that this project reads: restore jobs
-// of all backup types, both authentications, paging, rate limits and refusals. Where what Atlas really does is not
+// of all backup types, the lists of projects and clusters, both authentications, paging, rate limits and refusals. Where what Atlas really does is not
 // known, the simulator does the likely thing and says so.
 //
 // A Server is an http.Handler. Tests put it behind a Pipe or an httptest.Server; `demo` serves it on loopback.
@@ -24,6 +24,7 @@ const (
 	LegacyCluster                         // a dedicated cluster on legacy backup
 	FlexCluster                           // the small shared tier
 	ServerlessInstance                    // since January 2026 there are none
+	FreeCluster                           // M0: listed among the dedicated ones, and without backups
 )
 
 // Server is a simulated Atlas. Its exported fields are set before it serves; everything else goes through methods,
@@ -32,7 +33,7 @@ type Server struct {
 	// NonceLife is how long a digest nonce is valid. Zero stands for ever.
 	NonceLife time.Duration
 	// Capacity and RefillPerMinute are the token bucket of each project and set of endpoints. Zero stands for what is
-	// documented for restore jobs, 1200 and 500. A Capacity below zero leaves the RateLimit headers out, and the limit.
+	// documented: 1200 and 500, for the list of dedicated clusters 10000 and 5000. A Capacity below zero leaves the RateLimit headers out, and the limit.
 	Capacity, RefillPerMinute int
 	// ServerlessServed brings back the serverless paths, which otherwise answer as sunset ones do.
 	ServerlessServed bool
@@ -47,6 +48,7 @@ type Server struct {
 	rules    []*rule
 	requests []Request
 	serial   int
+	added    int // clusters
 }
 
 type project struct {
@@ -55,8 +57,11 @@ type project struct {
 }
 
 type cluster struct {
-	kind  ClusterKind
-	lists map[atlas.BackupType]*list
+	id      string
+	created time.Time
+	kind    ClusterKind
+	state   ClusterState
+	lists   map[atlas.BackupType]*list
 }
 
 type list struct {
@@ -100,7 +105,10 @@ func (s *Server) AddProject(id, name string) {
 func (s *Server) AddCluster(projectID, name string, kind ClusterKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.projects[projectID].clusters[name] = &cluster{kind: kind, lists: map[atlas.BackupType]*list{}}
+	s.added++
+	s.projects[projectID].clusters[name] = &cluster{
+		id: serialHex(-s.added)[:24], created: time.Now(), kind: kind, lists: map[atlas.BackupType]*list{},
+	}
 }
 
 // RemoveCluster removes a cluster and its jobs.
@@ -226,9 +234,13 @@ func (s *Server) answer(r *http.Request) answer {
 	if refusal != nil {
 		return *refusal
 	}
-	path, ok := strings.CutPrefix(r.URL.Path, "/api/atlas/v2/groups/")
+	const projects = "/api/atlas/v2/groups"
+	if r.URL.Path == projects {
+		return s.listProjects(r, seen)
+	}
+	path, ok := strings.CutPrefix(r.URL.Path, projects+"/")
 	if !ok {
-		return apiError(http.StatusNotFound, "RESOURCE_NOT_FOUND", "Cannot find resource "+r.URL.Path+".")
+		return noSuchResource(r)
 	}
 	return s.project(r, seen, strings.Split(path, "/"))
 }
