@@ -51,7 +51,7 @@ func TestReload(t *testing.T) {
 	target := func(cluster, kind string) string {
 		return fmt.Sprintf(`mongodbatlas_restore_poll_success{backup_type="%s",cluster_name="%s",project_id="%s"} 1`, kind, cluster, payments)
 	}
-	const successful = "mongodbatlas_restore_exporter_config_last_reload_successful "
+	const successful = "\nmongodbatlas_restore_exporter_config_last_reload_successful " // its HELP starts with 1, too
 	has(target("prod", "dedicated"))
 	has(successful + "1")
 
