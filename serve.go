@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/collector"
@@ -140,12 +141,13 @@ func (a *app) serve(
 
 // exporter is everything between a configuration and an HTTP handler.
 type exporter struct {
-	manager  *collector.Manager
-	metrics  *collector.Metrics
-	registry *prometheus.Registry
-	logger   *slog.Logger
-	build    collector.BuildInfo
-	dial     func(context.Context, string, string) (net.Conn, error)
+	manager *collector.Manager
+	metrics *collector.Metrics
+	live    *prometheus.Registry // of everything but the targets
+	targets *prometheus.Registry
+	logger  *slog.Logger
+	build   collector.BuildInfo
+	dial    func(context.Context, string, string) (net.Conn, error)
 
 	config  *Config                  // in use
 	clients map[string]*atlas.Client // by name of the credential
@@ -154,7 +156,7 @@ type exporter struct {
 // newExporter builds an exporter that has not asked anything yet. Tests reach Atlas through dial.
 func (a *app) newExporter(config *Config, dial func(context.Context, string, string) (net.Conn, error)) (*exporter, error) {
 	e := &exporter{
-		metrics: collector.NewMetrics(a.build), registry: prometheus.NewRegistry(),
+		metrics: collector.NewMetrics(a.build), live: prometheus.NewRegistry(), targets: prometheus.NewRegistry(),
 		logger: a.logger, build: a.build, dial: dial,
 	}
 	manager, err := collector.NewManager(collector.Setup{}, e.metrics, a.logger)
@@ -162,9 +164,9 @@ func (a *app) newExporter(config *Config, dial func(context.Context, string, str
 		return nil, err
 	}
 	e.manager = manager
-	e.registry.MustRegister(
-		collector.NewCollector(manager), e.metrics,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	e.targets.MustRegister(collector.NewCollector(manager))
+	e.live.MustRegister(
+		e.metrics, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return e, e.apply(config)
 }
@@ -228,13 +230,14 @@ func logWarnings(logger *slog.Logger, config *Config) {
 
 // handler serves /metrics, the health endpoints, the status page and, if it is allowed, the way to reload.
 func (e *exporter) handler(lifecycle bool, reload http.Handler) http.Handler {
-	metrics := promhttp.InstrumentMetricHandler(e.registry, promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{
-		ErrorLog:            slog.NewLogLogger(e.logger.Handler(), slog.LevelError),
-		ErrorHandling:       promhttp.ContinueOnError,
-		MaxRequestsInFlight: maxScrapes,
-		EnableOpenMetrics:   true,
-		Registry:            e.registry,
-	}))
+	standard := promhttp.HandlerFor(prometheus.Gatherers{e.live, e.targets}, promhttp.HandlerOpts{
+		ErrorLog:          slog.NewLogLogger(e.logger.Handler(), slog.LevelError),
+		ErrorHandling:     promhttp.ContinueOnError,
+		EnableOpenMetrics: true,
+		Registry:          e.live,
+	})
+	metrics := promhttp.InstrumentMetricHandler(e.live,
+		limited(maxScrapes, collector.NewExposition(e.manager, e.live, standard, e.logger)))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "healthy") })
@@ -253,4 +256,17 @@ func (e *exporter) handler(lifecycle bool, reload http.Handler) http.Handler {
 	mux.Handle("POST /-/reload", reload)
 	mux.Handle("GET /{$}", &statusPage{source: e.manager, build: e.build, logger: e.logger})
 	return secured(mux)
+}
+
+// limited serves so many requests at a time, and refuses others.
+func limited(most int64, next http.Handler) http.Handler {
+	slots := semaphore.NewWeighted(most)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slots.TryAcquire(1) {
+			plain(w, http.StatusServiceUnavailable, "too many scrapes at a time")
+			return
+		}
+		defer slots.Release(1)
+		next.ServeHTTP(w, r)
+	})
 }

@@ -42,36 +42,35 @@ func (c *Collector) Describe(descs chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 	now := time.Now()
+	emit := func(family Family, value float64, common, labels []string) {
+		kind := prometheus.GaugeValue
+		if family.counter() {
+			kind = prometheus.CounterValue
+		}
+		metrics <- prometheus.MustNewConstMetric(c.descs[family.Name], kind, value, slices.Concat(common, labels)...)
+	}
 	for _, snapshot := range c.source.Snapshots() {
-		list := snapshot.Target.List
-		t := targetEmitter{c.descs, metrics, []string{list.ProjectID, list.ClusterName, string(list.BackupType)}}
-		t.poll(snapshot, c.source.ProjectName(list.ProjectID))
-		if snapshot.Summary == nil {
-			continue
-		}
-		t.summary(snapshot)
-		if snapshot.Stale(now) {
-			continue
-		}
-		for i := range snapshot.Summary.Series {
-			t.job(&snapshot.Summary.Series[i])
-		}
+		t := newTargetEmitter(snapshot, emit)
+		t.times(snapshot)
+		t.state(snapshot, c.source.ProjectName(snapshot.Target.ProjectID), snapshot.Stale(now))
 	}
 }
 
-// targetEmitter emits the metrics of one target.
+// sink takes a sample of a family. Its labels are those that a target's samples have in common, and then others.
+type sink func(family Family, value float64, common, labels []string)
+
+// targetEmitter turns what is known of one target into samples.
 type targetEmitter struct {
-	descs   map[string]*prometheus.Desc
-	metrics chan<- prometheus.Metric
-	common  []string // label values
+	sink   sink
+	common []string // label values
+}
+
+func newTargetEmitter(s *Snapshot, sink sink) *targetEmitter {
+	return &targetEmitter{sink, []string{s.Target.ProjectID, s.Target.ClusterName, string(s.Target.BackupType)}}
 }
 
 func (t *targetEmitter) emit(family Family, value float64, labels ...string) {
-	kind := prometheus.GaugeValue
-	if family.Type == "counter" {
-		kind = prometheus.CounterValue
-	}
-	t.metrics <- prometheus.MustNewConstMetric(t.descs[family.Name], kind, value, slices.Concat(t.common, labels)...)
+	t.sink(family, value, t.common, labels)
 }
 
 // instant emits a timestamp unless Atlas gave none.
@@ -81,7 +80,32 @@ func (t *targetEmitter) instant(family Family, at atlas.Timestamp, labels ...str
 	}
 }
 
-func (t *targetEmitter) poll(s *Snapshot, projectName string) {
+// times emits what differs after each poll, even if nothing has happened.
+func (t *targetEmitter) times(s *Snapshot) {
+	if !s.LastPoll.IsZero() {
+		t.emit(familyLastPoll, seconds(s.LastPoll))
+	}
+	if !s.LastSuccess.IsZero() {
+		t.emit(familyLastSuccessfulPoll, seconds(s.LastSuccess))
+	}
+}
+
+// state emits everything else. What is stale says nothing of single jobs.
+func (t *targetEmitter) state(s *Snapshot, projectName string, stale bool) {
+	t.target(s, projectName)
+	if s.Summary == nil {
+		return
+	}
+	t.summary(s)
+	if stale {
+		return
+	}
+	for i := range s.Summary.Series {
+		t.job(&s.Summary.Series[i])
+	}
+}
+
+func (t *targetEmitter) target(s *Snapshot, projectName string) {
 	t.emit(familyTargetInfo, 1, projectName, s.Target.Credential, s.Target.Source)
 	t.emit(familyInterval, s.Target.Interval.Seconds())
 	if objective := s.Target.Objectives.Duration; objective > 0 {
@@ -91,13 +115,8 @@ func (t *targetEmitter) poll(s *Snapshot, projectName string) {
 		t.emit(familyObjective, objective.Seconds(), "drill_age")
 	}
 	t.emit(familyPollFailures, float64(s.Failures))
-	if s.LastPoll.IsZero() {
-		return
-	}
-	t.emit(familyPollSuccess, boolValue(s.Err == nil))
-	t.emit(familyLastPoll, seconds(s.LastPoll))
-	if !s.LastSuccess.IsZero() {
-		t.emit(familyLastSuccessfulPoll, seconds(s.LastSuccess))
+	if !s.LastPoll.IsZero() {
+		t.emit(familyPollSuccess, boolValue(s.Err == nil))
 	}
 	if s.Err != nil {
 		t.emit(familyPollError, 1, string(s.Reason))
@@ -146,7 +165,7 @@ var jobValues = []struct {
 	{familyJobExpiry, func(j *JobState) (float64, bool) { return instantValue(j.Expiry) }},
 	{familyJobSnapshot, func(j *JobState) (float64, bool) { return instantValue(j.Snapshot) }},
 	{familyJobPointInTime, func(j *JobState) (float64, bool) { return instantValue(j.PointInTime) }},
-	{familyJobURLs, func(j *JobState) (float64, bool) { return float64(j.Offered()), true }},
+	{familyJobURLs, func(j *JobState) (float64, bool) { return float64(j.Offered()), j.canOffer() }},
 	{familyJobMax, func(j *JobState) (float64, bool) { return countValue(j.MaxDownloads) }},
 	{familyJobRestored, func(j *JobState) (float64, bool) { return countValue(j.RestoredDocuments) }},
 	{familyJobTotal, func(j *JobState) (float64, bool) { return countValue(j.TotalDocuments) }},

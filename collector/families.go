@@ -12,6 +12,8 @@ type Family struct {
 
 func (f Family) desc() *prometheus.Desc { return prometheus.NewDesc(f.Name, f.Help, f.Labels, nil) }
 
+func (f Family) counter() bool { return f.Type == "counter" }
+
 const (
 	targetPrefix   = "mongodbatlas_restore_"
 	jobPrefix      = "mongodbatlas_restore_job_"
@@ -96,7 +98,7 @@ var (
 	familyJobExpiry      = jobFamily("expiry_timestamp_seconds", "When the restore job, or its download, expires.")
 	familyJobSnapshot    = jobFamily("snapshot_timestamp_seconds", "When the snapshot that is restored was taken.")
 	familyJobPointInTime = jobFamily("point_in_time_timestamp_seconds", "The instant that is restored to.")
-	familyJobURLs        = jobFamily("download_urls", "Download links that the restore job offers; 0 once they expired.")
+	familyJobURLs        = jobFamily("download_urls", "Download links that the restore job offers; 0 before, and once they expired. Downloads only.")
 	familyJobMax         = jobFamily("max_downloads", "How often the archive may be downloaded (legacy backup only).")
 	familyJobRestored    = jobFamily("restored_documents", "Documents restored so far (collection-level restores only).")
 	familyJobTotal       = jobFamily("total_documents", "Documents to restore (collection-level restores only); may be an estimate.")

@@ -45,6 +45,11 @@ func (j *JobState) Offered() int32 {
 	return j.DownloadURLs
 }
 
+// canOffer reports whether the job is one that offers download links at some time.
+func (j *JobState) canOffer() bool {
+	return j.DeliveryType == atlas.DeliveryDownload || j.DownloadURLs > 0
+}
+
 // over returns since when a terminal job is over. A download that Atlas never calls finished is over when it expires.
 func (j *JobState) over() atlas.Timestamp {
 	if j.Status == atlas.StatusExpired {

@@ -1,0 +1,154 @@
+package collector
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/flate"
+)
+
+// This file knows how parts of a text that were deflated one by one become one gzip member.
+
+// block is a text, deflated such that it can stand in the middle of a deflate stream.
+type block struct {
+	data []byte
+	size int64  // of the text
+	sum  uint32 // CRC-32 of the text
+}
+
+// deflateLevel is where more effort saves little of these texts.
+const deflateLevel = 2
+
+var deflaters = sync.Pool{New: func() any {
+	writer, err := flate.NewWriter(nil, deflateLevel)
+	if err != nil {
+		panic(err) // there is no such level
+	}
+	return writer
+}}
+
+// deflate returns a text as a block. The last block of a stream differs from the others.
+func deflate(text []byte, last bool) block {
+	var data bytes.Buffer
+	writer := deflaters.Get().(*flate.Writer) //nolint:forcetypeassert // nothing else is in the pool
+	defer deflaters.Put(writer)
+	writer.Reset(&data)
+	_, _ = writer.Write(text) // no error comes from a buffer
+	if last {
+		_ = writer.Close()
+	} else {
+		_ = writer.Flush()
+	}
+	return block{bytes.Clone(data.Bytes()), int64(len(text)), crc32.ChecksumIEEE(text)}
+}
+
+// add appends a block.
+func (b *block) add(next block) {
+	b.data = append(b.data, next.data...)
+	b.sum = sumOfBoth(b.sum, next.sum, next.size)
+	b.size += next.size
+}
+
+var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+
+// inflate writes the text of a block.
+func (b *block) inflate(w io.Writer) error {
+	reader := inflaters.Get().(io.ReadCloser) //nolint:forcetypeassert // nothing else is in the pool
+	defer inflaters.Put(reader)
+	if err := reader.(flate.Resetter).Reset(bytes.NewReader(b.data), nil); err != nil { //nolint:forcetypeassert // documented
+		return err
+	}
+	_, err := io.CopyN(w, reader, b.size) // not to the end: it has none
+	return err
+}
+
+// gzipHeader is that of a member without name and time.
+var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}
+
+// send answers with a block and the text that ends it: as they are deflated, for whoever accepts gzip.
+func send(w http.ResponseWriter, r *http.Request, body *block, end []byte) error {
+	if !acceptsGzip(r.Header) {
+		w.Header().Set("Content-Length", strconv.FormatInt(body.size+int64(len(end)), 10))
+		if r.Method == http.MethodHead {
+			return nil
+		}
+		if err := body.inflate(w); err != nil {
+			return err
+		}
+		_, err := w.Write(end)
+		return err
+	}
+	last := deflate(end, true)
+	trailer := binary.LittleEndian.AppendUint32(nil, sumOfBoth(body.sum, last.sum, last.size))
+	trailer = binary.LittleEndian.AppendUint32(trailer, uint32(body.size+last.size)) //nolint:gosec // modulo 2^32, as specified
+	length := len(gzipHeader) + len(body.data) + len(last.data) + len(trailer)
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Header().Set("Content-Length", strconv.Itoa(length))
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	for _, part := range [][]byte{gzipHeader, body.data, last.data, trailer} {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// acceptsGzip reports whether a client takes gzip.
+func acceptsGzip(header http.Header) bool {
+	for coding := range strings.SplitSeq(strings.Join(header.Values("Accept-Encoding"), ","), ",") {
+		name, parameters, _ := strings.Cut(coding, ";")
+		weight, weighted := strings.CutPrefix(strings.ReplaceAll(parameters, " ", ""), "q=")
+		if name = strings.TrimSpace(name); name == "gzip" || name == "*" {
+			q, err := strconv.ParseFloat(weight, 64)
+			return !weighted || (err == nil && q > 0)
+		}
+	}
+	return false
+}
+
+// sumOfBoth returns the CRC-32 of two texts, one after the other, from that of each and the length of the second.
+//
+// A CRC is the remainder of a polynomial over GF(2). To put bytes behind a text multiplies it by x to the power of their
+// bits; so that is done with its remainder, and the remainder of the second text is added. The bit of highest value is
+// the coefficient of x^0.
+func sumOfBoth(first, second uint32, length int64) uint32 {
+	shift := uint32(1) << 31 // x^0
+	for bit := 3; length > 0; bit, length = bit+1, length>>1 {
+		if length&1 != 0 {
+			shift = multiply(powers[bit%len(powers)], shift)
+		}
+	}
+	return multiply(shift, first) ^ second
+}
+
+// powers are x^(2^i). They repeat, since x^(2^32) is x.
+var powers = func() (table [32]uint32) {
+	table[0] = 1 << 30 // x^1
+	for i := 1; i < len(table); i++ {
+		table[i] = multiply(table[i-1], table[i-1])
+	}
+	return table
+}()
+
+// multiply returns the product of two polynomials, modulo that of the checksum.
+func multiply(a, b uint32) uint32 {
+	var product uint32
+	for bit := uint32(1) << 31; bit != 0; bit >>= 1 {
+		if a&bit != 0 {
+			product ^= b
+		}
+		carry := b & 1
+		if b >>= 1; carry != 0 {
+			b ^= crc32.IEEE
+		}
+	}
+	return product
+}
