@@ -33,13 +33,13 @@ type serveCommand struct {
 // shardFlag is written as I/N.
 type shardFlag collector.Shard
 
-// UnmarshalText reads a shard.
+// UnmarshalText reads a shard. I may be a name that ends in the number, as those of a StatefulSet's pods do.
 func (s *shardFlag) UnmarshalText(text []byte) error {
 	index, count, ok := strings.Cut(string(text), "/")
-	i, err1 := strconv.ParseUint(index, 10, 16)
+	i, err1 := strconv.ParseUint(index[strings.LastIndex(index, "-")+1:], 10, 16)
 	n, err2 := strconv.ParseUint(count, 10, 16)
 	if !ok || err1 != nil || err2 != nil || i >= n {
-		return errors.New("want I/N, part I of N, from 0/N on")
+		return errors.New("want I/N: part I, from 0, of N")
 	}
 	s.Index, s.Count = int(i), int(n)
 	return nil

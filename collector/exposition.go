@@ -87,7 +87,7 @@ func NewExposition(source Source, live prometheus.Gatherer, fallback http.Handle
 
 // ServeHTTP is a scrape.
 func (e *Exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
+	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	kind := format.FormatType()
 	if e.headers[kind] == nil || r.URL.Query().Has("name[]") {
 		e.fallback.ServeHTTP(w, r)

@@ -52,7 +52,7 @@ func (f *fleet) change(n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.snapshots = append([]*Snapshot(nil), f.snapshots...)
-	for i := 0; i < n; i++ {
+	for i := range n {
 		at := i * len(f.snapshots) / n
 		next := *f.snapshots[at]
 		summary := *next.Summary

@@ -40,6 +40,7 @@ func TestChart(t *testing.T) {
 	runs(t, helm, append([]string{"lint", "--strict", chart, example}, everything...)...)
 	for name, args := range map[string][]string{
 		"defaults": nil, "everything": everything, "demo": {"--set=demo=true"}, "demo with TLS": {"--set=demo=true,webConfigSecret=web"},
+		"shards": append(everything, "--set=shards=3"), "shards without a secret": {"--set=shards=3,existingSecret="},
 		"without a secret": {"--set=existingSecret="}, "proxy": {"--set=env[0].name=HTTPS_PROXY,env[0].value=x"},
 	} {
 		rendered, err := template(t, helm, args...)
@@ -67,7 +68,7 @@ func withoutOperator(rendered string) string {
 // TestChartRefuses has values that can't be meant.
 func TestChartRefuses(t *testing.T) {
 	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
-	for _, values := range []string{"replicaCout=2", "replicaCount=-1", "config.projects=null", "prometheusRule.runbookBaseURL=runbooks", "service.port=0"} {
+	for _, values := range []string{"replicaCout=2", "replicaCount=-1", "shards=0", "shards=2,replicaCount=2", "shards=2,demo=true", "config.projects=null", "prometheusRule.runbookBaseURL=runbooks", "service.port=0"} {
 		if _, err := template(t, helm, "--set-json="+values); err == nil {
 			if _, err := template(t, helm, "--set="+values); err == nil {
 				t.Errorf("%s is accepted", values)
@@ -83,6 +84,20 @@ func TestChartWantsConfiguration(t *testing.T) {
 		said, err := exec.CommandContext(t.Context(), helm, "template", "x", chart, args).CombinedOutput()
 		if (err == nil) != works {
 			t.Errorf("%s: %v\n%s", args, err, said)
+		}
+	}
+}
+
+// TestChartShards wants each pod of a StatefulSet told which part is its own.
+func TestChartShards(t *testing.T) {
+	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
+	rendered, err := template(t, helm, "--set=shards=3", "--show-only=templates/workload.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wanted := range []string{"kind: StatefulSet", "replicas: 3", "--shard=$(POD_NAME)/3", "fieldPath: metadata.name"} {
+		if !strings.Contains(rendered, wanted) {
+			t.Errorf("%q is not in\n%s", wanted, rendered)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func NewFleet() *Fleet {
 		Job{Created: ago(2 * time.Hour), Takes: 6 * time.Minute, TargetProjectID: "6f0e0d0c0b0a090807060504", TargetClusterName: "somewhere-else"},
 	))
 	f.add(FleetAnalytics, "never-drilled", DedicatedCluster, atlas.Dedicated, nil)
-	f.AddCluster(FleetAnalytics, "sandbox", FreeCluster) // has no backups
+	f.AddCluster(FleetAnalytics, "sandbox", FreeCluster)                             // has no backups
 	f.add(FleetAnalytics, "old-function", ServerlessInstance, atlas.Serverless, nil) // answers as what is gone does
 	return f
 }
