@@ -565,3 +565,41 @@ func TestCommandLine(t *testing.T) {
 		}
 	}
 }
+
+func TestShardFlag(t *testing.T) {
+	for text, want := range map[string]collector.Shard{
+		"0/1": {Index: 0, Count: 1}, "2/3": {Index: 2, Count: 3}, "atlas-restore-exporter-11/12": {Index: 11, Count: 12},
+		"": {}, "3/3": {}, "1": {}, "-1/3/": {}, "x/3": {}, "1/x": {}, "0/0": {}, "1/70000": {},
+	} {
+		var flag shardFlag
+		if err := flag.UnmarshalText([]byte(text)); collector.Shard(flag) != want || (err == nil) != (want.Count > 0) {
+			t.Errorf("%q: %v, %v; want %v", text, flag, err, want)
+		}
+	}
+}
+
+// TestShardsServe starts both shards of a fleet: each serves its part, and together they serve everything once.
+func TestShardsServe(t *testing.T) {
+	clusters := "{name: prod}, {name: team, backup_types: [flex]}, {name: a}, {name: b}, {name: c}"
+	_, configFile := newSim(t, clusters)
+	seen := map[string]int{}
+	for _, shard := range []string{"0/2", "exporter-1/2"} {
+		p := start(t, "--config.file", configFile, "--web.listen-address", "127.0.0.1:0", "--shard", shard)
+		_, body := fetch(t, nil, "http://"+p.address()+"/metrics")
+		for line := range strings.Lines(body) {
+			if _, labels, found := strings.Cut(line, "mongodbatlas_restore_target_info{"); found {
+				seen[labels]++
+			}
+		}
+		p.stop()
+		p.wait()
+	}
+	if len(seen) != 5 {
+		t.Errorf("%d targets, want 5: %v", len(seen), seen)
+	}
+	for labels, n := range seen {
+		if n != 1 {
+			t.Errorf("served %d times: %s", n, labels)
+		}
+	}
+}

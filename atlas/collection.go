@@ -4,9 +4,9 @@ package atlas
 type collectionJob struct {
 	ID                    string    `json:"id"`
 	SnapshotID            string    `json:"snapshotId"`
-	State                 string    `json:"state"`
-	TargetGroupID         string    `json:"targetGroupId"`
-	TargetClusterName     string    `json:"targetClusterName"`
+	State                 shared    `json:"state"`
+	TargetGroupID         shared    `json:"targetGroupId"`
+	TargetClusterName     shared    `json:"targetClusterName"`
 	CreatedAt             Timestamp `json:"createdAt"`
 	FinishedAt            Timestamp `json:"finishedAt"`
 	PointInTimeUTCSeconds int64     `json:"pointInTimeUtcSeconds"` // "Utc" here, "UTC" in dedicatedJob
@@ -24,8 +24,8 @@ func (c collectionJob) job(words *words) RestoreJob {
 	return RestoreJob{
 		ID:                c.ID,
 		SnapshotID:        c.SnapshotID,
-		TargetProjectID:   c.TargetGroupID,
-		TargetClusterName: c.TargetClusterName,
+		TargetProjectID:   string(c.TargetGroupID),
+		TargetClusterName: string(c.TargetClusterName),
 		Created:           c.CreatedAt,
 		Finished:          c.FinishedAt,
 		PointInTime:       pointInTime,

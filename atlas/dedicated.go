@@ -5,9 +5,9 @@ package atlas
 type dedicatedJob struct {
 	ID                string `json:"id"`
 	SnapshotID        string `json:"snapshotId"`
-	DeliveryType      string `json:"deliveryType"`
-	TargetGroupID     string `json:"targetGroupId"`
-	TargetClusterName string `json:"targetClusterName"`
+	DeliveryType      shared `json:"deliveryType"`
+	TargetGroupID     shared `json:"targetGroupId"`
+	TargetClusterName shared `json:"targetClusterName"`
 
 	Cancelled bool `json:"cancelled"`
 	Failed    bool `json:"failed"`
@@ -39,14 +39,14 @@ func (d dedicatedJob) job(words *words) RestoreJob {
 	return RestoreJob{
 		ID:                d.ID,
 		SnapshotID:        d.SnapshotID,
-		TargetProjectID:   d.TargetGroupID,
-		TargetClusterName: d.TargetClusterName,
+		TargetProjectID:   string(d.TargetGroupID),
+		TargetClusterName: string(d.TargetClusterName),
 		Finished:          d.FinishedAt,
 		Expiry:            d.ExpiresAt,
 		Snapshot:          d.Timestamp,
 		PointInTime: firstGiven(
 			d.DesiredTimestamp.Date, Timestamp(d.PointInTimeUTCSeconds), Timestamp(d.OplogTS)),
-		DownloadURLs: int32(links),
+		DownloadURLs: links.count(),
 		DeliveryType: delivery,
 		status:       d.status(delivery, links),
 		flagged:      true,

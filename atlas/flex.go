@@ -4,10 +4,10 @@ package atlas
 type flexJob struct {
 	ID                       string    `json:"id"`
 	SnapshotID               string    `json:"snapshotId"`
-	Status                   string    `json:"status"`
-	DeliveryType             string    `json:"deliveryType"`
-	TargetProjectID          string    `json:"targetProjectId"`
-	TargetDeploymentItemName string    `json:"targetDeploymentItemName"`
+	Status                   shared    `json:"status"`
+	DeliveryType             shared    `json:"deliveryType"`
+	TargetProjectID          shared    `json:"targetProjectId"`
+	TargetDeploymentItemName shared    `json:"targetDeploymentItemName"`
 	RestoreScheduledDate     Timestamp `json:"restoreScheduledDate"`
 	RestoreFinishedDate      Timestamp `json:"restoreFinishedDate"`
 	SnapshotFinishedDate     Timestamp `json:"snapshotFinishedDate"`
@@ -20,13 +20,13 @@ func (f flexJob) job(words *words) RestoreJob {
 	return RestoreJob{
 		ID:                f.ID,
 		SnapshotID:        f.SnapshotID,
-		TargetProjectID:   f.TargetProjectID,
-		TargetClusterName: f.TargetDeploymentItemName,
+		TargetProjectID:   string(f.TargetProjectID),
+		TargetClusterName: string(f.TargetDeploymentItemName),
 		Created:           f.RestoreScheduledDate,
 		Finished:          f.RestoreFinishedDate,
 		Expiry:            f.ExpirationDate,
 		Snapshot:          f.SnapshotFinishedDate,
-		DownloadURLs:      int32(f.SnapshotURL),
+		DownloadURLs:      f.SnapshotURL.count(),
 		DeliveryType:      delivery,
 		status:            f.status(delivery, words),
 	}

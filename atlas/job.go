@@ -1,6 +1,7 @@
 package atlas
 
 import (
+	"math"
 	"strconv"
 	"time"
 )
@@ -77,17 +78,14 @@ func TimestampOf(t time.Time) Timestamp { return Timestamp(max(t.Unix(), 0)) }
 // Time returns the instant in UTC.
 func (t Timestamp) Time() time.Time { return time.Unix(int64(t), 0).UTC() }
 
-// Count is a number that Atlas may leave out. The zero value is "not given".
-type Count struct {
-	n     int64
-	given bool
-}
+// Count is a number, of at least 0, that Atlas may leave out. The zero value is "not given".
+type Count struct{ plusOne int64 }
 
-// CountOf returns n as a number that was given.
-func CountOf(n int64) Count { return Count{n: n, given: true} }
+// CountOf returns n as a number that was given. The largest there is counts as the one before.
+func CountOf(n int64) Count { return Count{min(n, math.MaxInt64-1) + 1} }
 
 // Value returns the number, and whether Atlas gave one.
-func (c Count) Value() (n int64, given bool) { return c.n, c.given }
+func (c Count) Value() (n int64, given bool) { return max(c.plusOne-1, 0), c.plusOne > 0 }
 
 // RestoreJob is a restore job of any backup type, in one shape.
 //
@@ -111,7 +109,7 @@ type RestoreJob struct {
 	TotalDocuments    Count
 	MaxDownloads      Count // legacy backup only
 
-	DownloadURLs int32 // how many links the answer held
+	DownloadURLs uint16 // how many links the answer held, as far as there is room
 	DeliveryType DeliveryType
 
 	// status is StatusReady for as long as Atlas lists a link; only StatusAt knows whether it has expired.

@@ -4,16 +4,16 @@ package atlas
 // one for the config servers. It does not say when it finished.
 type legacyJob struct {
 	ID         string       `json:"id"`
-	BatchID    string       `json:"batchId"`
+	BatchID    shared       `json:"batchId"`
 	SnapshotID string       `json:"snapshotId"`
-	StatusName string       `json:"statusName"`
+	StatusName shared       `json:"statusName"`
 	Created    Timestamp    `json:"created"`
 	Timestamp  wireBSONTime `json:"timestamp"` // of the snapshot
 	Delivery   struct {
-		MethodName        string    `json:"methodName"`
-		StatusName        string    `json:"statusName"`
-		TargetGroupID     string    `json:"targetGroupId"`
-		TargetClusterName string    `json:"targetClusterName"`
+		MethodName        shared    `json:"methodName"`
+		StatusName        shared    `json:"statusName"`
+		TargetGroupID     shared    `json:"targetGroupId"`
+		TargetClusterName shared    `json:"targetClusterName"`
 		Expires           Timestamp `json:"expires"`
 		MaxDownloads      Count     `json:"maxDownloads"`
 		URL               wireLinks `json:"url"` // the older form of the next, to the same archive
@@ -25,15 +25,15 @@ func (l legacyJob) job(words *words) RestoreJob {
 	delivery := l.delivery(words)
 	return RestoreJob{
 		ID:                l.ID,
-		BatchID:           l.BatchID,
+		BatchID:           string(l.BatchID),
 		SnapshotID:        l.SnapshotID,
-		TargetProjectID:   l.Delivery.TargetGroupID,
-		TargetClusterName: l.Delivery.TargetClusterName,
+		TargetProjectID:   string(l.Delivery.TargetGroupID),
+		TargetClusterName: string(l.Delivery.TargetClusterName),
 		Created:           l.Created,
 		Expiry:            l.Delivery.Expires,
 		Snapshot:          l.Timestamp.Date,
 		MaxDownloads:      l.Delivery.MaxDownloads,
-		DownloadURLs:      int32(max(l.Delivery.URL, l.Delivery.URLV2)),
+		DownloadURLs:      max(l.Delivery.URL, l.Delivery.URLV2).count(),
 		DeliveryType:      delivery,
 		status:            l.status(delivery, words),
 	}

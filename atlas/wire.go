@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
+	"unique"
 )
 
 // This file holds what the decoders of all backup types share: the page around the jobs, and the types of single
@@ -30,8 +33,8 @@ type words []unknownWord
 
 type unknownWord struct{ field, word string }
 
-func (w *words) add(field, word string) {
-	*w = append(*w, unknownWord{field: field, word: cleanLabel(word)})
+func (w *words) add(field string, unknown shared) {
+	*w = append(*w, unknownWord{field: field, word: cleanLabel(string(unknown))})
 }
 
 // wirePage is the page around the jobs.
@@ -141,7 +144,7 @@ func decodeJob[W wireJob](body []byte, words *words) (RestoreJob, error) {
 }
 
 // normalise returns the job in the common shape and fills in what follows from other fields.
-func normalise(wire wireJob, words *words) (RestoreJob, error) {
+func normalise[W wireJob](wire W, words *words) (RestoreJob, error) {
 	job := wire.job(words)
 	if !usableID(job.ID) {
 		return RestoreJob{}, errJobID
@@ -214,11 +217,42 @@ type wireBSONTime struct {
 	Date Timestamp `json:"date"`
 }
 
+// shared is a string of which few values come again and again, such as a word of a list or the name of a cluster: each
+// is in memory once, and costs nothing to decode once more.
+type shared string
+
+// UnmarshalJSON accepts a string, and null.
+func (s *shared) UnmarshalJSON(data []byte) error {
+	if !plainString(data) {
+		return json.Unmarshal(data, (*string)(s))
+	}
+	*s = shared(unique.Make(string(data[1 : len(data)-1])).Value())
+	return nil
+}
+
+// plainString reports whether a JSON value is a string that stands for itself, without escapes.
+func plainString(data []byte) bool {
+	if len(data) == 0 || data[0] != '"' {
+		return false
+	}
+	for _, c := range data[1 : len(data)-1] {
+		if c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
 // wireLinks counts links without keeping any: Atlas writes them as one string or as a list of strings.
 type wireLinks int32
 
+func (l wireLinks) count() uint16 { return uint16(min(l, math.MaxUint16)) }
+
 // UnmarshalJSON accepts a string, a list of strings, and null.
 func (l *wireLinks) UnmarshalJSON(data []byte) error {
+	if *l = 0; string(data) == "[]" {
+		return nil
+	}
 	var list []string
 	if len(data) > 0 && data[0] == '"' {
 		list = make([]string, 1)
@@ -228,7 +262,6 @@ func (l *wireLinks) UnmarshalJSON(data []byte) error {
 	} else if err := json.Unmarshal(data, &list); err != nil {
 		return errors.New("not a list of links")
 	}
-	*l = 0
 	for _, link := range list {
 		if link != "" {
 			*l++

@@ -13,6 +13,10 @@ import (
 type History struct {
 	limits HistoryLimits
 	jobs   map[string]*knownJob
+	// open are the ids of the jobs that are open, or would be if the clock were set back. No known job was created before
+	// oldest, unless Atlas does not say when. Both spare a poll to look at every job.
+	open   map[string]struct{}
+	oldest atlas.Timestamp
 
 	// outlived holds what the jobs said that are no longer known.
 	outlived factsByDelivery
@@ -50,7 +54,10 @@ type Reading struct {
 
 // NewHistory returns an empty history.
 func NewHistory(limits HistoryLimits) *History {
-	return &History{limits: limits, jobs: map[string]*knownJob{}, failedBatches: map[string]bool{}, ordered: true, total: -1}
+	return &History{
+		limits: limits, jobs: map[string]*knownJob{}, open: map[string]struct{}{}, failedBatches: map[string]bool{},
+		ordered: true, total: -1,
+	}
 }
 
 // Incremental reports whether a poll may read the newest pages only: the list is longer than two pages, and every
@@ -80,8 +87,11 @@ func (h *History) beyond(job *atlas.RestoreJob, now time.Time) bool {
 	return (h.floor != 0 && job.Created <= h.floor) || h.tooOld(job, now)
 }
 
-func (h *History) tooOld(job *atlas.RestoreJob, now time.Time) bool {
-	return job.Created != 0 && job.Created < atlas.TimestampOf(now.Add(-h.limits.MaxAge))
+func (h *History) tooOld(job *atlas.RestoreJob, now time.Time) bool { return h.before(job.Created, now) }
+
+// before reports whether an instant lies before what the limits allow.
+func (h *History) before(created atlas.Timestamp, now time.Time) bool {
+	return created != 0 && created < atlas.TimestampOf(now.Add(-h.limits.MaxAge))
 }
 
 // Surprising reports whether the growth of Atlas' count of jobs differs from the number of new jobs that were read: if
@@ -102,8 +112,8 @@ func (h *History) Surprising(reading *Reading, now time.Time) bool {
 // Open returns the ids of the known jobs that can be expected to change, and that a reading does not have.
 func (h *History) Open(reading *Reading, now time.Time) []string {
 	var ids []string
-	for id, job := range h.jobs {
-		if _, read := reading.Jobs[id]; !read && job.StatusAt(now).Open() {
+	for id := range h.open {
+		if _, read := reading.Jobs[id]; !read && h.jobs[id].StatusAt(now).Open() {
 			ids = append(ids, id)
 		}
 	}
@@ -118,11 +128,8 @@ func (h *History) Merge(reading *Reading, now time.Time) (changed bool) {
 		switch known := h.jobs[id]; {
 		case known == nil && h.beyond(&job, now) && !job.StatusAt(now).Open():
 			old = append(old, &job)
-		case known == nil:
-			h.jobs[id] = &knownJob{RestoreJob: job}
-			changed = true
-		case known.RestoreJob != job:
-			known.RestoreJob = job
+		case known == nil || known.RestoreJob != job:
+			h.learn(job)
 			changed = true
 		}
 	}
@@ -142,6 +149,24 @@ func (h *History) Merge(reading *Reading, now time.Time) (changed bool) {
 	excess := h.excess(now)
 	h.forget(excess, now)
 	return changed || len(gone) > 0 || len(excess) > 0 || h.outlived != before
+}
+
+// learn takes in a job as it is now.
+func (h *History) learn(job atlas.RestoreJob) {
+	known := h.jobs[job.ID]
+	if known == nil {
+		known = &knownJob{}
+		h.jobs[job.ID] = known
+	}
+	known.RestoreJob = job
+	if job.StatusAt(time.Time{}).Open() {
+		h.open[job.ID] = struct{}{}
+	} else {
+		delete(h.open, job.ID)
+	}
+	if job.Created != 0 && (h.oldest == 0 || job.Created < h.oldest) {
+		h.oldest = job.Created
+	}
 }
 
 // missing returns the jobs that two whole lists in a row did not have.
@@ -189,12 +214,18 @@ func (h *History) excess(now time.Time) []string {
 }
 
 func (h *History) anyTooOld(now time.Time) bool {
+	if !h.before(h.oldest, now) {
+		return false
+	}
+	found := false
+	h.oldest = 0
 	for _, job := range h.jobs {
-		if h.tooOld(&job.RestoreJob, now) && !job.StatusAt(now).Open() {
-			return true
+		found = found || (h.tooOld(&job.RestoreJob, now) && !job.StatusAt(now).Open())
+		if job.Created != 0 && (h.oldest == 0 || job.Created < h.oldest) {
+			h.oldest = job.Created
 		}
 	}
-	return false
+	return found
 }
 
 // forget drops jobs and keeps what they said. A job of a batch speaks for the batch.
@@ -219,6 +250,7 @@ func (h *History) forget(ids []string, now time.Time) {
 	h.outlive(speaking, now)
 	for id := range dropped {
 		delete(h.jobs, id)
+		delete(h.open, id)
 	}
 }
 

@@ -38,7 +38,7 @@ type JobState struct {
 }
 
 // Offered returns how many download links the job offers: those that Atlas lists, until they expire.
-func (j *JobState) Offered() int32 {
+func (j *JobState) Offered() uint16 {
 	if j.Status == atlas.StatusExpired {
 		return 0
 	}
