@@ -165,15 +165,16 @@ func normalise[W wireJob](wire W, words *words) (RestoreJob, error) {
 // usableID reports whether a job id can stand in a path and in a label as it is. Atlas documents 24 hex digits.
 func usableID(id string) bool {
 	const longest = 64
-	return id != "" && len(id) <= longest && strings.IndexFunc(id, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_'
-	}) < 0
+	return id != "" && len(id) <= longest && strings.IndexFunc(id, unusual) < 0
 }
 
 // cleanLabel makes a string from the network fit for a label or a log: what Atlas allows in the widest of its names
 // (letters, digits and a few signs) stays, everything else becomes an underscore, so that a link can't stand there.
 func cleanLabel(s string) string {
 	const longest = 128
+	if len(s) <= longest && strings.IndexFunc(s, unusual) < 0 {
+		return s
+	}
 	clean := func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.(),:&@+' ", r) {
 			return r
@@ -184,6 +185,11 @@ func cleanLabel(s string) string {
 		s = strings.ToValidUTF8(s[:longest], "")
 	}
 	return strings.Map(clean, s)
+}
+
+// unusual reports whether a character is none of those that nearly all names are made of.
+func unusual(r rune) bool {
+	return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_'
 }
 
 // UnmarshalJSON accepts a date and null. The zero date, as any before 1970, is none.
