@@ -10,10 +10,17 @@ DEBIAN := prometheus prometheus-alertmanager
 
 export PATH := $(TOOLS)/bin:$(TOOLS)/usr/bin:$(PATH)
 
-.PHONY: build test race lint contract bench fuzz tools prometheus3 demo golden clean
+.PHONY: build release reproduce test race lint contract bench fuzz tools prometheus3 demo golden clean
 
 build: ## the binary
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o atlas-restore-exporter .
+
+release: ## archives, bills of materials and checksums of VERSION for all platforms, in dist (see deploy/release)
+	rm -rf dist
+	go run ./deploy/release -version $(VERSION)
+
+reproduce: ## the binary of a release twice, from scratch and in two places: the same bytes
+	REPRODUCE=1 go test -count=1 -v -run TestReproducibleBuild ./deploy/release
 
 test: ## what needs nothing but Go
 	go test ./...
