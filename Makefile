@@ -5,12 +5,13 @@ TOOLS := $(CURDIR)/.cache/tools
 GOLANGCI_LINT_VERSION := v2.15.0
 HELM_VERSION := v4.3.1
 KUBECTL_VALIDATE_VERSION := v0.0.4
+GOVULNCHECK_VERSION := v1.8.0
 PROMETHEUS3_VERSION := v0.315.0
 DEBIAN := prometheus prometheus-alertmanager
 
 export PATH := $(TOOLS)/bin:$(TOOLS)/usr/bin:$(PATH)
 
-.PHONY: build release reproduce test race lint contract bench fuzz tools prometheus3 demo golden clean
+.PHONY: build release reproduce test race lint contract bench fuzz tools prometheus3 vulncheck demo golden clean
 
 build: ## the binary
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o atlas-restore-exporter .
@@ -36,6 +37,9 @@ lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) ## formatting, vet, go
 	go vet ./...
 	golangci-lint run
 
+vulncheck: $(TOOLS)/bin/govulncheck-$(GOVULNCHECK_VERSION) ## known vulnerabilities in what is called; needs the network
+	.ci/vulncheck
+
 bench: ## benchmarks
 	go test -run '^$$' -bench . ./...
 
@@ -57,6 +61,10 @@ tools: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) $(TOOLS)/debian $(TOO
 
 $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION):
 	GOBIN=$(TOOLS)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	touch $@
+
+$(TOOLS)/bin/govulncheck-$(GOVULNCHECK_VERSION):
+	GOBIN=$(TOOLS)/bin go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 	touch $@
 
 $(TOOLS)/bin/helm-$(HELM_VERSION):
