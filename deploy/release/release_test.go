@@ -342,6 +342,9 @@ func wantBill(t *testing.T, text, binary []byte) {
 		t.Errorf("dated %s", document.Metadata.Timestamp)
 	}
 	sum := sha256.Sum256(binary)
+	if begin := fmt.Sprintf("urn:uuid:%x-", sum[:4]); !strings.HasPrefix(document.SerialNumber, begin) {
+		t.Errorf("serial number %s does not follow from the binary: want %s", document.SerialNumber, begin)
+	}
 	exporter := document.Metadata.Component
 	if exporter.Type != "application" || exporter.PURL != "pkg:golang/atlas-restore-exporter@"+version ||
 		len(exporter.Hashes) != 1 || exporter.Hashes[0] != (hash{"SHA-256", hex.EncodeToString(sum[:])}) {
