@@ -11,7 +11,7 @@ DEBIAN := prometheus prometheus-alertmanager
 
 export PATH := $(TOOLS)/bin:$(TOOLS)/usr/bin:$(PATH)
 
-.PHONY: build release reproduce test race lint contract bench fuzz tools prometheus3 vulncheck demo golden clean
+.PHONY: build release reproduce test race lint contract bench fuzz tools prometheus3 vulncheck soak demo golden clean
 
 build: ## the binary
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o atlas-restore-exporter .
@@ -48,6 +48,10 @@ fuzz: ## each fuzz target for FUZZTIME
 	go test -run '^$$' -fuzz FuzzDecodeError -fuzztime $(FUZZTIME) ./atlas
 	go test -run '^$$' -fuzz FuzzConfig -fuzztime $(FUZZTIME) .
 FUZZTIME ?= 30s
+
+soak: ## days of polls within SOAK: memory, goroutines and file descriptors must not grow (SOAK_FLAGS=-race for races too)
+	SOAK=$(SOAK) go test $(SOAK_FLAGS) -count=1 -v -timeout 0 -run TestSoak .
+SOAK ?= 2m
 
 demo: ## a simulated Atlas and an exporter that polls it
 	go run . demo
