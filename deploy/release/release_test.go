@@ -32,6 +32,16 @@ const (
 	version = "v1.2.3"
 )
 
+// TestMain forgets which repository a hook runs these tests for: they make repositories of their own.
+func TestMain(m *testing.M) {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "GIT_") {
+			_ = os.Unsetenv(name)
+		}
+	}
+	os.Exit(m.Run())
+}
+
 // checkout copies the project's tree as it is, changes that are not committed included, into a git checkout of its own.
 // Everybody who does so gets the same commit.
 func checkout(t *testing.T, dir string) string {
