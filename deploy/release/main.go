@@ -49,6 +49,7 @@ func main() {
 	r := release{root: ".", platforms: platforms, stdout: os.Stdout}
 	flag.StringVar(&r.version, "version", "", "version of the release, like v1.2.3")
 	flag.StringVar(&r.out, "out", "dist", "directory to write to")
+	flag.Func("platforms", "platforms to make it for, like linux/amd64,darwin/arm64 (default all)", r.choose)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := r.make(ctx)
@@ -66,6 +67,19 @@ type release struct {
 	stdout    io.Writer
 
 	commit time.Time // dates everything in the release
+}
+
+// choose makes the release for some platforms only.
+func (r *release) choose(names string) error {
+	r.platforms = nil
+	for name := range strings.SplitSeq(names, ",") {
+		i := slices.IndexFunc(platforms, func(p platform) bool { return p.String() == name })
+		if i < 0 {
+			return fmt.Errorf("%s is none of %v", name, platforms)
+		}
+		r.platforms = append(r.platforms, platforms[i])
+	}
+	return nil
 }
 
 // versionPattern is what Go takes for the version of a module.
