@@ -36,12 +36,16 @@ lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) ## formatting, vet, go
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
 	go vet ./...
 	golangci-lint run
+	cd atlas/atlastest/contract && go vet ./...
+	cd collector/benchmark && go vet ./...
 
 vulncheck: $(TOOLS)/bin/govulncheck-$(GOVULNCHECK_VERSION) ## known vulnerabilities in what is called; needs the network
 	.ci/vulncheck
 
-bench: ## benchmarks
+bench: ## benchmarks, and a simulated organization of 2,000 clusters (half an hour; leave the machine alone meanwhile)
 	go test -run '^$$' -bench . ./...
+	SIMULATED_CLUSTERS=2000 go test -count=1 -v -run TestOrganization ./collector
+	cd collector/benchmark && for what in scrape memory polls fleet; do echo "== $$what" && go run . $$what || exit 1; done
 
 fuzz: ## each fuzz target for FUZZTIME
 	go test -run '^$$' -fuzz FuzzPage -fuzztime $(FUZZTIME) ./atlas

@@ -57,28 +57,31 @@ func (b *block) add(next block) {
 
 var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 
-// inflate writes the text of a block.
-func (b *block) inflate(w io.Writer) error {
+// emptyEnd is a last block without text.
+var emptyEnd = []byte{1, 0, 0, 0xff, 0xff}
+
+// inflate writes the text of a block behind which there is an emptyEnd.
+func inflate(w io.Writer, data []byte) error {
 	reader := inflaters.Get().(io.ReadCloser) //nolint:forcetypeassert // nothing else is in the pool
 	defer inflaters.Put(reader)
-	if err := reader.(flate.Resetter).Reset(bytes.NewReader(b.data), nil); err != nil { //nolint:forcetypeassert // documented
+	if err := reader.(flate.Resetter).Reset(bytes.NewReader(data), nil); err != nil { //nolint:forcetypeassert // documented
 		return err
 	}
-	_, err := io.CopyN(w, reader, b.size) // not to the end: it has none
+	_, err := io.Copy(w, reader)
 	return err
 }
 
 // gzipHeader is that of a member without name and time.
 var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}
 
-// send answers with a block and the text that ends it: as they are deflated, for whoever accepts gzip.
+// send answers with a block, behind which there is an emptyEnd, and a text: deflated, for whoever accepts gzip.
 func send(w http.ResponseWriter, r *http.Request, body *block, end []byte) error {
 	if !acceptsGzip(r.Header) {
 		w.Header().Set("Content-Length", strconv.FormatInt(body.size+int64(len(end)), 10))
 		if r.Method == http.MethodHead {
 			return nil
 		}
-		if err := body.inflate(w); err != nil {
+		if err := inflate(w, body.data); err != nil {
 			return err
 		}
 		_, err := w.Write(end)
@@ -87,13 +90,14 @@ func send(w http.ResponseWriter, r *http.Request, body *block, end []byte) error
 	last := deflate(end, true)
 	trailer := binary.LittleEndian.AppendUint32(nil, sumOfBoth(body.sum, last.sum, last.size))
 	trailer = binary.LittleEndian.AppendUint32(trailer, uint32(body.size+last.size)) //nolint:gosec // modulo 2^32, as specified
-	length := len(gzipHeader) + len(body.data) + len(last.data) + len(trailer)
+	begin := body.data[:len(body.data)-len(emptyEnd)]
+	length := len(gzipHeader) + len(begin) + len(last.data) + len(trailer)
 	w.Header().Set("Content-Encoding", "gzip")
 	w.Header().Set("Content-Length", strconv.Itoa(length))
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	for _, part := range [][]byte{gzipHeader, body.data, last.data, trailer} {
+	for _, part := range [][]byte{gzipHeader, begin, last.data, trailer} {
 		if _, err := w.Write(part); err != nil {
 			return err
 		}

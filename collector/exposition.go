@@ -224,7 +224,7 @@ func (e *Exposition) assemble(format expfmt.FormatType) *block {
 			}
 		}
 	}
-	body.data = slices.Clip(body.data)
+	body.data = slices.Clip(append(body.data, emptyEnd...))
 	return &body
 }
 

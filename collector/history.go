@@ -87,7 +87,9 @@ func (h *History) beyond(job *atlas.RestoreJob, now time.Time) bool {
 	return (h.floor != 0 && job.Created <= h.floor) || h.tooOld(job, now)
 }
 
-func (h *History) tooOld(job *atlas.RestoreJob, now time.Time) bool { return h.before(job.Created, now) }
+func (h *History) tooOld(job *atlas.RestoreJob, now time.Time) bool {
+	return h.before(job.Created, now)
+}
 
 // before reports whether an instant lies before what the limits allow.
 func (h *History) before(created atlas.Timestamp, now time.Time) bool {

@@ -24,7 +24,7 @@ const (
 
 // simulate serves a simulated Atlas of the fleet until it is killed.
 func simulate(_ context.Context, address string) error {
-	sim, _ := newAtlas(fleetClusters, fleetJobs)
+	sim, _ := newAtlas(fleetClusters, fleetJobs, week)
 	server := &http.Server{Addr: address, Handler: slow(sim), ReadHeaderTimeout: 10 * time.Second}
 	return server.ListenAndServe()
 }
@@ -127,7 +127,7 @@ func watch(ctx context.Context, base string, start time.Time) error {
 	fmt.Printf("in %.0f s: %.1f %% of a CPU, %.0f MiB resident, %.0f requests a minute, slowest of %.0f scrapes %.0f ms\n",
 		span, (after["process_cpu_seconds_total"]-before["process_cpu_seconds_total"])/span*100, after["process_resident_memory_bytes"]/(1<<20),
 		(after["requests"]-before["requests"])/span*60, span, slowest.Seconds()*1e3)
-	fmt.Printf("%d clusters of %d jobs: %.1f MiB plain, %.1f MiB compressed\n", fleetClusters, fleetJobs, float64(plain)/(1<<20), float64(compressed)/(1<<20))
+	fmt.Printf("%d clusters of %d jobs, one a week: %.1f MiB plain, %.1f MiB compressed\n", fleetClusters, fleetJobs, float64(plain)/(1<<20), float64(compressed)/(1<<20))
 	return nil
 }
 

@@ -15,7 +15,10 @@ import (
 	"atlas-restore-exporter/collector"
 )
 
-const latency = 20 * time.Millisecond
+const (
+	latency = 20 * time.Millisecond
+	week    = 7 * 24 * time.Hour
+)
 
 // slow answers as an Atlas does that is some way off.
 func slow(sim *atlastest.Server) http.Handler {
@@ -31,7 +34,7 @@ func polls(ctx context.Context) error {
 	key := atlas.Credential{Name: "default", APIKey: &atlas.APIKey{PublicKey: keyPublic, PrivateKey: keyPrivate}}
 	table("credential", "round", "requests", "seconds", "against requests x latency / concurrency", "new connections", "CPU seconds, simulator included")
 	for name, credential := range map[string]atlas.Credential{"service account": account, "API key": key} {
-		sim, targets := newAtlas(clusters, 50)
+		sim, targets := newAtlas(clusters, 50, week)
 		sim.Capacity = -1
 		connections := 0
 		server := httptest.NewUnstartedServer(slow(sim))

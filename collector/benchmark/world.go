@@ -19,8 +19,8 @@ const (
 	clustersPerProject     = 10
 )
 
-// newAtlas returns a simulated Atlas with so many clusters of so many jobs each, and what there is to poll.
-func newAtlas(clusters, jobs int) (*atlastest.Server, []collector.Target) {
+// newAtlas returns a simulated Atlas with so many clusters of so many jobs each, so far apart, and what there is to poll.
+func newAtlas(clusters, jobs int, apart time.Duration) (*atlastest.Server, []collector.Target) {
 	sim := atlastest.New()
 	sim.AddServiceAccount(clientID, clientSecret)
 	sim.AddAPIKey(keyPublic, keyPrivate)
@@ -35,7 +35,7 @@ func newAtlas(clusters, jobs int) (*atlastest.Server, []collector.Target) {
 		}
 		sim.AddCluster(list.ProjectID, list.ClusterName, atlastest.DedicatedCluster)
 		for j := range jobs {
-			created := now.Add(-time.Duration(j+1) * 40 * time.Minute)
+			created := now.Add(-time.Duration(j+1) * apart)
 			sim.AddJobs(list, atlastest.Job{Created: created, Takes: 5 * time.Minute, TargetClusterName: "restore-drill"})
 		}
 		targets = append(targets, collector.Target{
@@ -59,7 +59,7 @@ type known struct {
 
 // poll returns what is known of a fleet with so many jobs that have series of their own.
 func poll(ctx context.Context, jobs int) (*known, error) {
-	sim, targets := newAtlas(jobs/jobsPerCluster, jobsPerCluster)
+	sim, targets := newAtlas(jobs/jobsPerCluster, jobsPerCluster, 40*time.Minute)
 	sim.Capacity = -1
 	pipe := atlastest.NewPipe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Del("Accept-Encoding")
