@@ -210,6 +210,9 @@ func TestPage(t *testing.T) {
 		{name: "null", body: `null`, err: "no list of results"},
 		{name: "no results", body: `{"totalCount":3}`, err: "no list of results"},
 		{name: "results of another shape", body: `{"results":{"a":1}}`, err: "cannot unmarshal object"},
+		{name: "no item is a job", body: `{"results":[17,"x",{"status":"RUNNING"}]}`, err: "what are no jobs"},
+		{name: "no job has an id", body: `{"results":[{},null]}`, err: "what are no jobs"},
+		{name: "a job that can't be read", body: `{"results":[{"id":"x","restoreFinishedDate":1}]}`, malformed: 1, last: true},
 		{name: "absurd count", body: `{"results":[],"totalCount":-1}`, err: "not a count"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

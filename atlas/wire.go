@@ -18,6 +18,7 @@ import (
 
 var (
 	errNoResults = errors.New("no list of results")
+	errNoJobs    = errors.New("a list of what are no jobs")
 	errJobID     = errors.New("job without a usable id")
 	errDate      = errors.New("not a date")
 )
@@ -71,7 +72,7 @@ func decodePage[W wireJob](body []byte, words *words) (Page, error) {
 		for _, wire := range whole.Results {
 			page.add(normalise(wire, words))
 		}
-		return page, nil
+		return page.ofJobs()
 	}
 	items, err := decodeItems[json.RawMessage](body)
 	if err != nil {
@@ -85,7 +86,7 @@ func decodePage[W wireJob](body []byte, words *words) (Page, error) {
 			page.addUnread(item)
 		}
 	}
-	return page, nil
+	return page.ofJobs()
 }
 
 // page returns the page without its jobs.
@@ -113,6 +114,15 @@ func checkItems(n int, missing bool) error {
 		return errTooMany
 	}
 	return nil
+}
+
+// ofJobs refuses a page of which no item is known to be a job: taken for one without jobs, it would have those that are
+// known forgotten.
+func (p Page) ofJobs() (Page, error) {
+	if p.Malformed > 0 && len(p.Jobs)+len(p.Unread) == 0 {
+		return Page{}, errNoJobs
+	}
+	return p, nil
 }
 
 // addUnread notes which job it is that could not be read, if that much can be told.
