@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -318,6 +319,18 @@ func TestTokens(t *testing.T) {
 			}
 			if n := tokens(sim); n != 2 {
 				t.Errorf("%d requests for tokens, want 2", n)
+			}
+		})
+	})
+	t.Run("an answer that breaks off", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var said strings.Builder
+			log.SetOutput(&said) // where net/http complains of a transport that returns an answer and an error
+			defer log.SetOutput(os.Stderr)
+			sim := newAtlas()
+			sim.Script(atlastest.TokenRequests, 1, atlastest.BreakOff())
+			if _, err := readAll(deadline(t), connect(t, sim, account, nil), dedicated); !isNetwork(err) || said.Len() > 0 {
+				t.Errorf("%v, log: %s", err, said.String())
 			}
 		})
 	})

@@ -238,6 +238,8 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = buffer(resp)
-	return resp, err
+	if _, err := buffer(resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
