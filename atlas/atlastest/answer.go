@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"atlas-restore-exporter/atlas"
@@ -22,6 +23,15 @@ type answer struct {
 	header  http.Header
 	body    any
 }
+
+// gzipWriters are kept because each new one takes most of a MiB.
+var gzipWriters = sync.Pool{New: func() any {
+	w, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	if err != nil {
+		panic(err) // there is no such level
+	}
+	return w
+}}
 
 // write sends the answer, with gzip for whoever accepts it.
 func (a answer) write(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +54,9 @@ func (a answer) write(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		header.Set("Content-Encoding", "gzip")
 		w.WriteHeader(a.status)
-		compressed := gzip.NewWriter(w)
+		compressed := gzipWriters.Get().(*gzip.Writer)
+		defer gzipWriters.Put(compressed)
+		compressed.Reset(w)
 		_, _ = compressed.Write(body)
 		_ = compressed.Close()
 		return

@@ -99,7 +99,10 @@ func Redirect(location string) http.Handler {
 
 // Hang never answers.
 func Hang() http.Handler {
-	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // until then the server does not notice that the client has gone
+		<-r.Context().Done()
+	})
 }
 
 // Slow answers 200 and sends one byte of JSON in each interval.
@@ -143,8 +146,8 @@ func Huge(size int, compressed bool) http.Handler {
 			w.Header().Set("Content-Length", strconv.Itoa(size))
 		}
 		chunk := strings.Repeat(" ", 1<<20)
-		for ; size > 0; size -= len(chunk) {
-			if _, err := io.WriteString(body, chunk[:min(size, len(chunk))]); err != nil {
+		for left := size; left > 0; left -= len(chunk) {
+			if _, err := io.WriteString(body, chunk[:min(left, len(chunk))]); err != nil {
 				return
 			}
 		}
