@@ -16,7 +16,14 @@ import (
 // TestReadmeMetrics holds the README's table of metrics to what is served: names, types, labels and meanings. With
 // UPDATE_GOLDEN set it writes the table.
 func TestReadmeMetrics(t *testing.T) {
-	const begin, end = "<!-- metrics: written by UPDATE_GOLDEN=1 go test -run TestReadmeMetrics . -->\n", "<!-- end of metrics -->\n"
+	readmePart(t, "metrics: written by UPDATE_GOLDEN=1 go test -run TestReadmeMetrics .", "end of metrics", metricTable())
+}
+
+// readmePart holds what stands between two comments in the README to what a test made. With UPDATE_GOLDEN set it writes
+// it.
+func readmePart(t *testing.T, begin, end, want string) {
+	t.Helper()
+	begin, end = "<!-- "+begin+" -->\n", "<!-- "+end+" -->\n"
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +33,6 @@ func TestReadmeMetrics(t *testing.T) {
 	if !found || !foundEnd {
 		t.Fatal("the marks around the table are missing")
 	}
-	want := metricTable()
 	if os.Getenv(golden.Update) != "" {
 		if err := os.WriteFile("README.md", []byte(before+begin+want+end+after), 0o600); err != nil {
 			t.Fatal(err)
