@@ -160,8 +160,8 @@ func newSoak(t *testing.T) *soak {
 	return s
 }
 
-// faults are what goes wrong at Atlas, or on the way.
-var faults = map[string]http.Handler{
+// soakAnswers are what goes wrong at Atlas, or on the way.
+var soakAnswers = map[string]http.Handler{
 	"server error":    atlastest.APIError(http.StatusInternalServerError, "UNEXPECTED_ERROR", "Unexpected error."),
 	"bad gateway":     atlastest.Status(http.StatusBadGateway),
 	"rate limit":      atlastest.RetryAfter("1"),
@@ -176,12 +176,12 @@ var faults = map[string]http.Handler{
 
 // fault answers with one of them.
 func (s *soak) fault(w http.ResponseWriter, r *http.Request) {
-	what := faultNames[rand.IntN(len(faultNames))]
+	what := soakAnswerNames[rand.IntN(len(soakAnswerNames))]
 	s.count("fault: " + what)
-	faults[what].ServeHTTP(w, r)
+	soakAnswers[what].ServeHTTP(w, r)
 }
 
-var faultNames = slices.Sorted(maps.Keys(faults))
+var soakAnswerNames = slices.Sorted(maps.Keys(soakAnswers))
 
 // configure writes the configuration: the same targets, but for a cluster that may be left out, and now and then another
 // service account. Targets that stay as they are must not be touched by that.
