@@ -397,7 +397,7 @@ func clockFaults() []fault {
 				answer.Header().Set("Date", time.Now().Add(by).UTC().Format(http.TimeFormat))
 				relay(rw, answer)
 			})
-			w.shows(common(victim, "jobs", `delivery_type="download",`) + fmt.Sprintf(",status=%q} 1\n", download))
+			w.shows(common(victim, "jobs", `delivery_type="download",`) + fmt.Sprintf(",status=%q} 1.0\n", download))
 			return end
 		}
 	}
@@ -519,7 +519,7 @@ func (w *faultWorld) showsFault() {
 		case hit && f.still:
 			wanted = append(append(wanted, succeeded(list)...), w.known(list)...)
 		default:
-			wanted = append(append(wanted, w.fresh(list)...), common(list, "poll_failures_total", "")+"} 0\n")
+			wanted = append(append(wanted, w.fresh(list)...), common(list, "poll_failures_total", "")+"} 0.0\n")
 		}
 	}
 	w.shows(wanted...)

@@ -269,13 +269,13 @@ func common(list atlas.List, name, more string) string {
 }
 
 func succeeded(list atlas.List) []string {
-	return []string{common(list, "poll_success", "") + "} 1\n", "!" + common(list, "poll_error", "")}
+	return []string{common(list, "poll_success", "") + "} 1.0\n", "!" + common(list, "poll_error", "")}
 }
 
 func failed(list atlas.List, reason collector.Reason) []string {
-	lines := []string{common(list, "poll_success", "") + "} 0\n"}
+	lines := []string{common(list, "poll_success", "") + "} 0.0\n"}
 	for _, other := range collector.Reasons() {
-		line := common(list, "poll_error", "") + fmt.Sprintf(",reason=%q} 1\n", other)
+		line := common(list, "poll_error", "") + fmt.Sprintf(",reason=%q} 1.0\n", other)
 		if other != reason {
 			line = "!" + line
 		}
@@ -286,11 +286,11 @@ func failed(list atlas.List, reason collector.Reason) []string {
 
 // known returns what is said of a list as long as it is not known that its job has failed.
 func (w *faultWorld) known(list atlas.List) []string {
-	job := common(list, "job_status", fmt.Sprintf("job_id=%q,", w.running[list])) + `,status="in_progress"} 1` + "\n"
+	job := common(list, "job_status", fmt.Sprintf("job_id=%q,", w.running[list])) + `,status="in_progress"} 1.0` + "\n"
 	if w.old() {
 		job = "!" + job
 	}
-	return []string{common(list, "jobs", `delivery_type="automated",`) + `,status="in_progress"} 1` + "\n", job}
+	return []string{common(list, "jobs", `delivery_type="automated",`) + `,status="in_progress"} 1.0` + "\n", job}
 }
 
 // old reports whether what is known of the victim is too old for series of single jobs.
@@ -302,8 +302,8 @@ func (w *faultWorld) old() bool {
 // fresh returns what has to be said once it is known.
 func (w *faultWorld) fresh(list atlas.List) []string {
 	return append(succeeded(list),
-		common(list, "jobs", "delivery_type=\"automated\",")+`,status="failed"} 1`+"\n",
-		common(list, "job_status", fmt.Sprintf("job_id=%q,", w.running[list]))+`,status="failed"} 1`+"\n")
+		common(list, "jobs", "delivery_type=\"automated\",")+`,status="failed"} 1.0`+"\n",
+		common(list, "job_status", fmt.Sprintf("job_id=%q,", w.running[list]))+`,status="failed"} 1.0`+"\n")
 }
 
 // change lets the job of every list fail.
