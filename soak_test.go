@@ -47,6 +47,7 @@ const (
 	soakStale        = 2 * time.Second
 	soakMaxAge       = 30 * time.Second
 	soakMaxJobs      = 60
+	soakSearch       = 300 * time.Millisecond
 	soakListed       = 80   // jobs of a list in Atlas, before the oldest disappear
 	soakLongListed   = 1600 // the same, of the list of several pages
 
@@ -62,6 +63,8 @@ type soak struct {
 	configFile string
 	base       string                  // where the exporter serves
 	jobs       map[atlas.List][]string // in Atlas, oldest first
+	found      []string                // clusters that nobody has configured, oldest first
+	clusters   int                     // of these, ever
 
 	mu       sync.Mutex
 	done     map[string]int // what was done, and how often
@@ -214,6 +217,7 @@ projects:
 			_, _ = fmt.Fprintf(&text, "      - {name: %s, backup_types: [%s]}\n", cluster, strings.Join(backupTypes, ", "))
 		}
 	}
+	text.WriteString("  - credential: account\n    discovery: {include: ^found-}\n")
 	writeFile(s.T, s.configFile, text.String())
 }
 
@@ -224,16 +228,38 @@ func (s *soak) load() (*Config, error) {
 		return nil, err
 	}
 	for i := range config.Targets {
-		target := &config.Targets[i]
-		target.Interval, target.Timeout = soakInterval, soakTimeout
-		target.SweepInterval, target.StaleAfter = soakSweep, soakStale
-		target.History = collector.HistoryLimits{MaxAge: soakMaxAge, MaxJobs: soakMaxJobs}
-		target.JobSeries = collector.JobSeriesLimits{MaxAge: soakMaxAge, MaxPerTarget: soakMaxJobs / 3}
-		if target.List == soakLong {
-			target.Interval = soakLongInterval
+		hurry(&config.Targets[i])
+		if config.Targets[i].List == soakLong {
+			config.Targets[i].Interval = soakLongInterval
 		}
 	}
+	for i := range config.Discoveries {
+		hurry(&config.Discoveries[i].Target)
+	}
+	config.DiscoveryInterval = soakSearch
 	return config, nil
+}
+
+func hurry(target *collector.Target) {
+	target.Interval, target.Timeout = soakInterval, soakTimeout
+	target.SweepInterval, target.StaleAfter = soakSweep, soakStale
+	target.History = collector.HistoryLimits{MaxAge: soakMaxAge, MaxJobs: soakMaxJobs}
+	target.JobSeries = collector.JobSeriesLimits{MaxAge: soakMaxAge, MaxPerTarget: soakMaxJobs / 3}
+}
+
+// changeClusters makes a cluster that is to be found, and has the oldest of these go.
+func (s *soak) changeClusters() {
+	const most = 5
+	s.clusters++
+	list := atlas.List{ProjectID: soakAnalytics, ClusterName: fmt.Sprintf("found-%d", s.clusters), BackupType: atlas.Flex}
+	s.sim.AddCluster(list.ProjectID, list.ClusterName, atlastest.FlexCluster)
+	s.sim.AddJobs(list, atlastest.Job{Takes: time.Second})
+	s.found = append(s.found, list.ClusterName)
+	if len(s.found) > most {
+		s.sim.RemoveCluster(soakAnalytics, s.found[0])
+		s.found = slices.Clone(s.found[1:])
+	}
+	s.count("clusters made")
 }
 
 // serve starts the exporter, and waits until it serves.
@@ -282,6 +308,7 @@ func (s *soak) activities() []activity {
 	activities := []activity{
 		{20 * time.Millisecond, s.changeJobs},
 		{5 * time.Second, s.reload},
+		{700 * time.Millisecond, s.changeClusters},
 		{time.Second, s.sim.ForgetRequests},
 		{time.Second, s.page},
 	}
@@ -561,7 +588,7 @@ func (s *soak) judge(samples []sample) {
 		s.Errorf("only %d jobs were known early: the limits are not reached", least(early, known))
 	}
 	done := s.counts()
-	for _, must := range []string{"log: poll succeeded", "log: poll failed", "log: poll succeeded again", "log: configuration reloaded", "jobs that disappeared"} {
+	for _, must := range []string{"log: poll succeeded", "log: poll failed", "log: poll succeeded again", "log: configuration reloaded", "log: targets changed", "jobs that disappeared"} {
 		if done[must] == 0 {
 			s.Errorf("nothing of this has happened: %s", must)
 		}

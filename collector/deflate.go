@@ -74,30 +74,50 @@ func inflate(w io.Writer, data []byte) error {
 // gzipHeader is that of a member without name and time.
 var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}
 
-// send answers with a block, behind which there is an emptyEnd, and a text: deflated, for whoever accepts gzip.
-func send(w http.ResponseWriter, r *http.Request, body *block, end []byte) error {
-	if !acceptsGzip(r.Header) {
-		w.Header().Set("Content-Length", strconv.FormatInt(body.size+int64(len(end)), 10))
-		if r.Method == http.MethodHead {
-			return nil
-		}
-		if err := inflate(w, body.data); err != nil {
-			return err
-		}
-		_, err := w.Write(end)
-		return err
+// send answers with some blocks, behind each of which there is an emptyEnd, and a text: deflated, for whoever accepts
+// gzip.
+func send(w http.ResponseWriter, r *http.Request, blocks []*block, end []byte) error {
+	if acceptsGzip(r.Header) {
+		return sendGzip(w, r, blocks, end)
 	}
-	last := deflate(end, true)
-	trailer := binary.LittleEndian.AppendUint32(nil, sumOfBoth(body.sum, last.sum, last.size))
-	trailer = binary.LittleEndian.AppendUint32(trailer, uint32(body.size+last.size)) //nolint:gosec // modulo 2^32, as specified
-	begin := body.data[:len(body.data)-len(emptyEnd)]
-	length := len(gzipHeader) + len(begin) + len(last.data) + len(trailer)
-	w.Header().Set("Content-Encoding", "gzip")
-	w.Header().Set("Content-Length", strconv.Itoa(length))
+	length := int64(len(end))
+	for _, block := range blocks {
+		length += block.size
+	}
+	w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	for _, part := range [][]byte{gzipHeader, begin, last.data, trailer} {
+	for _, block := range blocks {
+		if err := inflate(w, block.data); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(end)
+	return err
+}
+
+func sendGzip(w http.ResponseWriter, r *http.Request, blocks []*block, end []byte) error {
+	parts, length := [][]byte{gzipHeader}, len(gzipHeader)
+	var size int64
+	var sum uint32
+	add := func(part []byte, next *block) {
+		parts, length = append(parts, part), length+len(part)
+		sum, size = sumOfBoth(sum, next.sum, next.size), size+next.size
+	}
+	for _, block := range blocks {
+		add(block.data[:len(block.data)-len(emptyEnd)], block)
+	}
+	last := deflate(end, true)
+	add(last.data, &last)
+	trailer := binary.LittleEndian.AppendUint32(nil, sum)
+	trailer = binary.LittleEndian.AppendUint32(trailer, uint32(size)) //nolint:gosec // modulo 2^32, as specified
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Header().Set("Content-Length", strconv.Itoa(length+len(trailer)))
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	for _, part := range append(parts, trailer) {
 		if _, err := w.Write(part); err != nil {
 			return err
 		}

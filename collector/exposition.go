@@ -34,7 +34,7 @@ type Exposition struct {
 
 	mu     sync.Mutex // held while something is rendered, not while it is sent
 	groups []*group
-	bodies map[expfmt.FormatType]*block // what the groups amount to now
+	bodies [kinds]map[expfmt.FormatType]*block // what the parts of all groups amount to now
 
 	texts      map[string]*bytes.Buffer // by family, while a part is rendered
 	renderings int                      // of states: tests count them
@@ -43,10 +43,17 @@ type Exposition struct {
 // targetsPerGroup are rendered together. Fewer make a change cheaper, and the whole longer.
 const targetsPerGroup = 16
 
-// group is what was rendered of some targets: their state, and the times of their polls, which differ after each.
-type group [2]part
+// The kinds of parts: the times of polls differ after each, and are few; the state is all the rest.
+const (
+	states = iota
+	times
+	kinds
+)
 
-// part is one of these.
+// group is what was rendered of some targets.
+type group [kinds]part
+
+// part is what was rendered of one kind.
 type part struct {
 	of     []rendered
 	blocks map[string]block // by family
@@ -70,10 +77,13 @@ func NewExposition(source Source, live prometheus.Gatherer, fallback http.Handle
 	e := &Exposition{
 		source: source, live: live, fallback: fallback, logger: logger,
 		families: append(targetFamilies(), jobFamilies()...),
-		headers:  map[expfmt.FormatType][]block{}, bodies: map[expfmt.FormatType]*block{}, texts: map[string]*bytes.Buffer{},
+		headers:  map[expfmt.FormatType][]block{}, texts: map[string]*bytes.Buffer{},
 		order: map[string][]int{},
 	}
 	slices.SortFunc(e.families, func(a, b Family) int { return strings.Compare(a.Name, b.Name) })
+	for kind := range e.bodies {
+		e.bodies[kind] = map[expfmt.FormatType]*block{}
+	}
 	for _, family := range e.families {
 		e.order[family.Name] = byName(family.Labels)
 	}
@@ -117,40 +127,47 @@ func (e *Exposition) gather(format expfmt.Format) ([]byte, error) {
 	return text.Bytes(), err
 }
 
-// body returns what is known of all targets now.
-func (e *Exposition) body(format expfmt.FormatType) *block {
+// body returns what is known of all targets now, in several blocks.
+func (e *Exposition) body(format expfmt.FormatType) []*block {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.refresh(e.source.Snapshots(), time.Now())
-	if e.bodies[format] == nil {
-		e.bodies[format] = e.assemble(format)
+	body := make([]*block, kinds)
+	for kind, bodies := range e.bodies {
+		if bodies[format] == nil {
+			bodies[format] = e.assemble(kind, format)
+		}
+		body[kind] = bodies[format]
 	}
-	return e.bodies[format]
+	return body
 }
 
 // refresh renders what has changed.
 func (e *Exposition) refresh(snapshots []*Snapshot, now time.Time) {
-	changed, n := false, 0
+	var changed [kinds]bool
+	n := 0
 	for members := range slices.Chunk(snapshots, targetsPerGroup) {
 		if n == len(e.groups) {
 			e.groups = append(e.groups, new(group))
 		}
-		state, times := &e.groups[n][0], &e.groups[n][1]
-		if state.differs(members, func(s *Snapshot) rendered { return e.stateOf(s, now) }) {
+		group := e.groups[n]
+		if group[states].differs(members, func(s *Snapshot) rendered { return e.stateOf(s, now) }) {
 			e.renderings++
-			changed = true
-			e.render(state, members, func(t *targetEmitter, s *Snapshot, r rendered) { t.state(s, r.projectName, r.stale) })
+			changed[states] = true
+			e.render(&group[states], members, func(t *targetEmitter, s *Snapshot, r rendered) { t.state(s, r.projectName, r.stale) })
 		}
-		if times.differs(members, timesOf) {
-			changed = true
-			e.render(times, members, func(t *targetEmitter, s *Snapshot, _ rendered) { t.times(s) })
+		if group[times].differs(members, timesOf) {
+			changed[times] = true
+			e.render(&group[times], members, func(t *targetEmitter, s *Snapshot, _ rendered) { t.times(s) })
 		}
 		n++
 	}
-	if changed || n != len(e.groups) {
-		e.groups = e.groups[:n]
-		clear(e.bodies)
+	for kind, bodies := range e.bodies {
+		if changed[kind] || n != len(e.groups) {
+			clear(bodies)
+		}
 	}
+	e.groups = e.groups[:n]
 }
 
 func (e *Exposition) stateOf(s *Snapshot, now time.Time) rendered {
@@ -207,20 +224,19 @@ func (e *Exposition) render(p *part, members []*Snapshot, emit func(*targetEmitt
 	}
 }
 
-// assemble puts all blocks together, each family's behind its header.
-func (e *Exposition) assemble(format expfmt.FormatType) *block {
+// assemble puts the blocks of a kind together, each family's behind its header.
+func (e *Exposition) assemble(kind int, format expfmt.FormatType) *block {
 	var body block
 	for i, family := range e.families {
 		empty := true
 		for _, group := range e.groups {
-			for _, part := range group {
-				if block, ok := part.blocks[family.Name]; ok {
-					if empty {
-						body.add(e.headers[format][i])
-					}
-					body.add(block)
-					empty = false
-				}
+			block, ok := group[kind].blocks[family.Name]
+			if ok && empty {
+				body.add(e.headers[format][i])
+				empty = false
+			}
+			if ok {
+				body.add(block)
 			}
 		}
 	}
