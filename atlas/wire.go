@@ -262,7 +262,7 @@ func plainString(data []byte) bool {
 // wireLinks counts links without keeping any: Atlas writes them as one string or as a list of strings.
 type wireLinks int32
 
-func (l wireLinks) count() uint16 { return uint16(min(l, math.MaxUint16)) }
+func (l wireLinks) count() uint16 { return uint16(min(l, math.MaxUint16)) } //nolint:gosec // never below zero
 
 // UnmarshalJSON accepts a string, a list of strings, and null.
 func (l *wireLinks) UnmarshalJSON(data []byte) error {
