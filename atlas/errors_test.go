@@ -1,10 +1,14 @@
 package atlas
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // TestDecodeError reads refusals in every shape that was recorded or is documented.
@@ -45,16 +49,36 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// FuzzDecodeError reads any bytes as a refusal: what is shown of it is one bounded line without links.
+// FuzzDecodeError reads any bytes as a refusal, with a secret in the place of each SECRET: what is shown of it is one
+// bounded line without links and without the secret.
 func FuzzDecodeError(f *testing.F) {
-	f.Add([]byte(`{"detail":"see https://x/y?z","error":404,"errorCode":"CLUSTER_NOT_FOUND"}`))
-	f.Add([]byte(`{"error":"invalid_client","error_description":"Invalid credentials provided."}`))
-	f.Add([]byte(`<html>`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		text := decodeError("x", http.StatusNotFound, http.Header{}, body, "hunter2").Error()
-		if len([]rune(text)) > 310 || strings.ContainsAny(text, "\r\n\x00") || strings.Contains(text, "https://") ||
-			strings.Contains(text, "hunter2") {
-			t.Errorf("%q", text)
+	f.Add([]byte(`{"detail":"see https://x/y?z","error":404,"errorCode":"CLUSTER_NOT_FOUND"}`), "hunter22")
+	f.Add([]byte(`{"error":"invalid_client","error_description":"Invalid credentials SECRET provided."}`), "hunter\ttwo")
+	f.Add([]byte(`{"detail":"hunter\n two or SECRET","errorCode":"SECRET"}`), "hunter two")
+	f.Add([]byte(`{"detail":"next\u0085line, \u202eturned\u009b31m, \ufeffhidden \ud800"}`), "hunter22")
+	f.Add([]byte(`<html>`), "hunter22")
+	f.Fuzz(func(t *testing.T, body []byte, secret string) {
+		const shortest = 8 // of what can be told from the words around it
+		if len(secret) < shortest || !utf8.ValidString(secret) || strings.ContainsAny(secret, "<>…") {
+			return
+		}
+		quoted, err := json.Marshal(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body = bytes.ReplaceAll(body, []byte("SECRET"), quoted[1:len(quoted)-1])
+		refusal := decodeError("x", http.StatusNotFound, http.Header{}, body, secret)
+		if refusal.Code != "" && !codePattern.MatchString(refusal.Code) {
+			t.Errorf("code %q", refusal.Code)
+		}
+		for _, text := range []string{refusal.Code, refusal.Detail} {
+			if utf8.RuneCountInString(text) > 200 || linkPattern.MatchString(text) || !utf8.ValidString(text) ||
+				strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("%q is not fit to be shown", text)
+			}
+			if shown := strings.Join(strings.Fields(secret), " "); len(shown) >= shortest && strings.Contains(text, shown) {
+				t.Errorf("%q shows the secret %q", text, secret)
+			}
 		}
 	})
 }

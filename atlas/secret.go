@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 const redacted = "<redacted>"
@@ -37,15 +39,22 @@ var linkPattern = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^\s"'<>]*`)
 // and without any of the secrets.
 func showable(text string, secrets ...string) string {
 	const longest = 200
-	text = linkPattern.ReplaceAllString(text, "<link>")
+	text = oneLine(linkPattern.ReplaceAllString(text, "<link>"))
 	for _, secret := range secrets {
-		if secret != "" {
+		if secret = oneLine(secret); secret != "" { // as it would be shown
 			text = strings.ReplaceAll(text, secret, redacted)
 		}
 	}
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 	if runes := []rune(text); len(runes) > longest {
 		text = string(runes[:longest-1]) + "…"
 	}
 	return text
+}
+
+// oneLine puts a space in the place of all that does not print: line breaks of every kind, control characters, marks
+// that turn the direction of writing.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
+		return r == ' ' || r == utf8.RuneError || !unicode.IsPrint(r)
+	}), " ")
 }
