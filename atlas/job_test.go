@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // id is the id of a recorded job.
@@ -256,37 +259,69 @@ func TestCleanLabel(t *testing.T) {
 	}
 }
 
-// FuzzPage reads any bytes as a page of every backup type. What comes out must be fit for labels, and every status one
-// of the list.
+// FuzzPage reads any bytes as a page of every backup type, and as a single job. What comes out must be bounded and fit
+// for labels, and every status one of the list; what can't be read must not be quoted.
 func FuzzPage(f *testing.F) {
 	f.Add([]byte(`{"results":[{"id":"6a794733c0eb9e7a17740663","deliveryType":"download","deliveryUrl":["https://a"],"expiresAt":"2026-08-10T04:44:52Z"}],"totalCount":1,"links":[{"rel":"next"}]}`))
 	f.Add([]byte(`{"results":[{"id":"a","status":"RUNNING"},{"id":7},null],"totalCount":3}`))
 	f.Add([]byte(`{"results":[{"id":"a","state":"FAILED","restoredDocuments":5}]}`))
 	f.Add([]byte(`{"results":[{"id":"a","statusName":"FINISHED","delivery":{"methodName":"HTTP","statusName":"READY","maxDownloads":1}}]}`))
+	f.Add([]byte(`{"id":"6a794733c0eb9e7a17740663","deliveryType":"pointInTime","oplogTs":1786000000,"failed":true,"targetClusterName":"\u2028https://x"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, backupType := range BackupTypes() {
 			var words words
-			page, err := routes[backupType].page(body, &words)
-			if err != nil {
-				continue
+			if page, err := routes[backupType].page(body, &words); err == nil {
+				if len(page.Jobs)+page.Malformed > maxItems || len(page.Unread) > page.Malformed {
+					t.Fatalf("%d jobs, %d malformed, %d unread", len(page.Jobs), page.Malformed, len(page.Unread))
+				}
+				for _, job := range page.Jobs {
+					checkJob(t, job)
+				}
+				for _, id := range page.Unread {
+					checkLabel(t, id)
+				}
 			}
-			for _, job := range page.Jobs {
-				if !usableID(job.ID) || job.StatusAt(time.Now()) >= StatusCount || job.DeliveryType >= DeliveryCount {
-					t.Fatalf("%s: %+v", backupType, job)
-				}
-				for _, label := range []string{job.BatchID, job.SnapshotID, job.TargetProjectID, job.TargetClusterName} {
-					if label != cleanLabel(label) {
-						t.Fatalf("label %q", label)
-					}
-				}
-				for _, at := range []Timestamp{job.Created, job.Finished, job.Expiry, job.Snapshot, job.PointInTime} {
-					if at < 0 {
-						t.Fatalf("instant %d", at)
-					}
+			if job, err := routes[backupType].job(body, &words); err == nil {
+				checkJob(t, job)
+			}
+			for _, unknown := range words {
+				checkLabel(t, unknown.word)
+				if !slices.Contains(UnknownValueFields(), string(backupType)+"_"+unknown.field) {
+					t.Fatalf("an unknown word of a field that has no name: %s", unknown.field)
 				}
 			}
 		}
 	})
+}
+
+func checkJob(t *testing.T, job RestoreJob) {
+	t.Helper()
+	if !usableID(job.ID) || job.StatusAt(time.Now()) >= StatusCount || job.DeliveryType >= DeliveryCount || job.DownloadURLs < 0 {
+		t.Fatalf("%+v", job)
+	}
+	for _, label := range []string{job.ID, job.BatchID, job.SnapshotID, job.TargetProjectID, job.TargetClusterName} {
+		checkLabel(t, label)
+	}
+	for _, at := range []Timestamp{job.Created, job.Finished, job.Expiry, job.Snapshot, job.PointInTime} {
+		if at < 0 {
+			t.Fatalf("instant %d", at)
+		}
+	}
+	for _, count := range []Count{job.RestoredDocuments, job.TotalDocuments, job.MaxDownloads} {
+		if n, given := count.Value(); n < 0 || n != 0 && !given {
+			t.Fatalf("count %+v", count)
+		}
+	}
+}
+
+// checkLabel checks that a label can be shown anywhere.
+func checkLabel(t *testing.T, label string) {
+	t.Helper()
+	const longest = 128
+	if label != cleanLabel(label) || len(label) > longest || !utf8.ValidString(label) || strings.Contains(label, "://") ||
+		strings.ContainsFunc(label, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		t.Fatalf("label %q", label)
+	}
 }
 
 // pageOfJobs returns a page of Flex jobs as Atlas writes it.
