@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"time"
 
 	"atlas-restore-exporter/atlas"
@@ -19,14 +20,16 @@ type Facts struct {
 
 type factsByDelivery [atlas.DeliveryCount]Facts
 
-// merge takes the later of each fact.
+// merge takes the later of each fact, and of restores that ended in the same second the longest: what is said must not
+// depend on the order in which jobs are looked at.
 func (f *factsByDelivery) merge(other *factsByDelivery) {
 	for i := range f {
 		mine, theirs := &f[i], &other[i]
 		mine.LastCreated = max(mine.LastCreated, theirs.LastCreated)
 		mine.LastSuccess = max(mine.LastSuccess, theirs.LastSuccess)
 		mine.LastFailure = max(mine.LastFailure, theirs.LastFailure)
-		if theirs.LastCompleted > mine.LastCompleted {
+		later := cmp.Compare(theirs.LastCompleted, mine.LastCompleted)
+		if later > 0 || later == 0 && theirs.LastDuration > mine.LastDuration {
 			mine.LastCompleted, mine.LastDuration = theirs.LastCompleted, theirs.LastDuration
 		}
 	}
@@ -56,6 +59,7 @@ func newRestore(job *atlas.RestoreJob, status atlas.Status) restore {
 
 // join adds a job of the same batch.
 func (r *restore) join(other restore) {
+	r.delivery = max(r.delivery, other.delivery) // they are the same, or else it must not be left to chance
 	r.created, r.newest = min(r.created, other.created), max(r.newest, other.newest)
 	r.end = max(r.end, other.end)
 	r.failed = r.failed || other.failed

@@ -136,7 +136,7 @@ func (h *History) Merge(reading *Reading, now time.Time) (changed bool) {
 		}
 	}
 	before := h.outlived
-	h.outlive(old, now)
+	h.outlive(h.withBatches(old), now)
 	h.total = reading.Total
 	h.ordered = h.ordered && reading.Ordered
 	gone := slices.Clone(reading.Gone)
@@ -230,30 +230,37 @@ func (h *History) anyTooOld(now time.Time) bool {
 	return found
 }
 
-// forget drops jobs and keeps what they said. A job of a batch speaks for the batch.
+// forget drops jobs and keeps what they said.
 func (h *History) forget(ids []string, now time.Time) {
-	if len(ids) == 0 {
-		return
-	}
-	dropped, batches := map[string]bool{}, map[string]bool{}
+	var dropped []*atlas.RestoreJob
 	for _, id := range ids {
 		if job := h.jobs[id]; job != nil {
-			dropped[id] = true
-			batches[job.BatchID] = true
+			dropped = append(dropped, &job.RestoreJob)
 		}
+	}
+	h.outlive(h.withBatches(dropped), now)
+	for _, job := range dropped {
+		delete(h.jobs, job.ID)
+		delete(h.open, job.ID)
+	}
+}
+
+// withBatches adds the known jobs of the same batches to jobs: a job of a batch speaks for the batch.
+func (h *History) withBatches(jobs []*atlas.RestoreJob) []*atlas.RestoreJob {
+	there, batches := map[string]bool{}, map[string]bool{}
+	for _, job := range jobs {
+		there[job.ID], batches[job.BatchID] = true, true
 	}
 	delete(batches, "")
-	var speaking []*atlas.RestoreJob
+	if len(batches) == 0 {
+		return jobs
+	}
 	for id, job := range h.jobs {
-		if dropped[id] || batches[job.BatchID] {
-			speaking = append(speaking, &job.RestoreJob)
+		if batches[job.BatchID] && !there[id] {
+			jobs = append(jobs, &job.RestoreJob)
 		}
 	}
-	h.outlive(speaking, now)
-	for id := range dropped {
-		delete(h.jobs, id)
-		delete(h.open, id)
-	}
+	return jobs
 }
 
 // outlive keeps what jobs say that won't be known any longer.

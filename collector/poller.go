@@ -51,7 +51,7 @@ type poller struct {
 	saidTruncated, saidMalformed bool
 
 	summary   *Summary
-	summaryAt time.Time
+	summaryAt time.Time // by the wall clock, which may jump
 	published atomic.Pointer[Snapshot]
 
 	stop func() // ends the polling, and returns when it has ended
@@ -75,7 +75,7 @@ func (p *poller) inherit(old *poller) {
 	next := *old.published.Load()
 	next.Target = p.target
 	if next.Summary != nil {
-		p.summaryAt = time.Now()
+		p.summaryAt = time.Now().Round(0)
 		p.summary = p.history.Summarize(p.target, p.summaryAt)
 		next.Summary = p.summary
 	}
@@ -130,7 +130,7 @@ func (p *poller) poll(ctx context.Context) {
 	changed := p.history.Merge(reading, next.LastPoll)
 	if changed || p.summary == nil || !p.summary.holds(p.summaryAt, next.LastPoll) {
 		p.summary = p.history.Summarize(p.target, next.LastPoll)
-		p.summaryAt = next.LastPoll
+		p.summaryAt = next.LastPoll.Round(0)
 	}
 	next.LastSuccess, next.Summary, next.Err, next.Reason = next.LastPoll, p.summary, nil, ""
 	next.FailuresInRow = 0

@@ -1,0 +1,65 @@
+package collector
+
+import (
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+)
+
+func ofBatch(id string) func(*atlas.RestoreJob) {
+	return func(j *atlas.RestoreJob) { j.BatchID = id }
+}
+
+// TestBatchBeyondTheLimits has a batch that is older than the history goes, of which one job still runs: that the others
+// succeeded is no success yet.
+func TestBatchBeyondTheLimits(t *testing.T) {
+	const age = 500 * 24 * time.Hour
+	done, running := job(t, "done", age, "completed", ofBatch("b")), job(t, "running", age, "in_progress", ofBatch("b"))
+	h := NewHistory(wide)
+	for range 2 {
+		h.Merge(reading(true, done, running), noon)
+		if facts := h.Summarize(&Target{}, noon).Facts[atlas.DeliveryAutomated]; facts.LastSuccess != 0 {
+			t.Errorf("known %v, facts %+v", ids(h), facts)
+		}
+	}
+	h.Merge(reading(true, done, job(t, "running", age, "completed", ofBatch("b"))), noon)
+	if facts := h.Summarize(&Target{}, noon).Facts[atlas.DeliveryAutomated]; facts.LastSuccess == 0 || len(ids(h)) != 0 {
+		t.Errorf("known %v, facts %+v", ids(h), facts)
+	}
+}
+
+// TestSummaryIsHeldToTheWallClock looks at what a summary's age is told by: Go's monotonic clock does not jump, and so
+// would never tell that the clock which made the summary was wrong.
+func TestSummaryIsHeldToTheWallClock(t *testing.T) {
+	p := newPoller(target(team), &modelAtlas{pageSize: 1}, newProjectNames(), NewMetrics(BuildInfo{}), slog.New(slog.DiscardHandler))
+	p.poll(t.Context())
+	if p.summary == nil || p.summaryAt != p.summaryAt.Round(0) {
+		t.Errorf("made at %v", p.summaryAt)
+	}
+	heir := newPoller(target(team), p.client, p.names, p.metrics, p.logger)
+	heir.inherit(p)
+	if heir.summary == nil || heir.summaryAt != heir.summaryAt.Round(0) {
+		t.Errorf("inherited at %v", heir.summaryAt)
+	}
+}
+
+// TestFactsDependOnNoOrder has restores of which each could be the last.
+func TestFactsDependOnNoOrder(t *testing.T) {
+	ended := func(j *atlas.RestoreJob) { j.Finished = ago(time.Minute) }
+	download := func(j *atlas.RestoreJob) { j.DeliveryType = atlas.DeliveryDownload }
+	one, two := job(t, "1", time.Hour, "completed", ended), job(t, "2", 2*time.Hour, "completed", ended)
+	three := job(t, "3", 3*time.Hour, "completed", ended, ofBatch("b"))
+	four := job(t, "4", 3*time.Hour, "completed", ended, ofBatch("b"), download)
+	jobs := []*atlas.RestoreJob{&one, &two, &three, &four}
+	want := factsOf(jobs, nil, noon)
+	if got := want[atlas.DeliveryAutomated].LastDuration; got != 7140 {
+		t.Errorf("the longest took %d s", got)
+	}
+	slices.Reverse(jobs)
+	if got := factsOf(jobs, nil, noon); got != want {
+		t.Errorf("%+v\nwant %+v", got, want)
+	}
+}
