@@ -14,8 +14,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/prometheus/exporter-toolkit/web"
-
 	"atlas-restore-exporter/collector"
 )
 
@@ -56,8 +54,8 @@ func (c *checkCommand) Run(ctx context.Context, app *app) error {
 	if err != nil {
 		return err
 	}
-	if err := web.Validate(c.Web.ConfigFile); err != nil {
-		return fmt.Errorf("web configuration: %w", err)
+	if err := validateWebConfig(c.Web.ConfigFile); err != nil {
+		return err
 	}
 	for _, warning := range config.Warnings {
 		_, _ = fmt.Fprintln(app.stderr, "warning:", warning)

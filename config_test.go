@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -270,28 +269,6 @@ func settings() []string {
 		keys = append(keys, keysOfFile(name)...)
 	}
 	return keys
-}
-
-// FuzzConfig reads any bytes as a configuration: it is valid, or says a line for each problem.
-func FuzzConfig(f *testing.F) {
-	f.Add([]byte(minimal))
-	files, _ := filepath.Glob("testdata/config/bad/*.yaml")
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		config, err := parseConfig("x", text)
-		if err == nil && (len(config.Targets) == 0 || len(config.Credentials) == 0) {
-			t.Error("valid, but nothing to poll")
-		}
-		if broken, ok := errors.AsType[*problems](err); err != nil && (!ok || len(broken.list) == 0) {
-			t.Errorf("%T: %v", err, err)
-		}
-	})
 }
 
 func keysOfFile(name string) []string { return keysOf(reflect.TypeFor[fileConfig](), "main."+name) }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -90,8 +89,8 @@ func (a *app) serve(
 	if len(flags.ListenAddress) == 0 {
 		flags.ListenAddress = []string{listen}
 	}
-	if err := web.Validate(flags.ConfigFile); err != nil {
-		return fmt.Errorf("web configuration: %w", err)
+	if err := validateWebConfig(flags.ConfigFile); err != nil {
+		return err
 	}
 	exporter, err := a.newExporter(config, nil)
 	if err != nil {
