@@ -86,8 +86,9 @@ func (r *restore) facts() Facts {
 	return facts
 }
 
-// factsOf returns what jobs say together at an instant. Some batches are known to have failed by other jobs.
-func factsOf(jobs []*atlas.RestoreJob, failedBatches map[string]bool, now time.Time) factsByDelivery {
+// factsOf returns what jobs say together at an instant. Some batches are known not to have succeeded by other jobs, and
+// some of those to have failed.
+func factsOf(jobs []*atlas.RestoreJob, spoiled map[string]bool, now time.Time) factsByDelivery {
 	var facts factsByDelivery
 	add := func(r restore) {
 		var one factsByDelivery
@@ -97,8 +98,8 @@ func factsOf(jobs []*atlas.RestoreJob, failedBatches map[string]bool, now time.T
 	var batches map[string]restore
 	for _, job := range jobs {
 		r := newRestore(job, job.StatusAt(now))
-		if failedBatches[job.BatchID] {
-			r.failed, r.succeeded, r.completed = true, false, false
+		if failed, ok := spoiled[job.BatchID]; ok {
+			r.failed, r.succeeded, r.completed = r.failed || failed, false, false
 		}
 		if job.BatchID == "" {
 			add(r)

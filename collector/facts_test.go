@@ -31,6 +31,31 @@ func TestBatchBeyondTheLimits(t *testing.T) {
 	}
 }
 
+// TestSpoiledBatchIsNoSuccess has a job of a batch end without success and go beyond the limits before the other ends.
+func TestSpoiledBatchIsNoSuccess(t *testing.T) {
+	const age = 500 * 24 * time.Hour
+	running, other := job(t, "running", age, "in_progress", ofBatch("b")), job(t, "other", age, "completed", ofBatch("b"))
+	for _, test := range []struct {
+		status          string
+		success, failed bool
+	}{{"completed", true, false}, {"failed", false, true}, {"unknown", false, false}} {
+		ended := other
+		switch test.status {
+		case "failed":
+			ended = job(t, "other", age, "failed", ofBatch("b"))
+		case "unknown":
+			ended = atlas.RestoreJob{ID: other.ID, BatchID: "b", Created: other.Created, DeliveryType: other.DeliveryType}
+		}
+		h := NewHistory(wide)
+		h.Merge(reading(true, running, ended), noon)
+		h.Merge(reading(false, job(t, "running", age, "completed", ofBatch("b"))), noon)
+		facts := h.Summarize(&Target{}, noon).Facts[atlas.DeliveryAutomated]
+		if facts.LastSuccess != 0 != test.success || facts.LastFailure != 0 != test.failed {
+			t.Errorf("%s: %+v", test.status, facts)
+		}
+	}
+}
+
 // TestSummaryIsHeldToTheWallClock looks at what a summary's age is told by: Go's monotonic clock does not jump, and so
 // would never tell that the clock which made the summary was wrong.
 func TestSummaryIsHeldToTheWallClock(t *testing.T) {

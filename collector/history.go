@@ -22,8 +22,9 @@ type History struct {
 	outlived factsByDelivery
 	// floor is the creation of the newest job that the limits dropped: what is terminal and not newer is no news.
 	floor atlas.Timestamp
-	// failedBatches are batches that failed by a job that is no longer known: the others don't make them a success.
-	failedBatches map[string]bool
+	// spoiled are batches with a job that did not succeed and is no longer known: the others don't make them a success.
+	// It is true of those that failed.
+	spoiled map[string]bool
 
 	sweeps  int // lists that were merged as far as a poll reads
 	ordered bool
@@ -55,7 +56,7 @@ type Reading struct {
 // NewHistory returns an empty history.
 func NewHistory(limits HistoryLimits) *History {
 	return &History{
-		limits: limits, jobs: map[string]*knownJob{}, open: map[string]struct{}{}, failedBatches: map[string]bool{},
+		limits: limits, jobs: map[string]*knownJob{}, open: map[string]struct{}{}, spoiled: map[string]bool{},
 		ordered: true, total: -1,
 	}
 }
@@ -136,7 +137,7 @@ func (h *History) Merge(reading *Reading, now time.Time) (changed bool) {
 		}
 	}
 	before := h.outlived
-	h.outlive(h.withBatches(old), now)
+	h.outlive(old, now)
 	h.total = reading.Total
 	h.ordered = h.ordered && reading.Ordered
 	gone := slices.Clone(reading.Gone)
@@ -238,14 +239,26 @@ func (h *History) forget(ids []string, now time.Time) {
 			dropped = append(dropped, &job.RestoreJob)
 		}
 	}
-	h.outlive(h.withBatches(dropped), now)
+	h.outlive(dropped, now)
 	for _, job := range dropped {
 		delete(h.jobs, job.ID)
 		delete(h.open, job.ID)
 	}
 }
 
-// withBatches adds the known jobs of the same batches to jobs: a job of a batch speaks for the batch.
+// outlive keeps what jobs say that won't be known any longer. A job of a batch speaks for the batch.
+func (h *History) outlive(gone []*atlas.RestoreJob, now time.Time) {
+	for _, job := range gone {
+		status := job.StatusAt(now)
+		if one := newRestore(job, status); job.BatchID != "" && !one.succeeded && !status.Open() {
+			h.spoiled[job.BatchID] = one.failed || h.spoiled[job.BatchID]
+		}
+	}
+	facts := factsOf(h.withBatches(gone), h.spoiled, now)
+	h.outlived.merge(&facts)
+}
+
+// withBatches adds the known jobs of the same batches to jobs.
 func (h *History) withBatches(jobs []*atlas.RestoreJob) []*atlas.RestoreJob {
 	there, batches := map[string]bool{}, map[string]bool{}
 	for _, job := range jobs {
@@ -261,17 +274,6 @@ func (h *History) withBatches(jobs []*atlas.RestoreJob) []*atlas.RestoreJob {
 		}
 	}
 	return jobs
-}
-
-// outlive keeps what jobs say that won't be known any longer.
-func (h *History) outlive(jobs []*atlas.RestoreJob, now time.Time) {
-	for _, job := range jobs {
-		if job.BatchID != "" && job.StatusAt(now) == atlas.StatusFailed {
-			h.failedBatches[job.BatchID] = true
-		}
-	}
-	facts := factsOf(jobs, h.failedBatches, now)
-	h.outlived.merge(&facts)
 }
 
 // newestFirst returns the known jobs in one order whatever the order of the list: by creation, then by batch and id.

@@ -32,9 +32,10 @@ type modelAtlas struct {
 
 	serial   int
 	requests int
-	failAt   int    // the request that fails, from 1; none for zero
-	cancel   func() // if set, is called instead
-	shiftAt  int    // before this page is read, shift is called
+	notFound []string // jobs that were asked for and are not there, since the poll began
+	failAt   int      // the request that fails, from 1; none for zero
+	cancel   func()   // if set, is called instead
+	shiftAt  int      // before this page is read, shift is called
 	shift    func()
 }
 
@@ -50,7 +51,7 @@ type modelJob struct {
 
 var _ Client = (*modelAtlas)(nil)
 
-// newest returns the instant at which a job is created now, by Atlas' clock.
+// now returns the instant at which a job is created now, by Atlas' clock.
 func (a *modelAtlas) now() atlas.Timestamp { return atlas.TimestampOf(time.Now().Add(-a.behind)) }
 
 func (a *modelAtlas) add(job atlas.RestoreJob) *modelJob {
@@ -166,6 +167,7 @@ func (a *modelAtlas) RestoreJob(ctx context.Context, _ atlas.List, id string) (a
 	}
 	switch job := a.jobs[id]; {
 	case job == nil:
+		a.notFound = append(a.notFound, id)
 		return atlas.RestoreJob{}, &atlas.Error{Status: 404, Code: "RESTORE_JOB_NOT_FOUND"}
 	case job.unreadable:
 		return atlas.RestoreJob{}, &atlas.MalformedError{Job: true, Err: errors.New("not a job")}
@@ -249,10 +251,16 @@ func newScenario(rt *rapid.T, bubble *testing.T, statuses map[atlas.Status]atlas
 	spread := rapid.SampledFrom([]time.Duration{time.Minute, time.Hour, 12 * time.Hour}).Draw(rt, "one every")
 	for i := range n {
 		delivery, status := atlas.DeliveryAutomated, atlas.StatusCompleted
-		if i%7 == 0 {
+		if i%7 == 6 {
 			delivery, status = atlas.DeliveryDownload, atlas.Status(i/7%int(atlas.StatusCount))
 		}
-		m.atlas.add(m.job(delivery, status, m.atlas.now()-atlas.Timestamp(time.Duration(n-i)*spread/time.Second)))
+		age, batch := n-i, ""
+		if i%20 < 3 { // three in a row are one restore
+			age, batch = n-i/20*20, fmt.Sprint("early batch", i/20)
+		}
+		job := m.job(delivery, status, m.atlas.now()-atlas.Timestamp(time.Duration(age)*spread/time.Second))
+		job.BatchID = batch
+		m.atlas.add(job)
 	}
 	return m
 }
@@ -306,7 +314,7 @@ func (m *scenario) addNew() {
 		}
 	}
 	n := rapid.IntRange(1, 6).Draw(m.T, "new jobs")
-	if already+n >= m.atlas.pageSize {
+	if already+n >= m.atlas.pageSize || m.full() {
 		return
 	}
 	batch, delivery := "", m.drawDelivery()
@@ -321,6 +329,11 @@ func (m *scenario) addNew() {
 		}
 		m.atlas.add(job)
 	}
+}
+
+// full reports whether a sweep could hardly read a longer list.
+func (m *scenario) full() bool {
+	return len(m.atlas.jobs)+2*m.atlas.pageSize > maxPages*m.atlas.pageSize
 }
 
 func (m *scenario) removeOne() {
@@ -346,6 +359,7 @@ func (m *scenario) change(open bool) {
 func (m *scenario) doPoll() {
 	p := m.poller
 	before, published := clone(p.history), p.published.Load()
+	m.atlas.notFound = nil
 	p.poll(m.bubble.Context())
 	now, next := time.Now(), p.published.Load()
 	if next.Err != nil {
@@ -427,8 +441,13 @@ func (m *scenario) checkBounds(s *Snapshot, now time.Time) {
 	}
 }
 
-// checkOpenJobs holds that no open job is forgotten that Atlas still lists.
+// checkOpenJobs holds that no open job is forgotten that Atlas still lists, and that those are that are not found.
 func (m *scenario) checkOpenJobs(before *History, now time.Time) {
+	for _, id := range m.atlas.notFound {
+		if m.poller.history.jobs[id] != nil {
+			m.Fatalf("%s is still known though Atlas said that there is none", id)
+		}
+	}
 	for id, known := range before.jobs {
 		listed := m.atlas.jobs[id]
 		if listed == nil || m.poller.history.jobs[id] != nil {
@@ -479,7 +498,7 @@ func (m *scenario) checkNoFactWentBack(before, after *[atlas.DeliveryCount]Facts
 // clone copies a history.
 func clone(h *History) *History {
 	copied := *h
-	copied.failedBatches = maps.Clone(h.failedBatches)
+	copied.spoiled = maps.Clone(h.spoiled)
 	copied.jobs = map[string]*knownJob{}
 	for id, job := range h.jobs {
 		known := *job
@@ -511,6 +530,7 @@ func (m *scenario) checkAgainstSweep() {
 	}
 	differ(m.poller.history.jobs, fresh.history.jobs)
 	differ(fresh.history.jobs, m.poller.history.jobs)
+	m.checkBatches(now)
 	if !m.everything.changed && !m.everything.vanished && !m.everything.unread && !m.everything.shifted {
 		if got.Facts != want.Facts {
 			m.Fatalf("facts %+v\nwant  %+v", got.Facts, want.Facts)
@@ -523,6 +543,27 @@ func (m *scenario) checkAgainstSweep() {
 	same.Facts = want.Facts
 	if !reflect.DeepEqual(&same, want) {
 		m.Fatalf("summary %+v\nwant    %+v", got, want)
+	}
+}
+
+// checkBatches holds that jobs of a batch are known or beyond the limits together, unless one of them is open.
+func (m *scenario) checkBatches(now time.Time) {
+	open, known, missing := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for id, job := range m.atlas.jobs {
+		switch {
+		case job.BatchID == "" || job.Created <= m.poller.history.floor:
+		case job.StatusAt(now).Open():
+			open[job.BatchID] = true
+		case m.poller.history.jobs[id] != nil:
+			known[job.BatchID] = true
+		default:
+			missing[job.BatchID] = true
+		}
+	}
+	for batch := range known {
+		if missing[batch] && !open[batch] {
+			m.Fatalf("a part of %s is known", batch)
+		}
 	}
 }
 
@@ -571,7 +612,13 @@ func (m *scenario) jump(d time.Duration) {
 // usual is what happens to every list.
 func (m *scenario) usual() map[string]func() {
 	return map[string]func(){
-		"new jobs":         m.addNew,
+		"new jobs": m.addNew,
+		"many new jobs": func() {
+			for range rapid.IntRange(2, 10).Draw(m.T, "times") {
+				m.addNew()
+				time.Sleep((orderGrace + 1) * time.Second)
+			}
+		},
 		"open job changes": func() { m.change(true) },
 		"time": func() {
 			time.Sleep(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, 40 * time.Minute, 3 * time.Hour}).Draw(m.T, "passes"))
@@ -590,8 +637,16 @@ func (m *scenario) odd() map[string]func() {
 		"terminal changes": func() { m.change(false) },
 		"job vanishes":     m.removeOne,
 		"late job": func() {
-			age, delivery := rapid.IntRange(1, 500).Draw(m.T, "hours"), m.drawDelivery()
-			m.atlas.add(m.job(delivery, m.drawStatus(delivery), m.atlas.now()-atlas.Timestamp(age*3600))).late = true
+			age, delivery := rapid.IntRange(1, 1500).Draw(m.T, "hours"), m.drawDelivery()
+			batch := fmt.Sprint("late batch", m.atlas.serial)
+			for range rapid.IntRange(1, 3).Draw(m.T, "late jobs") {
+				if m.full() {
+					return
+				}
+				job := m.job(delivery, m.drawStatus(delivery), m.atlas.now()-atlas.Timestamp(age*3600))
+				job.BatchID = batch
+				m.atlas.add(job).late = true
+			}
 		},
 		"order": func() {
 			order := rapid.IntRange(0, 4).Draw(m.T, "order")

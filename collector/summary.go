@@ -86,7 +86,7 @@ func (h *History) Summarize(target *Target, now time.Time) *Summary {
 	if excess := len(summary.Series) - limits.MaxPerTarget; excess > 0 {
 		summary.Series, summary.Omitted = summary.Series[:limits.MaxPerTarget], excess
 	}
-	facts := factsOf(jobs, h.failedBatches, now)
+	facts := factsOf(jobs, h.spoiled, now)
 	facts.merge(&h.outlived)
 	summary.Facts = facts
 	return summary
