@@ -48,9 +48,12 @@ bench: ## benchmarks, and a simulated organization of 2,000 clusters (half an ho
 	cd collector/benchmark && for what in scrape memory polls fleet; do echo "== $$what" && go run . $$what || exit 1; done
 
 fuzz: ## each fuzz target for FUZZTIME
-	go test -run '^$$' -fuzz FuzzPage -fuzztime $(FUZZTIME) ./atlas
-	go test -run '^$$' -fuzz FuzzDecodeError -fuzztime $(FUZZTIME) ./atlas
-	go test -run '^$$' -fuzz FuzzConfig -fuzztime $(FUZZTIME) .
+	go test -run '^$$' -fuzz '^FuzzPage$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./atlas
+	go test -run '^$$' -fuzz '^FuzzDecodeError$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./atlas
+	go test -run '^$$' -fuzz '^FuzzExposition$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./collector
+	go test -run '^$$' -fuzz '^FuzzConfig$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .
+	go test -run '^$$' -fuzz '^FuzzWebConfig$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .
+	go test -run '^$$' -fuzz '^FuzzShown$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .
 FUZZTIME ?= 30s
 
 soak: ## days of polls within SOAK: memory, goroutines and file descriptors must not grow (SOAK_FLAGS=-race for races too)

@@ -156,6 +156,8 @@ func (d *document) reportYAML(err error, into any) {
 		text := "not YAML: " + one.Message
 		if strings.HasPrefix(one.Message, "unknown anchor") { // it quotes the value
 			text = "not YAML: a value that begins with * refers to an anchor, and there is none; put it in quotes"
+		} else if strings.HasPrefix(one.Message, "cannot construct") { // so does this
+			text = "not YAML: a value that begins with !! is not of the type that it names; put it in quotes"
 		}
 		d.found.list = append(d.found.list, problem{line: one.Mark.Line, text: text})
 	default:

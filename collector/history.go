@@ -137,11 +137,11 @@ func (h *History) Merge(reading *Reading, now time.Time) (changed bool) {
 		}
 	}
 	before := h.outlived
-	h.outlive(old, now)
 	h.total = reading.Total
 	h.ordered = h.ordered && reading.Ordered
 	gone := slices.Clone(reading.Gone)
 	if reading.Sweep || reading.Whole {
+		h.outlive(old, now) // of the newest pages, they may be a part of a batch
 		h.sweeps++
 		h.pages = reading.Pages
 	}
