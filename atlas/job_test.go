@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -294,9 +295,11 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
+var idPattern = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+
 func checkJob(t *testing.T, job RestoreJob) {
 	t.Helper()
-	if !usableID(job.ID) || job.StatusAt(time.Now()) >= StatusCount || job.DeliveryType >= DeliveryCount || job.DownloadURLs < 0 {
+	if !idPattern.MatchString(job.ID) || job.StatusAt(time.Now()) >= StatusCount || job.DeliveryType >= DeliveryCount || job.DownloadURLs < 0 {
 		t.Fatalf("%+v", job)
 	}
 	for _, label := range []string{job.ID, job.BatchID, job.SnapshotID, job.TargetProjectID, job.TargetClusterName} {
