@@ -56,6 +56,7 @@ func FuzzDecodeError(f *testing.F) {
 	f.Add([]byte(`{"error":"invalid_client","error_description":"Invalid credentials SECRET provided."}`), "hunter\ttwo")
 	f.Add([]byte(`{"detail":"hunter\n two or SECRET","errorCode":"SECRET"}`), "hunter two")
 	f.Add([]byte(`{"detail":"next\u0085line, \u202eturned\u009b31m, \ufeffhidden \ud800"}`), "hunter22")
+	f.Add([]byte(`{"detail":"see https\u200b://host/?sig=1, \u00ff://x"}`), "hunter22")
 	f.Add([]byte(`<html>`), "hunter22")
 	f.Fuzz(func(t *testing.T, body []byte, secret string) {
 		const shortest = 8 // of what can be told from the words around it
@@ -72,7 +73,7 @@ func FuzzDecodeError(f *testing.F) {
 			t.Errorf("code %q", refusal.Code)
 		}
 		for _, text := range []string{refusal.Code, refusal.Detail} {
-			if utf8.RuneCountInString(text) > 200 || linkPattern.MatchString(text) || !utf8.ValidString(text) ||
+			if utf8.RuneCountInString(text) > 200 || strings.Contains(text, "://") || !utf8.ValidString(text) ||
 				strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 				t.Errorf("%q is not fit to be shown", text)
 			}

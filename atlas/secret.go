@@ -32,8 +32,9 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // MarshalYAML hides the secret from YAML encoders.
 func (s Secret) MarshalYAML() (any, error) { return redacted, nil }
 
-// linkPattern matches links up to the first character that can't be a part of one.
-var linkPattern = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^\s"'<>]*`)
+// linkPattern matches links up to the first character that can't be a part of one, and what is left of them where
+// something that does not print stands in the scheme.
+var linkPattern = regexp.MustCompile(`(?i)[a-z0-9+.-]*://[^\s"'<>]*`)
 
 // showable makes a text from the network fit to be shown or logged: one line of at most 200 characters, without links
 // and without any of the secrets.

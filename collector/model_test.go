@@ -58,6 +58,8 @@ type scenario struct {
 	// What happened to the list since the last successful poll, and since the last sweep.
 	poll, sweep events
 	everything  events
+
+	shiftedBefore bool // the list changed while it was last read whole
 }
 
 // events are what makes a difference to what can be expected.
@@ -378,6 +380,29 @@ func TestModel(t *testing.T) {
 			}
 			m.checkAgainstSweep()
 		})
+	})
+}
+
+// TestOrderChanges has a list turn out not to be newest first any longer, and no count to tell that something is new:
+// the poll that sees it reads on.
+func TestOrderChanges(t *testing.T) {
+	a := &modelAtlas{pageSize: 10, total: noTotal, jobs: map[string]*modelJob{}}
+	for i := range 100 {
+		a.add(job(t, "", time.Duration(100-i)*time.Hour, "completed"))
+	}
+	last := job(t, "", time.Minute, "completed")
+	inBubble(t, func(t *testing.T) {
+		p := newPoller(target(team), a, newProjectNames(), NewMetrics(BuildInfo{}), slog.New(slog.DiscardHandler))
+		p.poll(t.Context())
+		a.oldestFirst = true
+		a.add(last)
+		if slices.ContainsFunc(a.page(1).Jobs, func(j atlas.RestoreJob) bool { return j.ID == "job101" }) {
+			t.Fatal("the new job stands where it would be seen anyway")
+		}
+		p.poll(t.Context())
+		if known := p.published.Load().Summary.Known; known != 101 {
+			t.Errorf("%d jobs are known", known)
+		}
 	})
 }
 
