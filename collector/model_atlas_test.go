@@ -18,6 +18,7 @@ import (
 
 // modelAtlas is a list of restore jobs, served page by page to a poller.
 type modelAtlas struct {
+	Client   // what is not asked for here
 	pageSize int
 	jobs     map[string]*modelJob
 	view     []*modelJob // the jobs in the list's order; nil once that has changed

@@ -22,7 +22,7 @@ func (m *scenario) doPoll() {
 	if next.LastPoll != now || next.LastSuccess != now {
 		m.Fatalf("published %+v at %v", next, now)
 	}
-	if want := p.history.Summarize(&p.target, now); !reflect.DeepEqual(next.Summary, want) {
+	if want := p.history.Summarize(p.target, now); !reflect.DeepEqual(next.Summary, want) {
 		m.Fatalf("published %+v\nwant      %+v", next.Summary, want)
 	}
 	if (!before.ordered || before.pages <= 2) && p.history.sweeps == before.sweeps {
@@ -157,7 +157,7 @@ func (m *scenario) checkNoFactWentBack(before, after *[atlas.DeliveryCount]Facts
 // clone copies a history.
 func clone(h *History) *History {
 	copied := *h
-	copied.spoiled = maps.Clone(h.spoiled)
+	copied.spoiled, copied.open = maps.Clone(h.spoiled), maps.Clone(h.open)
 	copied.jobs = map[string]*knownJob{}
 	for id, job := range h.jobs {
 		known := *job
@@ -168,7 +168,7 @@ func clone(h *History) *History {
 
 // checkAgainstSweep holds what is known to what a poller knows that was started now.
 func (m *scenario) checkAgainstSweep() {
-	fresh := m.newPoller(m.poller.target)
+	fresh := m.newPoller(*m.poller.target)
 	fresh.poll(m.bubble.Context())
 	got, want := m.poller.published.Load().Summary, fresh.published.Load().Summary
 	now := time.Now()

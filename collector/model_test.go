@@ -225,7 +225,7 @@ func (m *scenario) jump(d time.Duration) {
 	for _, job := range h.jobs {
 		setJob(&job.RestoreJob)
 	}
-	set(&h.floor)
+	set(&h.floor, &h.oldest)
 	setFacts(h.outlived[:])
 	if s := m.poller.summary; s != nil {
 		setFacts(s.Facts[:])
