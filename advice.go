@@ -55,15 +55,17 @@ func adviceFor(reason collector.Reason, err error, target *collector.Target) str
 	case collector.ReasonNetwork:
 		return adviceNetwork(err)
 	case collector.ReasonOther:
-		return adviceOther(refusal)
+		return adviceOther(err, refusal)
 	case collector.ReasonMalformed:
 		return "Atlas' answer is not what it should be. Check atlas.base_url, and whether a proxy answers in its place."
 	}
 	return ""
 }
 
-func adviceOther(refusal *atlas.Error) string {
+func adviceOther(err error, refusal *atlas.Error) string {
 	switch {
+	case errors.Is(err, collector.ErrInternal):
+		return "This is a defect of the exporter. Please report it, with what the log of serve has about it."
 	case refusal != nil && refusal.Token():
 		return "There is no token endpoint at that address. Check atlas.base_url, and whether a proxy answers in its place."
 	case refusal != nil && refusal.Code == "BACKUP_JOB_NOT_FOUND":

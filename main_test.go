@@ -529,6 +529,7 @@ func TestAdvice(t *testing.T) {
 		{"refused", io.EOF, ""},
 		{"malformed", &atlas.MalformedError{Err: io.EOF}, ""},
 		{"other", &atlas.Error{Status: 418}, ""},
+		{"defect", collector.ErrInternal, ""},
 	} {
 		target.BackupType = cmp.Or(failure.backupType, atlas.Dedicated)
 		snapshot := &collector.Snapshot{Target: &target, Err: failure.err, Reason: collector.ReasonOf(failure.err, target.BackupType)}

@@ -254,7 +254,7 @@ func (e *exporter) handler(lifecycle bool, reload http.Handler) http.Handler {
 	}
 	mux.Handle("POST /-/reload", reload)
 	mux.Handle("GET /{$}", &statusPage{source: e.manager, build: e.build, logger: e.logger})
-	return secured(mux)
+	return secured(contained(e.logger, mux))
 }
 
 // limited serves so many requests at a time, and refuses others.

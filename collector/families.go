@@ -119,6 +119,8 @@ var (
 		"Requests that Atlas said are left for a project, in its last answer that told.", "project_id", "endpoint")
 	familyFailures = exporterFamily("poll_failures_total", "counter",
 		"Failed polls by reason.", "backup_type", "reason")
+	familyPanics = exporterFamily("poll_panics_total", "counter",
+		"Polls in which a defect of the exporter showed: a panic, contained and logged.", "backup_type")
 	familyUnknownValues = exporterFamily("unknown_values_total", "counter",
 		"Words in Atlas' answers that are not in its documented lists.", "field")
 	familyMalformedJobs = exporterFamily("malformed_jobs_total", "counter",
@@ -163,7 +165,7 @@ func jobFamilies() []Family {
 func exporterFamilies() []Family {
 	return []Family{
 		familyBuildInfo, familyTargets, familyRequests, familyRequestDuration, familyRateLimit, familyFailures,
-		familyUnknownValues, familyMalformedJobs, familyCredential, familyTokenRequests, familySearchOK, familySearchTime,
+		familyPanics, familyUnknownValues, familyMalformedJobs, familyCredential, familyTokenRequests, familySearchOK, familySearchTime,
 		familyReloadOK, familyReloadTime,
 	}
 }

@@ -18,6 +18,7 @@ type Metrics struct {
 	requestDuration *prometheus.HistogramVec
 	rateLimit       *prometheus.GaugeVec
 	failures        *prometheus.CounterVec
+	panics          *prometheus.CounterVec
 	unknownValues   *prometheus.CounterVec
 	malformedJobs   *prometheus.CounterVec
 	credential      *prometheus.GaugeVec
@@ -57,6 +58,7 @@ func NewMetrics(build BuildInfo) *Metrics {
 		}, familyRequestDuration.Labels),
 		rateLimit:     gauge(familyRateLimit),
 		failures:      counter(familyFailures),
+		panics:        counter(familyPanics),
 		unknownValues: counter(familyUnknownValues),
 		malformedJobs: counter(familyMalformedJobs),
 		credential:    gauge(familyCredential),
@@ -134,6 +136,7 @@ func (m *Metrics) start() {
 		for _, reason := range Reasons() {
 			m.failures.WithLabelValues(string(backupType), string(reason))
 		}
+		m.panics.WithLabelValues(string(backupType))
 		m.malformedJobs.WithLabelValues(string(backupType))
 	}
 	for _, endpoint := range atlas.Endpoints() {
@@ -147,7 +150,7 @@ func (m *Metrics) start() {
 
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.buildInfo, m.targets, m.requests, m.requestDuration, m.rateLimit, m.failures, m.unknownValues, m.malformedJobs,
+		m.buildInfo, m.targets, m.requests, m.requestDuration, m.rateLimit, m.failures, m.panics, m.unknownValues, m.malformedJobs,
 		m.credential, m.tokenRequests, m.searchOK, m.searchTime, m.reloadOK, m.reloadTime,
 	}
 }
@@ -168,6 +171,10 @@ func (m *Metrics) Collect(metrics chan<- prometheus.Metric) {
 
 func (m *Metrics) pollFailed(backupType atlas.BackupType, reason Reason) {
 	m.failures.WithLabelValues(string(backupType), string(reason)).Inc()
+}
+
+func (m *Metrics) pollPanicked(backupType atlas.BackupType) {
+	m.panics.WithLabelValues(string(backupType)).Inc()
 }
 
 // Request implements atlas.Observer.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/internal/panics"
 )
 
 // maxPages bounds a poll: what a list has beyond is left out, and said so.
@@ -49,6 +50,7 @@ type poller struct {
 	lastSweep time.Time
 	// What the log was told of the last sweep, so as not to repeat it.
 	saidTruncated, saidMalformed bool
+	saidPanic                    bool // since the last poll that did without
 
 	summary   *Summary
 	summaryAt time.Time // by the wall clock, which may jump
@@ -104,24 +106,51 @@ func (p *poller) interval() time.Duration {
 	return interval
 }
 
-// poll reads the target once and publishes what came of it. A poll that ends because ctx does changes nothing.
+// ErrInternal is the error of a poll that panicked.
+var ErrInternal = errors.New("internal error: the poll panicked")
+
+// poll reads the target once and publishes what came of it. A poll that ends because ctx does changes nothing; one that
+// panics has failed, and the next starts over.
 func (p *poller) poll(ctx context.Context) {
+	if p.contain(ctx, func() { p.update(ctx) }) {
+		p.lastSweep = time.Time{} // a part of what was read may have been merged
+		p.fail(ctx, ErrInternal)
+	}
+}
+
+// contain reports whether a step panicked: a defect that one target brings to light must not end the others.
+func (p *poller) contain(ctx context.Context, step func()) (panicked bool) {
+	defer func() {
+		value := recover()
+		if value == nil {
+			return
+		}
+		panicked = true
+		p.metrics.pollPanicked(p.target.BackupType)
+		level := slog.LevelError
+		if p.saidPanic {
+			level = slog.LevelDebug
+		}
+		p.saidPanic = true
+		p.logger.LogAttrs(ctx, level, "panic in a poll, please report it", panics.Attrs(value)...)
+	}()
+	step()
+	return false
+}
+
+func (p *poller) update(ctx context.Context) {
 	pollCtx, cancel := context.WithTimeout(ctx, p.target.Timeout)
 	defer cancel()
 	reading, err := p.read(pollCtx)
 	if ctx.Err() != nil {
 		return
 	}
-	next := *p.published.Load()
-	next.LastPoll = time.Now()
 	if err != nil {
-		next.Err, next.Reason = err, ReasonOf(err, p.target.BackupType)
-		next.Failures++
-		next.FailuresInRow++
-		p.metrics.pollFailed(p.target.BackupType, next.Reason)
-		p.publish(ctx, &next)
+		p.fail(ctx, err)
 		return
 	}
+	next := *p.published.Load()
+	next.LastPoll = time.Now()
 	if reading.Sweep {
 		p.lastSweep = next.LastPoll
 		next.Truncated = !reading.Whole
@@ -135,7 +164,20 @@ func (p *poller) poll(ctx context.Context) {
 	next.LastSuccess, next.Summary, next.Err, next.Reason = next.LastPoll, p.summary, nil, ""
 	next.FailuresInRow = 0
 	p.publish(ctx, &next)
-	p.names.refresh(ctx, p.client, p.target.ProjectID)
+	if !p.contain(ctx, func() { p.names.refresh(ctx, p.client, p.target.ProjectID) }) {
+		p.saidPanic = false
+	}
+}
+
+// fail publishes that a poll failed.
+func (p *poller) fail(ctx context.Context, err error) {
+	next := *p.published.Load()
+	next.LastPoll = time.Now()
+	next.Err, next.Reason = err, ReasonOf(err, p.target.BackupType)
+	next.Failures++
+	next.FailuresInRow++
+	p.metrics.pollFailed(p.target.BackupType, next.Reason)
+	p.publish(ctx, &next)
 }
 
 // publish swaps in what is known now, and logs what a person should know: that polls began to fail, or fail for

@@ -47,6 +47,9 @@ func ReasonOf(err error, backupType atlas.BackupType) Reason {
 	if errors.Is(err, atlas.ErrBudget) {
 		return ReasonRateLimited
 	}
+	if errors.Is(err, ErrInternal) {
+		return ReasonOther
+	}
 	var network net.Error
 	if errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &network) && network.Timeout()) {
 		return ReasonTimeout
