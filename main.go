@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/lmittmann/tint"
@@ -53,6 +54,8 @@ type app struct {
 	stdout, stderr io.Writer
 	logger         *slog.Logger
 	build          collector.BuildInfo
+	// How long the endpoint waits for a request, and for whoever reads its answer. Zero stands for the constants.
+	readTimeout, writeTimeout time.Duration
 }
 
 func main() {

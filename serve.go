@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -101,8 +102,8 @@ func (a *app) serve(
 	reloader := newReloader(exporter, load, a.logger)
 	server := &http.Server{
 		Handler: exporter.handler(flags.EnableLifecycle, reloader), ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: readHeaderTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeaderBytes,
+		ReadTimeout: cmp.Or(a.readTimeout, readHeaderTimeout), ReadHeaderTimeout: cmp.Or(a.readTimeout, readHeaderTimeout),
+		WriteTimeout: cmp.Or(a.writeTimeout, writeTimeout), IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	var once sync.Once
