@@ -152,7 +152,11 @@ func LoadConfig(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration file: %w; name another with --config.file", err)
 	}
-	return parseConfig(path, text)
+	config, err := parseConfig(path, text)
+	if err == nil {
+		config.warnOfLiterals(path, string(text))
+	}
+	return config, err
 }
 
 // readFile reads a file of a bounded size.

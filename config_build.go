@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"net/url"
@@ -118,8 +119,11 @@ func (b *configBuilder) secret(path string, literal atlas.Secret, file string) a
 		return literal
 	}
 	text, err := readFile(file, maxSecretSize)
+	if failure, ok := errors.AsType[*fs.PathError](err); ok {
+		err = failure.Err // a secret that stands in the place of its file's path must not be quoted
+	}
 	if err != nil {
-		b.report(path+"_file", "%v", err)
+		b.report(path+"_file", "want the path of a file that can be read: %v", err)
 		return ""
 	}
 	b.config.Files = append(b.config.Files, file)
@@ -127,6 +131,7 @@ func (b *configBuilder) secret(path string, literal atlas.Secret, file string) a
 	if secret == "" {
 		b.report(path+"_file", "%s is empty", file)
 	}
+	b.config.warnOfReaders(path+"_file", file, "in Kubernetes set defaultMode: 0400 on its volume")
 	return atlas.Secret(secret)
 }
 

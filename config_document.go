@@ -140,6 +140,8 @@ func (d *document) expand(path, text string) string {
 var (
 	unknownField = regexp.MustCompile(`^field (.*) not found in type (.*)$`)
 	wrongType    = regexp.MustCompile(`(?s)^cannot construct .* into (\S+)( .*)?$`)
+	quotedValue  = regexp.MustCompile("(?s)`.*`")
+	keyLike      = regexp.MustCompile(`^[A-Za-z_-]{1,40}$`)
 	repeatedKey  = regexp.MustCompile(`^mapping key "(.*)" already defined at line (\d+)$`)
 )
 
@@ -153,7 +155,7 @@ func (d *document) reportYAML(err error, into any) {
 			d.reportYAMLError(one, into)
 		}
 	case errors.As(err, &one):
-		text := "not YAML: " + one.Message
+		text := "not YAML: " + unquoted(one.Message)
 		if strings.HasPrefix(one.Message, "unknown anchor") { // it quotes the value
 			text = "not YAML: a value that begins with * refers to an anchor, and there is none; put it in quotes"
 		} else if strings.HasPrefix(one.Message, "cannot construct") { // so does this
@@ -161,18 +163,29 @@ func (d *document) reportYAML(err error, into any) {
 		}
 		d.found.list = append(d.found.list, problem{line: one.Mark.Line, text: text})
 	default:
-		d.found.list = append(d.found.list, problem{text: "not YAML: " + err.Error()})
+		d.found.list = append(d.found.list, problem{text: "not YAML: " + unquoted(err.Error())})
 	}
 }
 
+// keyPath returns the path of a key, or what it is in where the key might be a secret whose own key was forgotten.
+func keyPath(path, key string) string {
+	if keyLike.MatchString(key) {
+		return path
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(path, key), ".")
+}
+
+// unquoted returns a message of the library without the value that it quotes.
+func unquoted(message string) string { return quotedValue.ReplaceAllString(message, "what is there") }
+
 func (d *document) reportYAMLError(err *yaml.LoadError, into any) {
 	at := position{err.Mark.Line, err.Mark.Column}
-	p := problem{line: err.Mark.Line, path: d.values[at], text: err.Message}
+	p := problem{line: err.Mark.Line, path: d.values[at], text: unquoted(err.Message)}
 	if match := unknownField.FindStringSubmatch(err.Message); match != nil {
-		p.path = d.keys[at]
+		p.path = keyPath(d.keys[at], match[1])
 		p.text = "unknown key, want one of " + strings.Join(keysOf(reflect.TypeOf(into), match[2]), ", ")
 	} else if match := repeatedKey.FindStringSubmatch(err.Message); match != nil {
-		p.path = cmp.Or(d.keys[at], match[1])
+		p.path = keyPath(cmp.Or(d.keys[at], match[1]), match[1])
 		p.text = "is already set in line " + match[2]
 	} else if match := wrongType.FindStringSubmatch(err.Message); match != nil {
 		p.text = "want " + typeInWords(match[1])
