@@ -176,7 +176,7 @@ func keyPath(path, key string) string {
 }
 
 // unquoted returns a message of the library without the value that it quotes.
-func unquoted(message string) string { return quotedValue.ReplaceAllString(message, "what is there") }
+func unquoted(message string) string { return quotedValue.ReplaceAllString(message, "…") }
 
 func (d *document) reportYAMLError(err *yaml.LoadError, into any) {
 	at := position{err.Mark.Line, err.Mark.Column}

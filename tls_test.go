@@ -146,7 +146,8 @@ basic_auth_users: {prometheus: %q}
 			if sent := config.Certificates; sent != nil { // the library would keep back what the server says that it does not take
 				config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &sent[0], nil }
 			}
-			transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true, DisableKeepAlives: true}
+			http2 := config.MaxVersion != tls.VersionTLS11 // which it forbids by itself
+			transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: http2, DisableKeepAlives: true}
 			for _, path := range []string{"/metrics", "/", "/-/healthy", "/debug/pprof/", "/-/reload"} {
 				method, want := http.MethodGet, test.want
 				if want == 200 && path == "/debug/pprof/" {

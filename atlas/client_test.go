@@ -729,7 +729,7 @@ func TestUnknownWords(t *testing.T) {
 		if err != nil || len(jobs) != 5 || jobs[0].StatusAt(time.Now()) != atlas.StatusUnknown {
 			t.Errorf("%d jobs, %v", len(jobs), err)
 		}
-		if n := strings.Count(logged.String(), "PAUSED_https:__x"); n != 1 {
+		if n := strings.Count(logged.String(), "PAUSED_link"); n != 1 {
 			t.Errorf("logged %d times: %s", n, logged.String())
 		}
 		if _, counted := observer.unknown.Load("flex_status"); !counted || observer.malformed.Load() != 5 {

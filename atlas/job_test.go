@@ -250,7 +250,8 @@ func TestCleanLabel(t *testing.T) {
 	for _, test := range []struct{ in, want string }{
 		{"prod-eu", "prod-eu"},
 		{"Größe (a),b:c&d@e+f'g.h_i j", "Größe (a),b:c&d@e+f'g.h_i j"},
-		{"https://user:pass@host/x?y=z", "https:__user:pass@host_x_y_z"},
+		{"https://user:pass@host/x?y=z", "link"},
+		{"see https://user:pass@host/x?y=z or " + strings.Repeat("x", 115) + " ftp://x", "see link or " + strings.Repeat("x", 115) + " "},
 		{"a\nb\x00\"\\{}", "a_b_____"},
 		{strings.Repeat("ä", 100), strings.Repeat("ä", 64)},
 	} {

@@ -202,7 +202,8 @@ func (s *tokenSource) secrets() []string {
 
 func (s *tokenSource) sensitive() []string {
 	secret := s.config.ClientSecret
-	list := []string{secret, base64.StdEncoding.EncodeToString([]byte(s.config.ClientID + ":" + secret))}
+	sent := url.QueryEscape(s.config.ClientID) + ":" + url.QueryEscape(secret) // as the library sends them
+	list := []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(sent))}
 	if s.current != nil {
 		list = append(list, s.current.AccessToken)
 	}

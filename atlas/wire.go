@@ -179,7 +179,7 @@ func usableID(id string) bool {
 }
 
 // cleanLabel makes a string from the network fit for a label or a log: what Atlas allows in the widest of its names
-// (letters, digits and a few signs) stays, everything else becomes an underscore, so that a link can't stand there.
+// (letters, digits and a few signs) stays, everything else becomes an underscore, and a link nothing but the word.
 func cleanLabel(s string) string {
 	const longest = 128
 	if len(s) <= longest && strings.IndexFunc(s, unusual) < 0 {
@@ -190,6 +190,9 @@ func cleanLabel(s string) string {
 			return r
 		}
 		return '_'
+	}
+	if strings.Contains(s, "://") {
+		s = linkPattern.ReplaceAllString(s, "link")
 	}
 	if len(s) > longest {
 		s = strings.ToValidUTF8(s[:longest], "")
