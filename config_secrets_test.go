@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -66,11 +65,9 @@ projects:
 // and looks for it in what is said of the mistake.
 func TestConfigErrorsShowNoSecrets(t *testing.T) {
 	t.Setenv("TEST_SECRET", planted)
-	file := filepath.Join(t.TempDir(), "config.yaml")
 	try := func(text string) (err error) {
 		t.Helper()
-		writeFile(t, file, text)
-		config, err := LoadConfig(file)
+		config, err := parseConfig("config.yaml", []byte(text))
 		if err != nil && strings.Contains(err.Error(), "8f3a1c") {
 			t.Errorf("%v, for\n%s", err, text)
 		}
