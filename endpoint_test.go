@@ -73,8 +73,15 @@ func (e *endpoint) send(text string) *net.TCPConn {
 	return tcp
 }
 
+// answer is what an answer says, whose body was read.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
 // answer sends a request as it is written, and returns the answer.
-func (e *endpoint) answer(request string) (response *http.Response, body string) {
+func (e *endpoint) answer(request string) answer {
 	e.Helper()
 	conn := e.send(request)
 	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
@@ -88,7 +95,7 @@ func (e *endpoint) answer(request string) (response *http.Response, body string)
 	if err != nil {
 		e.Fatalf("%.100q: %v", request, err)
 	}
-	return response, string(text)
+	return answer{response.StatusCode, response.Header, string(text)}
 }
 
 func request(method, path string, headers ...string) string {
@@ -125,19 +132,19 @@ func TestNothingElseIsServed(t *testing.T) {
 			case known, path == "/-/reload":
 				want = []int{http.StatusMethodNotAllowed}
 			}
-			response, body := e.answer(request(method, path))
-			if !slices.Contains(want, response.StatusCode) {
-				t.Errorf("%s %s: %d, want %v: %.100s", method, path, response.StatusCode, want, body)
+			got := e.answer(request(method, path))
+			if !slices.Contains(want, got.status) {
+				t.Errorf("%s %s: %d, want %v: %.100s", method, path, got.status, want, got.body)
 			}
 			for _, header := range securityHeaders {
-				if response.Header.Get(header) == "" {
-					t.Errorf("%s %s: %d without %s", method, path, response.StatusCode, header)
+				if got.header.Get(header) == "" {
+					t.Errorf("%s %s: %d without %s", method, path, got.status, header)
 				}
 			}
-			if response.StatusCode != http.StatusOK && (len(body) > 200 || strings.Contains(body, path) && path != "/-/reload" && len(path) > 1) {
-				t.Errorf("%s %s: %s", method, path, body)
+			if got.status != http.StatusOK && (len(got.body) > 200 || strings.Contains(got.body, path) && path != "/-/reload" && len(path) > 1) {
+				t.Errorf("%s %s: %s", method, path, got.body)
 			}
-			if server := response.Header.Get("Server"); server != "" {
+			if server := got.header.Get("Server"); server != "" {
 				t.Errorf("it says that it is %s", server)
 			}
 		}
@@ -168,11 +175,11 @@ func TestOddRequests(t *testing.T) {
 		{request("GET", "/-/healthy", strings.TrimSuffix(strings.Repeat("X: x\r\n", maxHeaderBytes/3), "\r\n")), 431},
 		{request("GET", "/"+strings.Repeat("x", 2*maxHeaderBytes)), 431},
 	} {
-		response, body := e.answer(test.text)
-		if response.StatusCode != test.want {
-			t.Errorf("%.100q: %d, want %d: %s", test.text, response.StatusCode, test.want, body)
+		got := e.answer(test.text)
+		if got.status != test.want {
+			t.Errorf("%.100q: %d, want %d: %s", test.text, got.status, test.want, got.body)
 		}
-		if at := response.Header.Get("Location"); strings.HasPrefix(at, "//") || strings.Contains(at, "://") {
+		if at := got.header.Get("Location"); strings.HasPrefix(at, "//") || strings.Contains(at, "://") {
 			t.Errorf("%.100q is sent to %s", test.text, at)
 		}
 	}
@@ -217,7 +224,7 @@ func TestSlowRequests(t *testing.T) {
 				func() string { return fmt.Sprint("scrape: ", status) })
 		})
 	}
-	t.Run("a header byte by byte", func(t *testing.T) {
+	t.Run("a header byte by byte", func(*testing.T) {
 		conn := e.send("GET /metrics HTTP/1.1\r\nHost: exporter\r\nX-Slow: ")
 		go func() {
 			for {
@@ -295,8 +302,15 @@ func TestConcurrentScrapes(t *testing.T) {
 	var status int
 	scrape := func(want int) {
 		t.Helper()
-		eventually(t, func() bool { status, _ = fetch(t, nil, "http://"+e.address+"/metrics"); return status == want },
-			func() string { return fmt.Sprint("status ", status) })
+		eventually(t, func() bool { // that the answer begins is enough: it is large, and may take longer than it has
+			response, err := http.Get("http://" + e.address + "/metrics")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			status = response.StatusCode
+			return status == want
+		}, func() string { return fmt.Sprint("status ", status) })
 	}
 	scrape(http.StatusServiceUnavailable)
 	for _, path := range []string{"/", "/-/healthy", "/-/ready"} {

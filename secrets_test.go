@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -117,9 +118,7 @@ func (h *hunt) plantLinks() {
 	private := []any{map[string]any{"deliveryUrl": link("private"), "endpointId": "vpce-1"}, map[string]any{"deliveryUrl": link("private-2"), "endpointId": "vpce-2"}}
 	component := func(extra map[string]any) []any {
 		shard := map[string]any{"replicaSetName": "shard-0", "downloadUrl": link("component")}
-		for key, value := range extra {
-			shard[key] = value
-		}
+		maps.Copy(shard, extra)
 		return []any{shard}
 	}
 	legacy := map[string]any{

@@ -186,8 +186,8 @@ basic_auth_users: {prometheus: %q}
 			}
 		})
 	}
-	if response, body := e.answer(request("GET", "/metrics")); response.StatusCode != 400 || strings.Contains(body, "mongodbatlas") {
-		t.Errorf("without TLS: %d %s", response.StatusCode, body)
+	if got := e.answer(request("GET", "/metrics")); got.status != 400 || strings.Contains(got.body, "mongodbatlas") {
+		t.Errorf("without TLS: %d %s", got.status, got.body)
 	}
 	e.closed(e.send(""), "a connection without a handshake")
 	e.closed(e.send("\x16\x03\x01\x02\x00\x01"), "half a handshake")
@@ -226,7 +226,7 @@ func TestHTTP2Limits(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, response.Body)
 		_ = response.Body.Close()
-		if ok := response.StatusCode == 200; ok != test.want || response.ProtoMajor != 2 {
+		if ok := response.StatusCode == http.StatusOK; ok != test.want || response.ProtoMajor != 2 {
 			t.Errorf("a header of %d bytes: %s %d", test.size, response.Proto, response.StatusCode)
 		}
 	}
@@ -240,7 +240,7 @@ func TestHTTP2Limits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != 200 {
+	if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != http.StatusOK {
 		t.Errorf("%d %v", response.StatusCode, err)
 	}
 	_ = response.Body.Close()
