@@ -21,6 +21,8 @@ func (o odd) Snapshots() []*collector.Snapshot { panic(o.value) }
 
 func (o odd) ProjectName(string) string { return "" }
 
+func (o odd) Searches() []collector.Search { return nil }
+
 // TestPanicInAnAnswer asks for a page that can't be made. That is logged, but not with what the panic holds; who asked
 // gets no half answer, and the next one is served.
 func TestPanicInAnAnswer(t *testing.T) {
@@ -84,7 +86,7 @@ func TestPanicInAnAnswer(t *testing.T) {
 // TestPanicsOfTheEndpointAreContained asks an exporter that lacks a part: what it says is the runtime's own words.
 func TestPanicsOfTheEndpointAreContained(t *testing.T) {
 	var log, serverLog buffer
-	exporter := &exporter{registry: prometheus.NewRegistry(), logger: slog.New(slog.NewTextHandler(&log, nil))}
+	exporter := &exporter{live: prometheus.NewRegistry(), targets: prometheus.NewRegistry(), logger: slog.New(slog.NewTextHandler(&log, nil))}
 	server := httptest.NewUnstartedServer(exporter.handler(false, nil))
 	server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(&serverLog, nil), slog.LevelInfo)
 	server.Start()

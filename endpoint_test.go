@@ -76,15 +76,15 @@ func (e *endpoint) send(text string) *net.TCPConn {
 	return tcp
 }
 
-// answer is what an answer says, whose body was read.
-type answer struct {
+// reply is what an answer says, whose body was read.
+type reply struct {
 	status int
 	header http.Header
 	body   string
 }
 
 // answer sends a request as it is written, and returns the answer.
-func (e *endpoint) answer(request string) answer {
+func (e *endpoint) answer(request string) reply {
 	e.Helper()
 	conn := e.send(request)
 	_ = conn.SetReadDeadline(time.Now().Add(30 * time.Second))
@@ -98,7 +98,7 @@ func (e *endpoint) answer(request string) answer {
 	if err != nil {
 		e.Fatalf("%.100q: %v", request, err)
 	}
-	return answer{response.StatusCode, response.Header, string(text)}
+	return reply{response.StatusCode, response.Header, string(text)}
 }
 
 func request(method, path string, headers ...string) string {

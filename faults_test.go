@@ -88,7 +88,7 @@ func networkFaults() []fault {
 	}
 	present := func(by func(w *faultWorld) *authority, name string, life time.Duration) faultyWay {
 		return func(w *faultWorld) func() {
-			return w.network.present(by(w).certify(w.T, name, time.Now().Add(life)))
+			return w.network.present(by(w).certify(name, time.Now().Add(life)))
 		}
 	}
 	known := func(w *faultWorld) *authority { return w.network.authority }

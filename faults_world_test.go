@@ -3,9 +3,6 @@ package main
 import (
 	"compress/gzip"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -15,7 +12,6 @@ import (
 	"log"
 	"log/slog"
 	"maps"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -153,7 +149,7 @@ projects:
 		authority := newAuthority(w.T)
 		config.RootCAs = authority.pool
 		w.network.authority = authority
-		w.network.certificate.Store(authority.certify(w.T, atlasHost, time.Now().Add(time.Hour)))
+		w.network.certificate.Store(authority.certify(atlasHost, time.Now().Add(time.Hour)))
 	}
 	if w.fault.lasts > 0 {
 		return config
@@ -570,41 +566,11 @@ func refuse(context.Context, string, string) (net.Conn, error) {
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 }
 
-// authority signs certificates.
-type authority struct {
-	pool        *x509.CertPool
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{pool: x509.NewCertPool(), certificate: &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}}
-	var err error
-	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, a.certificate, a.certificate, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.certificate, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	a.pool.AddCert(a.certificate)
-	return a
-}
-
-func (a *authority) certify(t *testing.T, name string, until time.Time) *tls.Certificate {
-	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(2), NotAfter: until, DNSNames: []string{name}}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}
+// certify returns a certificate for a name.
+func (a *authority) certify(name string, until time.Time) *tls.Certificate {
+	a.Helper()
+	pair := a.issue(name, &x509.Certificate{NotAfter: until, DNSNames: []string{name}})
+	return &pair
 }
 
 // nameServer is a DNS server that knows every name, as an address of this machine, or answers with an error code.

@@ -225,7 +225,7 @@ func TestAtlasIsDown(t *testing.T) {
 			_, metrics := fetch(t, nil, base+"/metrics")
 			const target = `{backup_type="dedicated",cluster_name="prod",project_id="` + payments + `"`
 			for _, want := range []string{
-				"mongodbatlas_restore_poll_success" + target + "} 0\n", "mongodbatlas_restore_poll_error" + target + `,reason="network"} 1` + "\n",
+				"mongodbatlas_restore_poll_success" + target + "} 0.0\n", "mongodbatlas_restore_poll_error" + target + `,reason="network"} 1.0` + "\n",
 				"mongodbatlas_restore_poll_failures_total" + target + "} ", "mongodbatlas_restore_last_poll_timestamp_seconds" + target + "} ",
 				`mongodbatlas_restore_exporter_api_requests_total{code="error",endpoint="dedicated_list"} `,
 			} {
@@ -254,7 +254,7 @@ func TestAtlasIsDown(t *testing.T) {
 				defer down.Close()
 				eventually(t, func() bool {
 					_, metrics := fetch(t, nil, base+"/metrics")
-					return strings.Contains(metrics, "mongodbatlas_restore_poll_success"+target+"} 1\n")
+					return strings.Contains(metrics, "mongodbatlas_restore_poll_success"+target+"} 1.0\n")
 				}, p.stderr.String)
 			}
 			p.stop()

@@ -59,8 +59,8 @@ var ownSecrets = map[string]string{
 	"32b6e34b3d91647abb20e7bb": markRefused, "32b6e34b3d91647abb20e7bc": markKey, "32b6e34b3d91647abb20e7bd": markKeyFile,
 }
 
-// link is a download link of some kind.
-func link(kind string) string {
+// markedLink is a download link of some kind.
+func markedLink(kind string) string {
 	return "https://user:" + markURL + "@restore.example.net:27017/" + markURL + "/" + kind + ".tar.gz?sig=" + markURL
 }
 
@@ -80,7 +80,7 @@ func newHunt(t *testing.T) *hunt {
 	h.sim.AddAPIKey("publickey", markKey)
 	h.sim.AddAPIKey("publicfile", markKeyFile)
 	for project := range ownSecrets {
-		h.sim.AddProject(project, "Payments "+link("name"))
+		h.sim.AddProject(project, "Payments "+markedLink("name"))
 	}
 	h.plantLinks()
 	h.plantEchoes()
@@ -115,14 +115,14 @@ projects:
 // plantLinks adds a job with links of each kind, in every place in which Atlas writes them, and in some in which it
 // does not.
 func (h *hunt) plantLinks() {
-	private := []any{map[string]any{"deliveryUrl": link("private"), "endpointId": "vpce-1"}, map[string]any{"deliveryUrl": link("private-2"), "endpointId": "vpce-2"}}
+	private := []any{map[string]any{"deliveryUrl": markedLink("private"), "endpointId": "vpce-1"}, map[string]any{"deliveryUrl": markedLink("private-2"), "endpointId": "vpce-2"}}
 	component := func(extra map[string]any) []any {
-		shard := map[string]any{"replicaSetName": "shard-0", "downloadUrl": link("component")}
+		shard := map[string]any{"replicaSetName": "shard-0", "downloadUrl": markedLink("component")}
 		maps.Copy(shard, extra)
 		return []any{shard}
 	}
 	legacy := map[string]any{
-		"methodName": "HTTP", "statusName": "READY", "url": link("v1"), "urlV2": link("v2"), "authHeader": markAuth + "-header",
+		"methodName": "HTTP", "statusName": "READY", "url": markedLink("v1"), "urlV2": markedLink("v2"), "authHeader": markAuth + "-header",
 		"authValue": markAuth + "-value", "expires": time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "maxDownloads": 1,
 	}
 	for _, plant := range []struct {
@@ -132,15 +132,15 @@ func (h *hunt) plantLinks() {
 		links      int
 		job        atlastest.Job
 	}{
-		{"string", atlastest.DedicatedCluster, atlas.Dedicated, 1, atlastest.Job{Extra: map[string]any{"deliveryUrl": link("string")}}},
-		{"list", atlastest.DedicatedCluster, atlas.Dedicated, 2, atlastest.Job{Extra: map[string]any{"deliveryUrl": []string{link("list"), link("list-2")}}}},
+		{"string", atlastest.DedicatedCluster, atlas.Dedicated, 1, atlastest.Job{Extra: map[string]any{"deliveryUrl": markedLink("string")}}},
+		{"list", atlastest.DedicatedCluster, atlas.Dedicated, 2, atlastest.Job{Extra: map[string]any{"deliveryUrl": []string{markedLink("list"), markedLink("list-2")}}}},
 		{"components", atlastest.DedicatedCluster, atlas.Dedicated, 1, atlastest.Job{Extra: map[string]any{"deliveryUrl": nil, "components": component(nil)}}},
 		{"private", atlastest.DedicatedCluster, atlas.Dedicated, 2, atlastest.Job{Extra: map[string]any{"deliveryUrl": nil, "privateDownloadDeliveryUrls": private}}},
 		{"mixed", atlastest.DedicatedCluster, atlas.Dedicated, 4, atlastest.Job{Extra: map[string]any{
-			"deliveryUrl": link("mixed"), "components": component(map[string]any{"privateDownloadDeliveryUrls": private}),
-			"anotherUrl": link("unknown"), "links": []any{map[string]any{"rel": link("rel"), "href": link("href")}},
+			"deliveryUrl": markedLink("mixed"), "components": component(map[string]any{"privateDownloadDeliveryUrls": private}),
+			"anotherUrl": markedLink("unknown"), "links": []any{map[string]any{"rel": markedLink("rel"), "href": markedLink("href")}},
 		}}},
-		{"flex", atlastest.FlexCluster, atlas.Flex, 1, atlastest.Job{Delivery: "DOWNLOAD", Extra: map[string]any{"snapshotUrl": link("snapshot")}}},
+		{"flex", atlastest.FlexCluster, atlas.Flex, 1, atlastest.Job{Delivery: "DOWNLOAD", Extra: map[string]any{"snapshotUrl": markedLink("snapshot")}}},
 		{"legacy", atlastest.LegacyCluster, atlas.Legacy, 1, atlastest.Job{Delivery: "download", Extra: map[string]any{"delivery": legacy}}},
 	} {
 		if h.wanted[plant.cluster] = plant.links; plant.job.Delivery == "" {
@@ -161,12 +161,12 @@ func (h *hunt) plantEchoes() {
 	}
 	h.sim.Script(authenticated, 0, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		own := ownSecrets[strings.Split(r.URL.Path, "/")[5]]
-		detail := fmt.Sprintf("No %s, no %s, no %s.", own, link("echo"), r.Header.Get("Authorization"))
+		detail := fmt.Sprintf("No %s, no %s, no %s.", own, markedLink("echo"), r.Header.Get("Authorization"))
 		atlastest.APIError(http.StatusForbidden, own, detail).ServeHTTP(w, r)
 	}))
 	refused := func(r *http.Request) bool { id, _, _ := r.BasicAuth(); return id == "mdb_sa_id_refused" }
 	h.sim.Script(refused, 0, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		description := fmt.Sprintf("No %s, no %s, no %s.", markRefused, link("oauth"), r.Header.Get("Authorization"))
+		description := fmt.Sprintf("No %s, no %s, no %s.", markRefused, markedLink("oauth"), r.Header.Get("Authorization"))
 		body := fmt.Sprintf(`{"error":%q,"error_description":%q}`, markRefused, description)
 		atlastest.Body(http.StatusUnauthorized, "application/json", body).ServeHTTP(w, r)
 	}))
@@ -177,13 +177,13 @@ func (h *hunt) plantOddities() {
 	serve := func(path, body string) {
 		h.sim.Script(atlastest.PathHas(path), 0, atlastest.Body(http.StatusOK, "application/json", body))
 	}
-	serve("/clusters/html/", "<a href='"+link("html")+"'>")
+	serve("/clusters/html/", "<a href='"+markedLink("html")+"'>")
 	id := fmt.Sprintf("%08xe4f5a6b7c8d9e0f1", time.Now().Unix())
 	serve("/clusters/odd/", fmt.Sprintf(`{"results":[
 		{"id":%[1]q,"deliveryType":"download","deliveryUrl":{"url":%[2]q}}, {"id":%[1]q,"finishedAt":%[2]q}, {"id":%[1]q,"failed":%[2]q},
-		{"id":%[1]q,"components":%[2]q}, {"id":%[1]q,"timestamp":{"date":%[2]q}}, {"id":%[2]q}, %[2]q]}`, id, link("odd")))
+		{"id":%[1]q,"components":%[2]q}, {"id":%[1]q,"timestamp":{"date":%[2]q}}, {"id":%[2]q}, %[2]q]}`, id, markedLink("odd")))
 	serve("/flexClusters/words/", fmt.Sprintf(`{"results":[{"id":%q,"status":%[2]q,"deliveryType":%[2]q,"snapshotId":%[2]q,
-		"targetDeploymentItemName":%[2]q,"targetProjectId":%[2]q}]}`, id, link("word")))
+		"targetDeploymentItemName":%[2]q,"targetProjectId":%[2]q}]}`, id, markedLink("word")))
 }
 
 // serveTLS serves on a socket of its own, and returns its address.
@@ -340,7 +340,7 @@ func (h *hunt) wantEverythingPlanted(base string) {
 	_, body := h.ask("GET", base+"/metrics")
 	metrics := strings.Join(regexp.MustCompile(`(?m)^mongodbatlas_restore_(poll_success|poll_error|job_download_urls|job_info)\{.*\n`).FindAllString(body, -1), "")
 	for cluster, links := range h.wanted {
-		if !regexp.MustCompile(fmt.Sprintf(`job_download_urls\{[^}]*cluster_name="%s"[^}]*project_id="%s"[^}]*\} %d\n`, cluster, payments, links)).MatchString(metrics) {
+		if !regexp.MustCompile(fmt.Sprintf(`job_download_urls\{[^}]*cluster_name="%s"[^}]*project_id="%s"[^}]*\} %d\.0\n`, cluster, payments, links)).MatchString(metrics) {
 			h.Errorf("the links of cluster %s were not read: %s", cluster, metrics)
 		}
 	}

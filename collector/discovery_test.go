@@ -251,6 +251,20 @@ func TestDiscoveryFails(t *testing.T) {
 			t.Errorf("after it ended: %s", got)
 		}
 	})
+	bubble(t, "by a defect", func(t *testing.T) {
+		w := newOrganization(t)
+		w.apply(Setup{Discoveries: []Discovery{everything()}})
+		w.manager.Discover(t.Context())
+		w.client = broken{w.client}
+		w.apply(Setup{Discoveries: []Discovery{everything()}})
+		w.manager.Discover(t.Context())
+		if got := w.polled(); got != "prod/dedicated team/flex events/dedicated tmp-1/flex toy/flex" || series(w, "default", analytics) != 0 || series(w, "default", project) != 1 {
+			t.Errorf("polled %s", got)
+		}
+		if log := w.log.String(); !strings.Contains(log, "panic in a search") || strings.Contains(log, "NEVER-SHOW") {
+			t.Errorf("log: %s", log)
+		}
+	})
 	bubble(t, "where there is no Flex", func(t *testing.T) {
 		w := newOrganization(t)
 		w.sim.Script(atlastest.PathHas("/flexClusters"), 0, atlastest.APIError(403, "FEATURE_UNSUPPORTED", "No Flex here."))
@@ -260,6 +274,16 @@ func TestDiscoveryFails(t *testing.T) {
 			t.Errorf("polled %s", got)
 		}
 	})
+}
+
+// broken is a client that panics for one project.
+type broken struct{ Client }
+
+func (b broken) Clusters(ctx context.Context, projectID string, kind atlas.ClusterKind) ([]atlas.Cluster, error) {
+	if projectID == analytics {
+		panic("NEVER-SHOW-THIS")
+	}
+	return b.Client.Clusters(ctx, projectID, kind)
 }
 
 // TestDiscoveryApply changes the rules of a manager that runs.

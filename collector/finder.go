@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/internal/panics"
 )
 
 // place is what is asked for at once: the clusters of a project or, where the project is empty, the projects that a
@@ -69,7 +70,7 @@ func (f *finder) round(ctx context.Context, setup *Setup, failedOnly bool) {
 	relevant := map[place]bool{}
 	search := func(group *errgroup.Group, at place, search func()) {
 		if !relevant[at] && (!failedOnly || f.failing(at)) {
-			group.Go(func() error { search(); return nil })
+			group.Go(func() error { f.contain(ctx, at, search); return nil })
 		}
 		relevant[at] = true
 	}
@@ -86,6 +87,17 @@ func (f *finder) round(ctx context.Context, setup *Setup, failedOnly bool) {
 	if ctx.Err() == nil {
 		f.end(relevant)
 	}
+}
+
+// contain lets a search that panics be one that failed.
+func (f *finder) contain(ctx context.Context, at place, search func()) {
+	defer func() {
+		if value := recover(); value != nil {
+			f.logger.LogAttrs(ctx, slog.LevelError, "panic in a search, please report it", panics.Attrs(value)...)
+			f.searched(ctx, at, 0, ErrInternal, nil)
+		}
+	}()
+	search()
 }
 
 // failing reports whether a place was never searched, or without success.

@@ -106,8 +106,8 @@ func (p *poller) interval() time.Duration {
 	return interval
 }
 
-// ErrInternal is the error of a poll that panicked.
-var ErrInternal = errors.New("internal error: the poll panicked")
+// ErrInternal is the error of a poll, or a search, that panicked.
+var ErrInternal = errors.New("internal error: a panic, see the log")
 
 // poll reads the target once and publishes what came of it. A poll that ends because ctx does changes nothing; one that
 // panics has failed, and the next starts over.
