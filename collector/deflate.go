@@ -25,34 +25,49 @@ type block struct {
 // deflateLevel is where more effort saves little of these texts.
 const deflateLevel = 2
 
+// deflater is a writer, and where it writes to.
+type deflater struct {
+	writer *flate.Writer
+	data   bytes.Buffer
+}
+
 var deflaters = sync.Pool{New: func() any {
 	writer, err := flate.NewWriter(nil, deflateLevel)
 	if err != nil {
 		panic(err) // there is no such level
 	}
-	return writer
+	return &deflater{writer: writer}
 }}
 
 // deflate returns a text as a block. The last block of a stream differs from the others.
 func deflate(text []byte, last bool) block {
-	var data bytes.Buffer
-	writer := deflaters.Get().(*flate.Writer) //nolint:forcetypeassert // nothing else is in the pool
-	defer deflaters.Put(writer)
-	writer.Reset(&data)
-	_, _ = writer.Write(text) // no error comes from a buffer
+	d := deflaters.Get().(*deflater) //nolint:forcetypeassert // nothing else is in the pool
+	defer deflaters.Put(d)
+	d.data.Reset()
+	d.writer.Reset(&d.data)
+	_, _ = d.writer.Write(text) // no error comes from a buffer
 	if last {
-		_ = writer.Close()
+		_ = d.writer.Close()
 	} else {
-		_ = writer.Flush()
+		_ = d.writer.Flush()
 	}
-	return block{bytes.Clone(data.Bytes()), int64(len(text)), crc32.ChecksumIEEE(text)}
+	return block{bytes.Clone(d.data.Bytes()), int64(len(text)), crc32.ChecksumIEEE(text)}
 }
 
-// add appends a block.
-func (b *block) add(next block) {
-	b.data = append(b.data, next.data...)
-	b.sum = sumOfBoth(b.sum, next.sum, next.size)
-	b.size += next.size
+// joined returns some blocks as one, with an emptyEnd behind it.
+func joined(blocks []block) *block {
+	length := len(emptyEnd)
+	for _, next := range blocks {
+		length += len(next.data)
+	}
+	whole := &block{data: make([]byte, 0, length)}
+	for _, next := range blocks {
+		whole.data = append(whole.data, next.data...)
+		whole.sum = sumOfBoth(whole.sum, next.sum, next.size)
+		whole.size += next.size
+	}
+	whole.data = append(whole.data, emptyEnd...)
+	return whole
 }
 
 var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}

@@ -212,36 +212,40 @@ func (e *Exposition) render(p *part, members []*Snapshot, emit func(*targetEmitt
 		line[len(line)-1] = '}' // instead of the last comma
 		text.Write(append(appendValue(append(line, ' '), value), '\n'))
 	}
+	of := p.of
+	p.of = nil // should this panic, the next scrape tries again
+	for _, text := range e.texts {
+		text.Reset()
+	}
 	for i, s := range members {
-		emit(newTargetEmitter(s, sink), s, p.of[i])
+		emit(newTargetEmitter(s, sink), s, of[i])
 	}
 	p.blocks = map[string]block{}
 	for name, text := range e.texts {
 		if text.Len() > 0 {
 			p.blocks[name] = deflate(text.Bytes(), false)
-			text.Reset()
 		}
 	}
+	p.of = of
 }
 
 // assemble puts the blocks of a kind together, each family's behind its header.
 func (e *Exposition) assemble(kind int, format expfmt.FormatType) *block {
-	var body block
+	var blocks []block
 	for i, family := range e.families {
 		empty := true
 		for _, group := range e.groups {
 			block, ok := group[kind].blocks[family.Name]
 			if ok && empty {
-				body.add(e.headers[format][i])
+				blocks = append(blocks, e.headers[format][i])
 				empty = false
 			}
 			if ok {
-				body.add(block)
+				blocks = append(blocks, block)
 			}
 		}
 	}
-	body.data = slices.Clip(append(body.data, emptyEnd...))
-	return &body
+	return joined(blocks)
 }
 
 func header(family Family, format expfmt.FormatType) []byte {

@@ -50,9 +50,9 @@ func newAtlas(clusters, jobs int, apart time.Duration) (*atlastest.Server, []col
 
 var account = atlas.Credential{Name: "default", ServiceAccount: &atlas.ServiceAccount{ClientID: clientID, ClientSecret: clientSecret}}
 
-// known is a collector.Source of what a manager has polled, which can pretend that something has changed.
+// known is a collector.Source of what a manager has polled, without the Atlas that it was polled from. It can pretend
+// that something has changed.
 type known struct {
-	*collector.Manager
 	metrics   *collector.Metrics
 	snapshots []*collector.Snapshot
 }
@@ -80,7 +80,7 @@ func poll(ctx context.Context, jobs int) (*known, error) {
 		return nil, err
 	}
 	manager.PollOnce(ctx, func(*collector.Snapshot) {})
-	k := &known{Manager: manager, metrics: metrics, snapshots: manager.Snapshots()}
+	k := &known{metrics: metrics, snapshots: manager.Snapshots()}
 	for _, s := range k.snapshots {
 		if s.Err != nil || len(s.Summary.Series) != jobsPerCluster {
 			return nil, fmt.Errorf("%s: %w, %v", s.Target.ClusterName, s.Err, s.Summary)
@@ -91,6 +91,11 @@ func poll(ctx context.Context, jobs int) (*known, error) {
 
 // Snapshots implements collector.Source.
 func (k *known) Snapshots() []*collector.Snapshot { return k.snapshots }
+
+// ProjectName implements collector.Source.
+func (k *known) ProjectName(projectID string) string {
+	return "Project " + projectID[len(projectID)-3:]
+}
 
 // change publishes news of so many targets, spread evenly.
 func (k *known) change(n int) {
