@@ -175,14 +175,14 @@ func normalise[W wireJob](wire W, words *words) (RestoreJob, error) {
 // usableID reports whether a job id can stand in a path and in a label as it is. Atlas documents 24 hex digits.
 func usableID(id string) bool {
 	const longest = 64
-	return id != "" && len(id) <= longest && strings.IndexFunc(id, unusual) < 0
+	return id != "" && len(id) <= longest && simpleName(id)
 }
 
 // cleanLabel makes a string from the network fit for a label or a log: what Atlas allows in the widest of its names
 // (letters, digits and a few signs) stays, everything else becomes an underscore, and a link nothing but the word.
 func cleanLabel(s string) string {
 	const longest = 128
-	if len(s) <= longest && strings.IndexFunc(s, unusual) < 0 {
+	if len(s) <= longest && simpleName(s) {
 		return s
 	}
 	clean := func(r rune) rune {
@@ -200,9 +200,15 @@ func cleanLabel(s string) string {
 	return strings.Map(clean, s)
 }
 
-// unusual reports whether a character is none of those that nearly all names are made of.
-func unusual(r rune) bool {
-	return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' && r != '_'
+// simpleName reports whether a string has only the characters that nearly all names are made of.
+func simpleName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
 }
 
 // UnmarshalJSON accepts a date and null. The zero date, as any before 1970, is none.

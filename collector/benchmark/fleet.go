@@ -58,8 +58,8 @@ func fleet(ctx context.Context) error {
 		return err
 	}
 	binary := filepath.Join(dir, "exporter")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "atlas-restore-exporter") //nolint:gosec // our own
-	build.Stderr = os.Stderr
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".") //nolint:gosec // our own
+	build.Dir, build.Stderr = filepath.Join("..", ".."), os.Stderr
 	if err := build.Run(); err != nil {
 		return err
 	}

@@ -164,13 +164,13 @@ func exporter() object {
 			stat("Lists polled", "Lists of restore jobs that are polled.", "none", 4, "count("+perTarget+"(mongodbatlas_restore_target_info{"+own+"}))", "blue"),
 			stat("Lists that fail", "Lists of restore jobs that no exporter can read at present.", "none", 4, orZero("count("+perTarget+"(mongodbatlas_restore_poll_success{"+own+"}) == 0)"), "red"),
 			stat("Credentials refused", "Credentials that Atlas refuses for their own sake.", "none", 4, orZero("count("+e("credential_success")+" == 0)"), "red"),
-			stat("Fewest requests left", "The least that Atlas said is left of a project's requests.", "none", 4, "min("+e("api_rate_limit_remaining")+")", "text"),
+			stat("Searches that fail", "Searches for projects or clusters that fail at present. What was found before is polled as ever.", "none", 4, orZero("count("+e("discovery_success")+" == 0)"), "red"),
 			stat("Jobs not understood", "Jobs and words in Atlas' answers that could not be read, in the last day.", "none", 4,
 				"sum(increase("+e("malformed_jobs_total")+"[1d])) + sum(increase("+e("unknown_values_total")+"[1d]))", "orange"),
 		},
 		row{
 			series("Requests to Atlas", "By HTTP status.", "reqps", 12, target{rate(e("api_requests_total"), "code"), "{{code}}"}),
-			series("Requests to Atlas by what is asked", "Lists, single jobs, and projects.", "reqps", 12, target{rate(e("api_requests_total"), "endpoint") + " > 0", "{{endpoint}}"}),
+			series("Requests to Atlas by what is asked", "Lists, single jobs, projects, and searches for clusters.", "reqps", 12, target{rate(e("api_requests_total"), "endpoint") + " > 0", "{{endpoint}}"}),
 		},
 		row{
 			series("Latency of Atlas", "95 of 100 requests are answered within this time.", "s", 12,
