@@ -37,14 +37,14 @@ type budget struct {
 
 func newBudget(reserve float64) *budget {
 	b := &budget{reserve: reserve, capacity: defaultCapacity}
-	b.limiter = b.newLimiter(defaultCapacity)
+	b.limiter = rate.NewLimiter(b.share())
 	return b
 }
 
-// newLimiter returns a limiter of what a bucket of that capacity holds beyond the reserve.
-func (b *budget) newLimiter(capacity int) *rate.Limiter {
-	share := float64(capacity) * (1 - b.reserve)
-	return rate.NewLimiter(rate.Limit(share*refillPerMinute/60), max(int(share), 1))
+// share returns what of the bucket is not reserved: what flows in, and what there can be.
+func (b *budget) share() (rate.Limit, int) {
+	share := float64(b.capacity) * (1 - b.reserve)
+	return rate.Limit(share * refillPerMinute / 60), max(int(share), 1)
 }
 
 // wait returns when a request may be sent. Where that would be past the context's deadline it does not wait, and says
@@ -84,13 +84,19 @@ func (b *budget) observe(header http.Header) (remaining int, told bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if capacity, err := strconv.Atoi(header.Get("RateLimit-Limit")); err == nil && capacity > 0 && capacity <= maxCapacity {
+	capacity, err := strconv.Atoi(header.Get("RateLimit-Limit"))
+	if err == nil && capacity > 0 && capacity <= maxCapacity && capacity != b.capacity {
 		b.capacity = capacity
+		limit, burst := b.share()
+		b.limiter.SetLimit(limit)
+		b.limiter.SetBurst(burst)
 	}
-	b.limiter = b.newLimiter(b.capacity)
-	share := b.limiter.Burst()
-	left := max(remaining-(b.capacity-share), 0) // the reserve is the last to go
-	b.limiter.AllowN(time.Now(), share-min(left, share))
+	// Others may have used what the limiter thinks is there. One limiter stays: requests wait at it.
+	left := max(remaining-(b.capacity-b.limiter.Burst()), 0) // the reserve is the last to go
+	now := time.Now()
+	if used := int(b.limiter.TokensAt(now)) - left; used > 0 {
+		b.limiter.AllowN(now, used)
+	}
 	return remaining, true
 }
 

@@ -54,10 +54,6 @@ const firstSearchRetry = 15 * time.Second
 // looks again where it failed.
 func (m *Manager) discover(ctx context.Context) {
 	for ctx.Err() == nil {
-		select {
-		case <-m.search: // what this round answers
-		default:
-		}
 		next := time.Now().Add(m.Discover(ctx))
 		for retry := firstSearchRetry; ; retry *= 2 {
 			wait := time.Until(next)
@@ -81,15 +77,28 @@ func (m *Manager) rest(ctx context.Context, wait time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	case <-m.search:
+		m.searchSoon()
 		return false
 	case <-timer.C:
 		return true
 	}
 }
 
+// searchSoon has the present search end, or the next begin.
+func (m *Manager) searchSoon() {
+	select {
+	case m.search <- struct{}{}:
+	default: // it is due anyway
+	}
+}
+
 // Discover searches once for everything that the setup's rules are about, has what it found polled, and returns the
 // time until it should be called again.
 func (m *Manager) Discover(ctx context.Context) time.Duration {
+	select {
+	case <-m.search: // what this search answers
+	default:
+	}
 	setup := m.find(ctx, false)
 	if len(setup.Discoveries) == 0 || setup.DiscoveryInterval <= 0 {
 		return forever
@@ -100,20 +109,42 @@ func (m *Manager) Discover(ctx context.Context) time.Duration {
 // forever is longer than any exporter runs, and fits into a time.
 const forever = 100 * 365 * 24 * time.Hour
 
-// find searches by the rules of the setup, and returns that.
+// patience is how long what was found waits to be polled for what is still being searched.
+const patience = time.Second
+
+// find searches by the rules of the setup, and returns that. Another setup ends it.
 func (m *Manager) find(ctx context.Context, failedOnly bool) Setup {
 	m.mu.Lock()
 	setup := m.setup
 	m.mu.Unlock()
-	m.finder.round(ctx, &setup, failedOnly)
-	if ctx.Err() == nil {
-		m.retarget()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		m.finder.round(ctx, &setup, failedOnly)
+	}()
+	ticker := time.NewTicker(patience)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			m.retarget()
+		case <-m.search:
+			m.searchSoon()
+			cancel()
+			<-ended
+			return setup
+		case <-ended:
+			if ctx.Err() == nil {
+				m.retarget()
+			}
+			return setup
+		}
 	}
-	return setup
 }
 
 // Searches returns how the searches go that the rules of discovery are about.
 func (m *Manager) Searches() []Search {
-	searches, _ := m.finder.state()
-	return searches
+	return m.finder.state()
 }

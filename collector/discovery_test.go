@@ -242,11 +242,14 @@ func TestDiscoveryFails(t *testing.T) {
 		remove := w.sim.Script(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/groups") }, 0, atlastest.Status(500))
 		w.apply(Setup{Discoveries: []Discovery{everything()}})
 		defer w.run()()
-		if !w.manager.Ready() || w.polled() != "" || series(w, "default", "") != 0 {
-			t.Errorf("polled %s, success %v", w.polled(), series(w, "default", ""))
+		if w.manager.Ready() || w.polled() != "" || series(w, "default", "") != 0 {
+			t.Errorf("polled %s, success %v, ready %v", w.polled(), series(w, "default", ""), w.manager.Ready())
 		}
 		remove()
 		time.Sleep(firstSearchRetry + time.Second)
+		if !w.manager.Ready() {
+			t.Error("not ready though everything was found and polled")
+		}
 		if got := w.polled(); got != "prod/dedicated team/flex events/dedicated tmp-1/flex toy/flex" {
 			t.Errorf("after it ended: %s", got)
 		}
@@ -284,6 +287,28 @@ func (b broken) Clusters(ctx context.Context, projectID string, kind atlas.Clust
 		panic("NEVER-SHOW-THIS")
 	}
 	return b.Client.Clusters(ctx, projectID, kind)
+}
+
+// TestSlowSearch has the search of a project hang: what was found elsewhere is polled meanwhile, and another setup does
+// not wait for it.
+func TestSlowSearch(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		w := newOrganization(t)
+		w.sim.Script(atlastest.PathHas(analytics+"/clusters"), 0, atlastest.Hang())
+		w.apply(Setup{Discoveries: []Discovery{everything()}})
+		defer w.run()()
+		time.Sleep(2 * time.Second)
+		if got := w.polled(); got != "prod/dedicated team/flex toy/flex" {
+			t.Errorf("while a search hangs: %s", got)
+		}
+		rule := everything()
+		rule.Target.ProjectID = sandbox
+		w.apply(Setup{Discoveries: []Discovery{rule}})
+		time.Sleep(2 * time.Second)
+		if searches := w.manager.Searches(); w.polled() != "toy/flex" || len(searches) != 1 || searches[0].ProjectID != sandbox {
+			t.Errorf("with another setup: %s, %+v", w.polled(), searches)
+		}
+	})
 }
 
 // TestDiscoveryApply changes the rules of a manager that runs.

@@ -98,8 +98,8 @@ func NewExposition(source Source, live prometheus.Gatherer, fallback http.Handle
 // ServeHTTP is a scrape.
 func (e *Exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
-	kind := format.FormatType()
-	if e.headers[kind] == nil || r.URL.Query().Has("name[]") {
+	formatType := format.FormatType()
+	if e.headers[formatType] == nil || r.URL.Query().Has("name[]") {
 		e.fallback.ServeHTTP(w, r)
 		return
 	}
@@ -108,7 +108,9 @@ func (e *Exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.logger.LogAttrs(r.Context(), slog.LevelError, "metrics could not be gathered", slog.Any("err", err))
 	}
 	w.Header().Set("Content-Type", string(format))
-	if err := send(w, r, e.body(kind), live); err != nil {
+	w.Header().Add("Vary", "Accept")
+	w.Header().Add("Vary", "Accept-Encoding")
+	if err := send(w, r, e.body(formatType), live); err != nil {
 		e.logger.LogAttrs(r.Context(), slog.LevelDebug, "scrape broken off", slog.Any("err", err))
 	}
 }
@@ -144,28 +146,26 @@ func (e *Exposition) body(format expfmt.FormatType) []*block {
 
 // refresh renders what has changed.
 func (e *Exposition) refresh(snapshots []*Snapshot, now time.Time) {
-	var changed [kinds]bool
 	n := 0
 	for members := range slices.Chunk(snapshots, targetsPerGroup) {
 		if n == len(e.groups) {
 			e.groups = append(e.groups, new(group))
 		}
-		group := e.groups[n]
-		if group[states].differs(members, func(s *Snapshot) rendered { return e.stateOf(s, now) }) {
+		g := e.groups[n]
+		if g[states].differs(members, func(s *Snapshot) rendered { return e.stateOf(s, now) }) {
 			e.renderings++
-			changed[states] = true
-			e.render(&group[states], members, func(t *targetEmitter, s *Snapshot, r rendered) { t.state(s, r.projectName, r.stale) })
+			clear(e.bodies[states])
+			e.render(&g[states], members, func(t *targetEmitter, s *Snapshot, r rendered) { t.state(s, r.projectName, r.stale) })
 		}
-		if group[times].differs(members, timesOf) {
-			changed[times] = true
-			e.render(&group[times], members, func(t *targetEmitter, s *Snapshot, _ rendered) { t.times(s) })
+		if g[times].differs(members, timesOf) {
+			clear(e.bodies[times])
+			e.render(&g[times], members, func(t *targetEmitter, s *Snapshot, _ rendered) { t.times(s) })
 		}
 		n++
 	}
-	for kind, bodies := range e.bodies {
-		if changed[kind] || n != len(e.groups) {
-			clear(bodies)
-		}
+	if n != len(e.groups) {
+		clear(e.bodies[states])
+		clear(e.bodies[times])
 	}
 	e.groups = e.groups[:n]
 }
@@ -234,8 +234,8 @@ func (e *Exposition) assemble(kind int, format expfmt.FormatType) *block {
 	var blocks []block
 	for i, family := range e.families {
 		empty := true
-		for _, group := range e.groups {
-			block, ok := group[kind].blocks[family.Name]
+		for _, g := range e.groups {
+			block, ok := g[kind].blocks[family.Name]
 			if ok && empty {
 				blocks = append(blocks, e.headers[format][i])
 				empty = false

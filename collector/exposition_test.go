@@ -103,7 +103,7 @@ func (e *endpoints) same(note string) {
 		for _, encoding := range []string{"gzip", "identity"} {
 			got, gotBody := e.get(e.fast, http.MethodGet, accept, encoding)
 			want, wantBody := e.get(e.standard, http.MethodGet, accept, encoding)
-			for _, header := range []string{"Content-Type", "Content-Encoding"} {
+			for _, header := range []string{"Content-Type", "Content-Encoding", "Vary"} {
 				if got.Get(header) != want.Get(header) {
 					e.Errorf("%s: %s %q, want %q", note, header, got.Get(header), want.Get(header))
 				}

@@ -76,6 +76,7 @@ func TestSummaryIsHeldToTheWallClock(t *testing.T) {
 	}
 	heir := newPoller(target(team), p.client, p.names, p.metrics, p.logger)
 	heir.inherit(p)
+	heir.resume(t.Context())
 	if heir.summary == nil || heir.summaryAt != heir.summaryAt.Round(0) {
 		t.Errorf("inherited at %v", heir.summaryAt)
 	}

@@ -46,7 +46,6 @@ type finder struct {
 	logger  *slog.Logger
 
 	mu       sync.Mutex
-	rounds   int
 	found    inventory
 	searches map[place]*Search
 }
@@ -133,11 +132,29 @@ func (f *finder) targets(setup *Setup) []Target {
 	return setup.targets(&f.found)
 }
 
+// complete reports whether every search for projects has succeeded, and every other one ended, since the start.
+func (f *finder) complete(setup *Setup) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range setup.Discoveries {
+		target := &setup.Discoveries[i].Target
+		search := f.searches[place{target.Credential, target.ProjectID}]
+		if search == nil || (target.ProjectID == "" && search.LastSuccess.IsZero()) {
+			return false
+		}
+	}
+	for at := range setup.places(&f.found) {
+		if f.searches[at] == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // end notes that a round is over, and forgets the places that the rules are not about any longer.
 func (f *finder) end(relevant map[place]bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.rounds++
 	for at := range f.searches {
 		if !relevant[at] {
 			delete(f.searches, at)
@@ -146,6 +163,7 @@ func (f *finder) end(relevant map[place]bool) {
 				delete(f.found.projects, at.credential)
 			}
 			f.metrics.forgetSearch(at)
+			f.names.forget(at.projectID)
 		}
 	}
 }
@@ -208,12 +226,12 @@ func (f *finder) searched(ctx context.Context, at place, n int, err error, keep 
 	f.metrics.searched(at, next)
 }
 
-// state returns how each search goes, in the order of credentials and projects, and whether there was a round.
-func (f *finder) state() (searches []Search, done bool) {
+// state returns how each search goes, in the order of credentials and projects.
+func (f *finder) state() (searches []Search) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, at := range slices.SortedFunc(maps.Keys(f.searches), comparePlaces) {
 		searches = append(searches, *f.searches[at])
 	}
-	return searches, f.rounds > 0
+	return searches
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +30,10 @@ type Manager struct {
 	ctx     context.Context //nolint:containedctx // of Run; nil before
 	started time.Time
 	phases  int // given so far
-	running sync.WaitGroup
+	// concurrency is what there are slots for, below zero for none yet.
+	concurrency int
+	ready       bool // for good
+	running     sync.WaitGroup
 }
 
 var _ Source = (*Manager)(nil)
@@ -39,7 +43,7 @@ func NewManager(setup Setup, metrics *Metrics, logger *slog.Logger) (*Manager, e
 	names := newProjectNames()
 	m := &Manager{
 		metrics: metrics, logger: logger, names: names, finder: newFinder(names, metrics, logger),
-		search: make(chan struct{}, 1),
+		search: make(chan struct{}, 1), concurrency: -1,
 	}
 	return m, m.Apply(setup)
 }
@@ -53,13 +57,13 @@ func (m *Manager) Apply(setup Setup) error {
 	}
 	m.mu.Lock()
 	m.setup = setup
-	m.slots.Store(semaphore.NewWeighted(int64(max(setup.Concurrency, 1))))
+	if setup.Concurrency != m.concurrency {
+		m.concurrency = setup.Concurrency
+		m.slots.Store(semaphore.NewWeighted(int64(max(setup.Concurrency, 1))))
+	}
 	m.mu.Unlock()
 	m.retarget()
-	select {
-	case m.search <- struct{}{}:
-	default: // it is due anyway
-	}
+	m.searchSoon()
 	return nil
 }
 
@@ -157,6 +161,7 @@ func phase(i int) float64 {
 }
 
 func (m *Manager) run(ctx context.Context, p *poller, phase float64) {
+	p.resume(ctx)
 	for {
 		if !m.poll(ctx, p) {
 			return
@@ -224,21 +229,13 @@ func (m *Manager) Snapshots() []*Snapshot {
 // ProjectName returns the name of a project, or nothing where Atlas did not tell it yet, or refuses to.
 func (m *Manager) ProjectName(projectID string) string { return m.names.name(projectID) }
 
-// Ready reports whether every target was searched for and polled at least once, whatever came of it.
+// Ready reports whether there was a full picture once: every list of projects was read, and every target polled,
+// whatever came of that.
 func (m *Manager) Ready() bool {
-	if _, searched := m.finder.state(); !searched && m.hasRules() {
-		return false
-	}
-	for _, p := range m.current() {
-		if p.published.Load().LastPoll.IsZero() {
-			return false
-		}
-	}
-	return true
-}
-
-func (m *Manager) hasRules() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.setup.Discoveries) > 0
+	m.ready = m.ready || (m.finder.complete(&m.setup) && !slices.ContainsFunc(m.pollers, func(p *poller) bool {
+		return p.published.Load().LastPoll.IsZero()
+	}))
+	return m.ready
 }

@@ -3,6 +3,7 @@ package collector
 import (
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +29,7 @@ type Metrics struct {
 	reloadOK        prometheus.Gauge
 	reloadTime      prometheus.Gauge
 
+	mu          sync.Mutex
 	credentials []string
 }
 
@@ -85,6 +87,8 @@ func (m *Metrics) Reloaded(ok bool) {
 
 // SetCredentials says which credentials there are. Others that there were are forgotten.
 func (m *Metrics) SetCredentials(credentials []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, gone := range m.credentials {
 		if !slices.Contains(credentials, gone) {
 			m.credential.DeleteLabelValues(gone)
@@ -123,6 +127,7 @@ func (m *Metrics) searched(at place, search *Search) {
 func (m *Metrics) forgetSearch(at place) {
 	m.searchOK.DeleteLabelValues(at.credential, at.projectID)
 	m.searchTime.DeleteLabelValues(at.credential, at.projectID)
+	m.forgetProject(at.projectID) // if it is still polled, the next answer tells anew
 }
 
 // forgetProject drops the series of a project of which nothing is polled any longer.
@@ -185,12 +190,22 @@ func (m *Metrics) Request(endpoint string, status int, took time.Duration) {
 
 // Token implements atlas.Observer.
 func (m *Metrics) Token(credential string, status int) {
-	m.tokenRequests.WithLabelValues(credential, code(status)).Inc()
+	m.ofCredential(credential, func() { m.tokenRequests.WithLabelValues(credential, code(status)).Inc() })
+}
+
+// ofCredential does what is to be done for a credential that there is: one that is gone may still have requests under
+// way, which must not bring its series back.
+func (m *Metrics) ofCredential(credential string, do func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if slices.Contains(m.credentials, credential) {
+		do()
+	}
 }
 
 // Credential implements atlas.Observer.
 func (m *Metrics) Credential(credential string, accepted bool) {
-	m.credential.WithLabelValues(credential).Set(boolValue(accepted))
+	m.ofCredential(credential, func() { m.credential.WithLabelValues(credential).Set(boolValue(accepted)) })
 }
 
 // RateLimit implements atlas.Observer.

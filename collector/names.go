@@ -65,6 +65,13 @@ func (p *projectNames) set(projectID, name string) {
 	p.known[projectID] = projectName{name, time.Now().Add(nameLife)}
 }
 
+// forget drops what is known of a project. If it is still polled, it is asked for anew.
+func (p *projectNames) forget(projectID string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.known, projectID)
+}
+
 // name returns a project's name as far as it is known.
 func (p *projectNames) name(projectID string) string {
 	p.mu.Lock()

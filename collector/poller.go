@@ -73,15 +73,28 @@ func newPoller(target Target, client Client, names *projectNames, metrics *Metri
 // inherit takes over what another poller of the same list knows, which has stopped.
 func (p *poller) inherit(old *poller) {
 	p.history, p.lastSweep = old.history, old.lastSweep
-	p.history.limits = p.target.History
+	p.saidTruncated, p.saidMalformed, p.saidPanic = old.saidTruncated, old.saidMalformed, old.saidPanic
+	if p.history.limits != p.target.History {
+		p.history.limits, p.history.floor = p.target.History, 0
+		p.lastSweep = time.Time{} // what was beyond the limits may not be any longer
+	}
 	next := *old.published.Load()
 	next.Target = p.target
-	if next.Summary != nil {
+	p.published.Store(&next)
+}
+
+// resume publishes what was inherited as the target's own settings have it, without waiting for Atlas.
+func (p *poller) resume(ctx context.Context) {
+	next := *p.published.Load()
+	if next.Summary == nil || p.summary != nil {
+		return
+	}
+	p.contain(ctx, func() {
 		p.summaryAt = time.Now().Round(0)
 		p.summary = p.history.Summarize(p.target, p.summaryAt)
 		next.Summary = p.summary
-	}
-	p.published.Store(&next)
+		p.published.Store(&next)
+	})
 }
 
 // How polls that fail in a row become rarer: after some the interval doubles each time, up to a bound that keeps the time
@@ -89,6 +102,7 @@ func (p *poller) inherit(old *poller) {
 const (
 	toleratedFailures = 2
 	mostIntervals     = 5
+	longestBackoff    = 5 * time.Minute
 )
 
 // interval returns the time between polls: shorter while a restore runs, longer while polls fail. Asking for what is
@@ -99,7 +113,8 @@ func (p *poller) interval() time.Duration {
 	case state.Reason == ReasonGone:
 		return max(p.target.SweepInterval, interval)
 	case state.FailuresInRow > toleratedFailures:
-		return interval * time.Duration(min(1<<min(state.FailuresInRow-toleratedFailures, 10), mostIntervals))
+		longer := interval * time.Duration(min(1<<min(state.FailuresInRow-toleratedFailures, 10), mostIntervals))
+		return min(longer, max(interval, longestBackoff))
 	case p.target.ActiveInterval > 0 && state.Summary.active():
 		return min(p.target.ActiveInterval, interval)
 	}
@@ -113,7 +128,7 @@ var ErrInternal = errors.New("internal error: a panic, see the log")
 // panics has failed, and the next starts over.
 func (p *poller) poll(ctx context.Context) {
 	if p.contain(ctx, func() { p.update(ctx) }) {
-		p.lastSweep = time.Time{} // a part of what was read may have been merged
+		p.lastSweep, p.summary = time.Time{}, nil // a part of what was read may have been merged, and not summarized
 		p.fail(ctx, ErrInternal)
 	}
 }

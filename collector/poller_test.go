@@ -717,14 +717,14 @@ func TestApply(t *testing.T) {
 		if err := w.manager.Apply(setup); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait()
 		snapshots := w.manager.Snapshots()
 		if s := snapshots[2]; s.Target.ClusterName != "team" || s.Summary.Known != 3 || len(s.Summary.Series) != 1 || s.LastSuccess.IsZero() {
 			t.Errorf("changed: %+v", s)
 		}
-		if snapshots[1].Summary.Known != 1 || snapshots[0].Summary != nil {
+		if snapshots[1].Summary.Known != 1 || snapshots[0].Summary.Known != 0 {
 			t.Errorf("unchanged %+v, new %+v", snapshots[1].Summary, snapshots[0].Summary)
 		}
-		synctest.Wait()
 		if asked := w.asked(); asked != "2 lists, 0 jobs" {
 			t.Errorf("asked for %s, want the new and the changed one", asked)
 		}
