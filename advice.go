@@ -36,6 +36,8 @@ func adviceFor(reason collector.Reason, err error, target *collector.Target) str
 		switch {
 		case code == "":
 			return "The address answers, but not as Atlas does. Check atlas.base_url, and whether a proxy answers in its place."
+		case target.ProjectID == "":
+			return "Atlas has no list of projects. Check atlas.base_url, and whether a proxy answers in its place."
 		case code == "GROUP_NOT_FOUND", target.ClusterName == "":
 			return fmt.Sprintf("There is no project %s. Check projects[].id.", target.ProjectID)
 		}
@@ -50,6 +52,9 @@ func adviceFor(reason collector.Reason, err error, target *collector.Target) str
 	case collector.ReasonServerError:
 		return "Atlas has a problem of its own. Polls go on; see https://status.mongodb.com if it lasts."
 	case collector.ReasonTimeout:
+		if target.ClusterName == "" {
+			return fmt.Sprintf("No answer within %v. Check the network to Atlas and a proxy in between.", duration(target.Timeout))
+		}
 		return fmt.Sprintf("No answer within %v. Check the network to Atlas and a proxy in between, or raise polling.timeout.",
 			duration(target.Timeout))
 	case collector.ReasonNetwork:
@@ -60,6 +65,14 @@ func adviceFor(reason collector.Reason, err error, target *collector.Target) str
 		return "Atlas' answer is not what it should be. Check atlas.base_url, and whether a proxy answers in its place."
 	}
 	return ""
+}
+
+// where names the project of a target, or of a search.
+func where(target *collector.Target) string {
+	if target.ProjectID == "" {
+		return "the projects to be found"
+	}
+	return "project " + target.ProjectID
 }
 
 func adviceOther(err error, refusal *atlas.Error) string {
@@ -91,11 +104,11 @@ func adviceUnauthorized(refusal *atlas.Error, target *collector.Target) string {
 		return fmt.Sprintf("Client id or secret of credential %s is wrong, or the secret has expired. Make a new secret in Atlas.",
 			target.Credential)
 	case refusal != nil && refusal.Membership():
-		return fmt.Sprintf("Credential %s is valid but may not see project %s: it belongs to another organization, or needs a role in the project (%s).",
-			target.Credential, target.ProjectID, leastRole(target.BackupType))
+		return fmt.Sprintf("Credential %s is valid but may not see %s: it belongs to another organization, or needs a role there (%s).",
+			target.Credential, where(target), leastRole(target.BackupType))
 	}
-	return fmt.Sprintf("Atlas does not accept credential %s. Check the key, and that it belongs to the organization of project %s.",
-		target.Credential, target.ProjectID)
+	return fmt.Sprintf("Atlas does not accept credential %s. Check the key, and that it belongs to the organization of %s.",
+		target.Credential, where(target))
 }
 
 func adviceForbidden(refusal *atlas.Error, target *collector.Target) string {
@@ -106,8 +119,8 @@ func adviceForbidden(refusal *atlas.Error, target *collector.Target) string {
 	case refusal.Status == http.StatusPaymentRequired:
 		return "The account is suspended for an unpaid invoice."
 	}
-	return fmt.Sprintf("Credential %s needs the role %s in project %s.",
-		target.Credential, leastRole(target.BackupType), target.ProjectID)
+	return fmt.Sprintf("Credential %s needs the role %s in %s.",
+		target.Credential, leastRole(target.BackupType), where(target))
 }
 
 // leastRole is the least role that lets a credential read the restore jobs of a backup type.

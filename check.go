@@ -30,6 +30,7 @@ var errTargetsFailed = errors.New("some targets can't be polled")
 
 // checkResult is what `check` says of a target.
 type checkResult struct {
+	Credential  string     `json:"credential"`
 	ProjectID   string     `json:"project_id"`
 	ProjectName string     `json:"project_name"`
 	Cluster     string     `json:"cluster_name"`
@@ -73,6 +74,9 @@ func (c *checkCommand) Run(ctx context.Context, app *app) error {
 	}
 	if err != nil {
 		return err
+	}
+	if len(results) == 0 {
+		return errors.New("there is nothing to poll: no cluster was found that the patterns, tags and backup types of discovery allow")
 	}
 	if slices.ContainsFunc(results, func(r checkResult) bool { return !r.OK }) {
 		return errTargetsFailed
@@ -123,14 +127,14 @@ const searched = "discovery"
 
 func newSearchResult(s collector.Search, projectName string) checkResult {
 	return checkResult{
-		ProjectID: s.ProjectID, ProjectName: projectName, BackupType: searched,
+		Credential: s.Credential, ProjectID: s.ProjectID, ProjectName: projectName, BackupType: searched,
 		Reason: string(s.Reason), Error: s.Err.Error(), Advice: searchAdvice(s),
 	}
 }
 
 func newCheckResult(s *collector.Snapshot, projectName string) checkResult {
 	result := checkResult{
-		ProjectID: s.Target.ProjectID, ProjectName: projectName, Cluster: s.Target.ClusterName,
+		Credential: s.Target.Credential, ProjectID: s.Target.ProjectID, ProjectName: projectName, Cluster: s.Target.ClusterName,
 		BackupType: string(s.Target.BackupType), OK: s.Err == nil,
 	}
 	if s.Err != nil {
@@ -149,6 +153,17 @@ func newCheckResult(s *collector.Snapshot, projectName string) checkResult {
 	return result
 }
 
+// what says what was asked for.
+func (r *checkResult) what(project string) string {
+	switch {
+	case r.BackupType != searched:
+		return fmt.Sprintf("%s, cluster %s, %s", project, r.Cluster, r.BackupType)
+	case r.ProjectID == "":
+		return "search for projects with credential " + r.Credential
+	}
+	return fmt.Sprintf("search for clusters of %s with credential %s", project, r.Credential)
+}
+
 // writeTable writes a line a target and, below, a paragraph a failure.
 func writeTable(w io.Writer, results []checkResult, now time.Time) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -165,9 +180,9 @@ func writeTable(w io.Writer, results []checkResult, now time.Time) error {
 		}
 		if !r.OK {
 			result, jobs, newest = "FAILED: "+words(r.Reason), "-", "-"
-			_, _ = fmt.Fprintf(&failures, "\n%s, cluster %s, %s:\n  %s\n  %s\n", project, r.Cluster, r.BackupType, r.Error, r.Advice)
+			_, _ = fmt.Fprintf(&failures, "\n%s:\n  %s\n  %s\n", r.what(project), r.Error, r.Advice)
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", project, r.Cluster, r.BackupType, result, jobs, newest)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", cmp.Or(project, "-"), cmp.Or(r.Cluster, "-"), r.BackupType, result, jobs, newest)
 	}
 	if err := table.Flush(); err != nil {
 		return err

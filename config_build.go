@@ -244,6 +244,10 @@ func (b *configBuilder) pattern(path string, written *string) *regexp.Regexp {
 	if written == nil {
 		return nil
 	}
+	if *written == "" {
+		b.report(path, "is empty and would match everything: leave it out, or write what to match")
+		return nil
+	}
 	pattern, err := regexp.Compile(*written)
 	if wrong, ok := errors.AsType[*syntax.Error](err); ok {
 		b.report(path, "want a regular expression: %v", wrong.Code)
@@ -312,15 +316,17 @@ func (b *configBuilder) discovery(path string, project fileProject, target colle
 	written := project.Discovery
 	target.Source = collector.SourceDiscovery
 	rule := collector.Discovery{
-		Target:      target,
-		Projects:    collector.Pattern{Include: b.pattern(path+".name_include", project.NameInclude), Exclude: b.pattern(path+".name_exclude", project.NameExclude)},
-		Tags:        written.Tags,
-		BackupTypes: []atlas.BackupType{atlas.Dedicated, atlas.Flex},
+		Target:   target,
+		Projects: collector.Pattern{Include: b.pattern(path+".name_include", project.NameInclude), Exclude: b.pattern(path+".name_exclude", project.NameExclude)},
+		Tags:     written.Tags,
 	}
 	path += ".discovery"
 	rule.Clusters = collector.Pattern{Include: b.pattern(path+".include", written.Include), Exclude: b.pattern(path+".exclude", written.Exclude)}
-	if written.BackupTypes != nil {
-		rule.BackupTypes = b.backupTypes(path+".backup_types", written.BackupTypes)
+	rule.BackupTypes = b.backupTypes(path+".backup_types", written.BackupTypes, atlas.Dedicated, atlas.Flex)
+	for _, key := range slices.Sorted(maps.Keys(written.Tags)) {
+		if written.Tags[key] == "" {
+			b.report(path+".tags."+key, "is empty, want the value that the tag must have")
+		}
 	}
 	for i, backupType := range rule.BackupTypes {
 		if _, listed := atlas.ClusterKindOf(backupType); !listed {
@@ -354,7 +360,7 @@ func (b *configBuilder) clusters(path string, clusters []fileCluster, base colle
 		target.ClusterName = cluster.Name
 		target.Interval = b.interval(path+".interval", cluster.Interval, base.Interval)
 		b.promise(path+".", cluster.filePromises, &target)
-		for _, backupType := range b.backupTypes(path+".backup_types", cluster.BackupTypes) {
+		for _, backupType := range b.backupTypes(path+".backup_types", cluster.BackupTypes, atlas.Dedicated) {
 			target.BackupType = backupType
 			if seen[target.List] {
 				b.report(path, "the cluster is already listed above with backup type %s", backupType)
@@ -365,14 +371,15 @@ func (b *configBuilder) clusters(path string, clusters []fileCluster, base colle
 	}
 }
 
-func (b *configBuilder) backupTypes(path string, names []string) []atlas.BackupType {
+// backupTypes returns what is written, or else the standard.
+func (b *configBuilder) backupTypes(path string, names []string, standard ...atlas.BackupType) []atlas.BackupType {
 	if names == nil {
-		return []atlas.BackupType{atlas.Dedicated}
+		return standard
 	}
 	known := atlas.BackupTypes()
 	var types []atlas.BackupType
 	if len(names) == 0 {
-		b.report(path, "want at least one, or leave it out for %s", atlas.Dedicated)
+		b.report(path, "want at least one, or leave it out for %s", strings.Trim(fmt.Sprint(standard), "[]"))
 	}
 	for i, name := range names {
 		backupType := atlas.BackupType(name)

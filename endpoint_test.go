@@ -267,7 +267,7 @@ func TestEndlessBody(t *testing.T) {
 
 // stall asks for a scrape by HTTP/2, and lets the endpoint send nothing of the answer but its header: what the kernel
 // would take for a client that does not read is no help here.
-func (e *endpoint) stall(roots *x509.CertPool) {
+func (e *endpoint) stall(roots *x509.CertPool, path string) {
 	e.Helper()
 	config := &tls.Config{RootCAs: roots, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12}
 	conn, err := (&tls.Dialer{Config: config}).DialContext(e.Context(), "tcp", e.address)
@@ -281,9 +281,9 @@ func (e *endpoint) stall(roots *x509.CertPool) {
 	const (
 		settings, headers     = 4, 1
 		endStream, endHeaders = 1, 4
-		initialWindowSize     = "\x00\x04\x00\x00\x00\x00"                 // zero bytes
-		scrape                = "\x82\x87\x04\x08/metrics\x01\x08exporter" // method GET, scheme https, path and authority
+		initialWindowSize     = "\x00\x04\x00\x00\x00\x00" // zero bytes
 	)
+	scrape := "\x82\x87\x04" + string(rune(len(path))) + path + "\x01\x08exporter" // method GET, scheme https, path and authority
 	_, err = io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+
 		frame(settings, 0, 0, initialWindowSize)+frame(headers, endStream|endHeaders, 1, scrape))
 	if err != nil {
@@ -301,8 +301,8 @@ func (e *endpoint) stall(roots *x509.CertPool) {
 	}
 }
 
-// TestConcurrentScrapes has as many clients as there may be that don't read their scrapes. Others are told so at once,
-// everything else is served, and the slots come back.
+// TestConcurrentScrapes has many clients that don't read their scrapes: others get theirs. Of those that are made one by
+// one there are so many at a time: others are told so at once, everything else is served, and the slots come back.
 func TestConcurrentScrapes(t *testing.T) {
 	_, configFile := newSim(t, "{name: prod}")
 	a := newAuthority(t)
@@ -318,14 +318,18 @@ func TestConcurrentScrapes(t *testing.T) {
 			func() string { return fmt.Sprintf("%s: status %d, want %d", path, status, want) })
 	}
 	get("/-/ready", http.StatusOK)
-	for range maxScrapes {
-		e.stall(a.pool)
+	const oneByOne = "/metrics?name[]=go_threads"
+	for range 4 * maxScrapes {
+		e.stall(a.pool, "/metrics")
 	}
-	get("/metrics", http.StatusServiceUnavailable)
-	for _, path := range []string{"/", "/-/healthy", "/-/ready"} {
+	for range maxScrapes {
+		e.stall(a.pool, oneByOne)
+	}
+	get(oneByOne, http.StatusServiceUnavailable)
+	for _, path := range []string{"/metrics", "/", "/-/healthy", "/-/ready"} {
 		get(path, http.StatusOK)
 	}
-	get("/metrics", http.StatusOK)
+	get(oneByOne, http.StatusOK)
 }
 
 // newLargeEndpoint serves more than what lies between two ends of a connection when nobody reads.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -53,7 +54,11 @@ func (r *reloader) run(ctx context.Context) {
 			because = "file"
 		}
 		seen = r.fingerprint() // of before they are read: what changes meanwhile is noticed at the next look
+		files := r.exporter.config.Files
 		err := r.reload(because)
+		if !slices.Equal(files, r.exporter.config.Files) {
+			seen = r.fingerprint() // others are looked at from now on
+		}
 		if answer != nil {
 			answer <- err
 		}

@@ -60,7 +60,8 @@ const (
 	writeTimeout      = time.Minute
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
-	maxScrapes        = 8 // at a time
+	maxScrapes        = 8 // at a time, of those that are made one by one
+	maxPages          = 8 // of the status at a time
 	shutdownTimeout   = 5 * time.Second
 )
 
@@ -236,8 +237,9 @@ func (e *exporter) handler(lifecycle bool, reload http.Handler) http.Handler {
 		EnableOpenMetrics: true,
 		Registry:          e.live,
 	})
-	metrics := promhttp.InstrumentMetricHandler(e.live,
-		limited(maxScrapes, collector.NewExposition(e.manager, e.live, standard, e.logger)))
+	// What the exposition sends is the same for everybody: only what is made for one scrape is bounded in number.
+	exposition := collector.NewExposition(e.manager, e.live, limited(maxScrapes, standard), e.logger)
+	metrics := promhttp.InstrumentMetricHandler(e.live, exposition)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "healthy") })
@@ -254,7 +256,7 @@ func (e *exporter) handler(lifecycle bool, reload http.Handler) http.Handler {
 		})
 	}
 	mux.Handle("POST /-/reload", reload)
-	mux.Handle("GET /{$}", &statusPage{source: e.manager, build: e.build, logger: e.logger})
+	mux.Handle("GET /{$}", limited(maxPages, &statusPage{source: e.manager, build: e.build, logger: e.logger}))
 	return secured(contained(e.logger, mux))
 }
 
@@ -263,7 +265,7 @@ func limited(most int64, next http.Handler) http.Handler {
 	slots := semaphore.NewWeighted(most)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slots.TryAcquire(1) {
-			plain(w, http.StatusServiceUnavailable, "too many scrapes at a time")
+			plain(w, http.StatusServiceUnavailable, "too many requests at a time")
 			return
 		}
 		defer slots.Release(1)

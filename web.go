@@ -100,14 +100,17 @@ type (
 	}
 )
 
-// shownTargets bounds the page of a large fleet, unless everything is asked for.
-const shownTargets = 200
+// Bounds of the page of a large fleet, unless everything is asked for.
+const (
+	shownTargets  = 200
+	shownSearches = 20
+)
 
 func newStatusView(source statusSource, build collector.BuildInfo, now time.Time, all bool) statusView {
 	snapshots := slices.Clone(source.Snapshots())
 	view := statusView{Build: build, Now: clock(now), Tiles: newTiles(snapshots)}
 	for _, search := range source.Searches() {
-		if search.Err != nil {
+		if search.Err != nil && (all || len(view.Searches) < shownSearches) {
 			view.Searches = append(view.Searches, newSearchView(search, source.ProjectName(search.ProjectID), now))
 		}
 	}

@@ -104,9 +104,25 @@ type listed interface{ key() (string, bool) }
 
 // listAll reads a list to its end. An item that can't be read makes the whole list an error, since whatever it stands
 // for would else look as if it were gone.
+//
+// Atlas calls its counts estimates: what is read twice alike is right, whatever they say.
 func listAll[W listed](ctx context.Context, c *Client, what call, perPage int) (map[string]W, error) {
+	items, err := listOnce[W](ctx, c, what, perPage)
+	if !errors.Is(err, errListChanged) {
+		return items, err
+	}
+	again, err := listOnce[W](ctx, c, what, perPage)
+	if same := func(W, W) bool { return true }; errors.Is(err, errListChanged) && maps.EqualFunc(items, again, same) {
+		return again, nil
+	}
+	return again, err
+}
+
+// listOnce returns what it has read even with errListChanged.
+func listOnce[W listed](ctx context.Context, c *Client, what call, perPage int) (map[string]W, error) {
 	items := map[string]W{}
 	var total Count // as the first page has it
+	changed := false
 	malformed := func(err error) error { return &MalformedError{Endpoint: what.endpoint, Err: err} }
 	for number := 1; number <= maxListPages; number++ {
 		what.query = url.Values{"pageNum": {strconv.Itoa(number)}, "itemsPerPage": {strconv.Itoa(perPage)}}.Encode()
@@ -127,12 +143,11 @@ func listAll[W listed](ctx context.Context, c *Client, what call, perPage int) (
 		}
 		if number == 1 {
 			total = page.TotalCount
-		} else if page.TotalCount != total {
-			return nil, malformed(errListChanged)
 		}
+		changed = changed || page.TotalCount != total
 		if page.last() {
-			if n, given := total.Value(); number > 1 && given && n != int64(len(items)) {
-				return nil, malformed(errListChanged)
+			if n, given := total.Value(); number > 1 && (changed || given && n != int64(len(items))) {
+				return items, malformed(errListChanged)
 			}
 			return items, nil
 		}

@@ -32,7 +32,7 @@ type Exposition struct {
 	headers  map[expfmt.FormatType][]block // of the families, in their order
 	order    map[string][]int              // in which a family's labels are written
 
-	mu     sync.Mutex // held while something is rendered, not while it is sent
+	mu     sync.Mutex // held while something is gathered or rendered, not while it is sent
 	groups []*group
 	bodies [kinds]map[expfmt.FormatType]*block // what the parts of all groups amount to now
 
@@ -98,19 +98,18 @@ func NewExposition(source Source, live prometheus.Gatherer, fallback http.Handle
 // ServeHTTP is a scrape.
 func (e *Exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
-	formatType := format.FormatType()
-	if e.headers[formatType] == nil || r.URL.Query().Has("name[]") {
+	if e.headers[format.FormatType()] == nil || r.URL.Query().Has("name[]") {
 		e.fallback.ServeHTTP(w, r)
 		return
 	}
-	live, err := e.gather(format)
+	body, live, err := e.read(format)
 	if err != nil { // of a part: the rest is served, as promhttp does it
 		e.logger.LogAttrs(r.Context(), slog.LevelError, "metrics could not be gathered", slog.Any("err", err))
 	}
 	w.Header().Set("Content-Type", string(format))
 	w.Header().Add("Vary", "Accept")
 	w.Header().Add("Vary", "Accept-Encoding")
-	if err := send(w, r, e.body(formatType), live); err != nil {
+	if err := send(w, r, body, live); err != nil {
 		e.logger.LogAttrs(r.Context(), slog.LevelDebug, "scrape broken off", slog.Any("err", err))
 	}
 }
@@ -129,19 +128,22 @@ func (e *Exposition) gather(format expfmt.Format) ([]byte, error) {
 	return text.Bytes(), err
 }
 
-// body returns what is known of all targets now, in several blocks.
-func (e *Exposition) body(format expfmt.FormatType) []*block {
+// read returns what is known of all targets now, in several blocks, and the live metrics. Scrapes do so one after the
+// other, but wait for nobody to be sent to.
+func (e *Exposition) read(format expfmt.Format) (body []*block, live []byte, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	live, err = e.gather(format)
 	e.refresh(e.source.Snapshots(), time.Now())
-	body := make([]*block, kinds)
+	body = make([]*block, kinds)
 	for kind, bodies := range e.bodies {
-		if bodies[format] == nil {
-			bodies[format] = e.assemble(kind, format)
+		formatType := format.FormatType()
+		if bodies[formatType] == nil {
+			bodies[formatType] = e.assemble(kind, formatType)
 		}
-		body[kind] = bodies[format]
+		body[kind] = bodies[formatType]
 	}
-	return body
+	return body, live, err
 }
 
 // refresh renders what has changed.

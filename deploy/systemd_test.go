@@ -1,17 +1,19 @@
 package deploy
 
 import (
+	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
-
-	"atlas-restore-exporter/internal/tool"
 )
 
 // TestSystemdUnit has systemd judge how much the unit could do if it were taken over: 0 is nothing, 10 is everything.
 func TestSystemdUnit(t *testing.T) {
-	analyze := tool.Need(t, "systemd-analyze", "systemd")
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("there is no systemd-analyze, which comes with systemd")
+	}
 	const unit, most = "systemd/atlas-restore-exporter.service", 1.5
 	said := runs(t, analyze, "security", "--offline=yes", unit)
 	match := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`).FindStringSubmatch(said)
