@@ -267,7 +267,7 @@ func TestEndlessBody(t *testing.T) {
 
 // stall asks for a scrape by HTTP/2, and lets the endpoint send nothing of the answer but its header: what the kernel
 // would take for a client that does not read is no help here.
-func (e *endpoint) stall(roots *x509.CertPool, path string) {
+func (e *endpoint) stall(roots *x509.CertPool, accept string) {
 	e.Helper()
 	config := &tls.Config{RootCAs: roots, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12}
 	conn, err := (&tls.Dialer{Config: config}).DialContext(e.Context(), "tcp", e.address)
@@ -283,7 +283,8 @@ func (e *endpoint) stall(roots *x509.CertPool, path string) {
 		endStream, endHeaders = 1, 4
 		initialWindowSize     = "\x00\x04\x00\x00\x00\x00" // zero bytes
 	)
-	scrape := "\x82\x87\x04" + string(rune(len(path))) + path + "\x01\x08exporter" // method GET, scheme https, path and authority
+	scrape := "\x82\x87\x04\x08/metrics\x01\x08exporter" + // method GET, scheme https, path and authority
+		"\x0f\x04" + string(rune(len(accept))) + accept
 	_, err = io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+
 		frame(settings, 0, 0, initialWindowSize)+frame(headers, endStream|endHeaders, 1, scrape))
 	if err != nil {
@@ -312,24 +313,24 @@ func TestConcurrentScrapes(t *testing.T) {
 	e := newEndpoint(t, configFile, webFlags{ConfigFile: webFile}, 0, 3*time.Second)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.pool, MinVersion: tls.VersionTLS12}}}
 	var status int
-	get := func(path string, want int) {
+	get := func(path string, want int, headers ...string) {
 		t.Helper()
-		eventually(t, func() bool { status, _ = fetch(t, client, "https://"+e.address+path); return status == want },
+		eventually(t, func() bool { status, _ = fetch(t, client, "https://"+e.address+path, headers...); return status == want },
 			func() string { return fmt.Sprintf("%s: status %d, want %d", path, status, want) })
 	}
 	get("/-/ready", http.StatusOK)
-	const oneByOne = "/metrics?name[]=go_threads"
+	const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 	for range 4 * maxScrapes {
-		e.stall(a.pool, "/metrics")
+		e.stall(a.pool, "text/plain")
 	}
 	for range maxScrapes {
-		e.stall(a.pool, oneByOne)
+		e.stall(a.pool, protobuf)
 	}
-	get(oneByOne, http.StatusServiceUnavailable)
+	get("/metrics", http.StatusServiceUnavailable, "Accept", protobuf)
 	for _, path := range []string{"/metrics", "/", "/-/healthy", "/-/ready"} {
 		get(path, http.StatusOK)
 	}
-	get(oneByOne, http.StatusOK)
+	get("/metrics", http.StatusOK, "Accept", protobuf)
 }
 
 // newLargeEndpoint serves more than what lies between two ends of a connection when nobody reads.
