@@ -131,7 +131,7 @@ func (b *configBuilder) secret(path string, literal atlas.Secret, file string) a
 	if secret == "" {
 		b.report(path+"_file", "%s is empty", file)
 	}
-	b.config.warnOfReaders(path+"_file", file, "in Kubernetes set defaultMode: 0400 on its volume")
+	b.config.warnOfReaders(path+"_file", file, "in Kubernetes set defaultMode: 0440 on its volume and fsGroup for the pod")
 	return atlas.Secret(secret)
 }
 

@@ -23,7 +23,7 @@ func TestSecretsThatOthersCanRead(t *testing.T) {
 	const owner, group, others = 0o400, 0o440, 0o644
 	aboutFile := func(key, path string) string {
 		return fmt.Sprintf("credentials.default.%s: every user of this machine can read %s (mode 0644): "+
-			"chmod 600 it, or in Kubernetes set defaultMode: 0400 on its volume", key, path)
+			"chmod 600 it, or in Kubernetes set defaultMode: 0440 on its volume and fsGroup for the pod", key, path)
 	}
 	aboutConfig := fmt.Sprintf("credentials.default: every user of this machine can read %s (mode 0644): "+
 		"chmod 600 it, or keep the secret in a file of its own", configFile)

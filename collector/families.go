@@ -64,7 +64,7 @@ var (
 		"The objectives from the configuration: duration (a restore should not take longer) and "+
 			"drill_age (the last successful restore of the cluster should not be older).", "objective")
 	familyInterval = targetFamily("poll_interval_seconds", "gauge",
-		"How often this list is polled.")
+		"The configured time between two polls of this list; it is less while a restore runs, and more while polls fail.")
 	familyOmitted = targetFamily("job_series_omitted", "gauge",
 		"Restore jobs that have no series of their own because there are more than job_series.max_per_target.")
 	familyPollSuccess = targetFamily("poll_success", "gauge",
@@ -111,6 +111,8 @@ var (
 		"version", "revision", "goversion")
 	familyTargets = exporterFamily("targets", "gauge",
 		"Lists of restore jobs that are polled.", "backup_type")
+	familyShards = exporterFamily("shards", "gauge",
+		"Into how many shards the clusters are divided. shard is the one that this exporter polls.", "shard")
 	familyRequests = exporterFamily("api_requests_total", "counter",
 		"Requests to Atlas by what was asked and by HTTP status, or \"error\" where there was no answer.", "endpoint", "code")
 	familyRequestDuration = exporterFamily("api_request_duration_seconds", "histogram",
@@ -164,7 +166,7 @@ func jobFamilies() []Family {
 
 func exporterFamilies() []Family {
 	return []Family{
-		familyBuildInfo, familyTargets, familyRequests, familyRequestDuration, familyRateLimit, familyFailures,
+		familyBuildInfo, familyTargets, familyShards, familyRequests, familyRequestDuration, familyRateLimit, familyFailures,
 		familyPanics, familyUnknownValues, familyMalformedJobs, familyCredential, familyTokenRequests, familySearchOK, familySearchTime,
 		familyReloadOK, familyReloadTime,
 	}

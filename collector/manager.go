@@ -91,6 +91,7 @@ func (m *Manager) retarget() {
 	m.pollers = pollers
 	m.forgetProjects(before)
 	m.metrics.setTargets(targets)
+	m.metrics.setShard(m.setup.Shard)
 	if added+len(before) > 0 {
 		m.logger.Info("targets changed", slog.Int("targets", len(targets)), slog.Int("added", added), slog.Int("removed", len(before)))
 	}

@@ -15,6 +15,7 @@ import (
 type Metrics struct {
 	buildInfo       prometheus.Gauge
 	targets         *prometheus.GaugeVec
+	shards          *prometheus.GaugeVec
 	requests        *prometheus.CounterVec
 	requestDuration *prometheus.HistogramVec
 	rateLimit       *prometheus.GaugeVec
@@ -51,6 +52,7 @@ func NewMetrics(build BuildInfo) *Metrics {
 	}
 	m := &Metrics{
 		targets:  gauge(familyTargets),
+		shards:   gauge(familyShards),
 		requests: counter(familyRequests),
 		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: familyRequestDuration.Name, Help: familyRequestDuration.Help,
@@ -115,6 +117,12 @@ func (m *Metrics) setTargets(targets []Target) {
 	}
 }
 
+// setShard says which part of the clusters is polled.
+func (m *Metrics) setShard(shard Shard) {
+	m.shards.Reset()
+	m.shards.WithLabelValues(strconv.Itoa(shard.Index)).Set(float64(max(shard.Count, 1)))
+}
+
 // searched says what came of a search.
 func (m *Metrics) searched(at place, search *Search) {
 	m.searchOK.WithLabelValues(at.credential, at.projectID).Set(boolValue(search.Err == nil))
@@ -155,7 +163,7 @@ func (m *Metrics) start() {
 
 func (m *Metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.buildInfo, m.targets, m.requests, m.requestDuration, m.rateLimit, m.failures, m.panics, m.unknownValues, m.malformedJobs,
+		m.buildInfo, m.targets, m.shards, m.requests, m.requestDuration, m.rateLimit, m.failures, m.panics, m.unknownValues, m.malformedJobs,
 		m.credential, m.tokenRequests, m.searchOK, m.searchTime, m.reloadOK, m.reloadTime,
 	}
 }
