@@ -315,7 +315,10 @@ func TestConcurrentScrapes(t *testing.T) {
 	var status int
 	get := func(path string, want int, headers ...string) {
 		t.Helper()
-		eventually(t, func() bool { status, _ = fetch(t, client, "https://"+e.address+path, headers...); return status == want },
+		eventually(t, func() bool {
+			status, _ = fetch(t, client, "https://"+e.address+path, headers...)
+			return status == want
+		},
 			func() string { return fmt.Sprintf("%s: status %d, want %d", path, status, want) })
 	}
 	get("/-/ready", http.StatusOK)
