@@ -37,7 +37,7 @@ sys.stdout.buffer.write(gzip.decompress(answer.read()))`
 			t.Logf("not read by %s, which is not installed", name)
 			continue
 		}
-		read, err := exec.CommandContext(t.Context(), name, arguments...).Output() //nolint:gosec // as above
+		read, err := exec.CommandContext(t.Context(), name, arguments...).Output()
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
