@@ -126,7 +126,7 @@ func (f *finder) places(setup *Setup) map[place][]atlas.ClusterKind {
 }
 
 // targets returns what a setup and what was found so far make of each other.
-func (f *finder) targets(setup *Setup) []Target {
+func (f *finder) targets(setup *Setup) (targets []Target, all bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return setup.targets(&f.found)

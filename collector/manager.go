@@ -71,7 +71,7 @@ func (m *Manager) Apply(setup Setup) error {
 func (m *Manager) retarget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	targets := m.finder.targets(&m.setup)
+	targets, all := m.finder.targets(&m.setup)
 	before, added := map[atlas.List]*poller{}, 0
 	for _, p := range m.pollers {
 		before[p.target.List] = p
@@ -92,6 +92,9 @@ func (m *Manager) retarget() {
 	m.forgetProjects(before)
 	m.metrics.setTargets(targets)
 	m.metrics.setShard(m.setup.Shard)
+	if !all {
+		m.logger.Warn("more was found than an exporter polls, divide the fleet into shards", slog.Int("targets", len(targets)))
+	}
 	if added+len(before) > 0 {
 		m.logger.Info("targets changed", slog.Int("targets", len(targets)), slog.Int("added", added), slog.Int("removed", len(before)))
 	}

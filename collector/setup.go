@@ -76,10 +76,10 @@ func (s *Setup) projectsOf(rule *Discovery, found *inventory) []string {
 const maxFound = 50_000
 
 // targets returns what to poll, each once: what the setup names, then what its rules find, less what belongs to other
-// shards. A rule for one project comes before those for all; else the first one that finds a target decides.
-func (s *Setup) targets(found *inventory) []Target {
+// shards. A rule for one project comes before those for all; else the first one that finds a target decides. It reports
+// false where that is too much.
+func (s *Setup) targets(found *inventory) (targets []Target, all bool) {
 	seen := map[atlas.List]bool{}
-	var targets []Target
 	add := func(target Target) {
 		if !seen[target.List] && s.Shard.has(target.List) {
 			targets = append(targets, target)
@@ -96,12 +96,13 @@ func (s *Setup) targets(found *inventory) []Target {
 	})
 	for i := range rules {
 		for _, target := range s.targetsOf(&rules[i], found) {
-			if len(targets)-named < maxFound {
-				add(target)
+			if len(targets)-named == maxFound {
+				return targets, false
 			}
+			add(target)
 		}
 	}
-	return targets
+	return targets, true
 }
 
 func boolInt(b bool) int { return int(boolValue(b)) }
