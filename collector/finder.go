@@ -62,7 +62,7 @@ const SearchTimeout = 30 * time.Second
 
 // round looks everywhere once, or only where the last search failed. Where it fails, what was found before stays.
 func (f *finder) round(ctx context.Context, setup *Setup, failedOnly bool) {
-	const share = 2 // of the concurrency, so that polls go on
+	const share = 2 // of the concurrency: searches come on top of polls
 	var projects, clusters errgroup.Group
 	projects.SetLimit(max(setup.Concurrency/share, 1))
 	clusters.SetLimit(max(setup.Concurrency/share, 1))
