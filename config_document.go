@@ -145,6 +145,9 @@ var (
 	repeatedKey  = regexp.MustCompile(`^mapping key "(.*)" already defined at line (\d+)$`)
 )
 
+// noSuchAnchor is said of a value that the library quotes.
+const noSuchAnchor = "a value that begins with * refers to an anchor, and there is none; put it in quotes"
+
 // reportYAML puts the library's words into the user's.
 func (d *document) reportYAML(err error, into any) {
 	var all *yaml.LoadErrors
@@ -157,7 +160,7 @@ func (d *document) reportYAML(err error, into any) {
 	case errors.As(err, &one):
 		text := "not YAML: " + unquoted(one.Message)
 		if strings.HasPrefix(one.Message, "unknown anchor") { // it quotes the value
-			text = "not YAML: a value that begins with * refers to an anchor, and there is none; put it in quotes"
+			text = "not YAML: " + noSuchAnchor
 		} else if strings.HasPrefix(one.Message, "cannot construct") { // so does this
 			text = "not YAML: a value that begins with !! is not of the type that it names; put it in quotes"
 		}

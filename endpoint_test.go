@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -305,12 +304,7 @@ func (e *endpoint) stall(roots *x509.CertPool, accept string) {
 // TestConcurrentScrapes has many clients that don't read their scrapes: others get theirs. Of those that are made one by
 // one there are so many at a time: others are told so at once, everything else is served, and the slots come back.
 func TestConcurrentScrapes(t *testing.T) {
-	_, configFile := newSim(t, "{name: prod}")
-	a := newAuthority(t)
-	a.server()
-	webFile := filepath.Join(a.dir, "web.yaml")
-	writeFile(t, webFile, "tls_server_config: {cert_file: server.pem, key_file: server-key.pem}\n")
-	e := newEndpoint(t, configFile, webFlags{ConfigFile: webFile}, 0, 3*time.Second)
+	a, e := newTLSEndpoint(t, 3*time.Second)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.pool, MinVersion: tls.VersionTLS12}}}
 	var status int
 	get := func(path string, want int, headers ...string) {
@@ -318,8 +312,7 @@ func TestConcurrentScrapes(t *testing.T) {
 		eventually(t, func() bool {
 			status, _ = fetch(t, client, "https://"+e.address+path, headers...)
 			return status == want
-		},
-			func() string { return fmt.Sprintf("%s: status %d, want %d", path, status, want) })
+		}, func() string { return fmt.Sprintf("%s: status %d, want %d", path, status, want) })
 	}
 	get("/-/ready", http.StatusOK)
 	const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"

@@ -198,14 +198,20 @@ basic_auth_users: {prometheus: %q}
 	}
 }
 
-// TestHTTP2Limits holds HTTP/2 to what holds for HTTP/1.
-func TestHTTP2Limits(t *testing.T) {
+// newTLSEndpoint returns an endpoint with a certificate, and the authority that issued it.
+func newTLSEndpoint(t *testing.T, writeTimeout time.Duration) (*authority, *endpoint) {
+	t.Helper()
 	_, configFile := newSim(t, "{name: prod}")
 	a := newAuthority(t)
 	a.server()
 	webFile := filepath.Join(a.dir, "web.yaml")
 	writeFile(t, webFile, "tls_server_config: {cert_file: server.pem, key_file: server-key.pem}\n")
-	e := newEndpoint(t, configFile, webFlags{ConfigFile: webFile}, 0, 0)
+	return a, newEndpoint(t, configFile, webFlags{ConfigFile: webFile}, 0, writeTimeout)
+}
+
+// TestHTTP2Limits holds HTTP/2 to what holds for HTTP/1.
+func TestHTTP2Limits(t *testing.T) {
+	a, e := newTLSEndpoint(t, 0)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.pool, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
 	for _, test := range []struct {

@@ -33,6 +33,6 @@ var quotingErrors = []struct {
 }{
 	{regexp.MustCompile("(?s)cannot unmarshal \\S+( `.{0,10}`)? into "), "cannot unmarshal the value into "},
 	{regexp.MustCompile(`(?s)cannot decode .* as a `), "cannot decode the value as a "},
-	{regexp.MustCompile(`(?s)unknown anchor '.*' referenced`), "a value that begins with * refers to an anchor, and there is none; put it in quotes"},
+	{regexp.MustCompile(`(?s)unknown anchor '.*' referenced`), noSuchAnchor},
 	{regexp.MustCompile(`(?s)anchor '.*' value contains itself`), "a value that begins with & is an anchor; put it in quotes"},
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
-	"strconv"
 )
 
 // Project is a project that a credential sees.
@@ -125,7 +123,7 @@ func listOnce[W listed](ctx context.Context, c *Client, what call, perPage int) 
 	changed := false
 	malformed := func(err error) error { return &MalformedError{Endpoint: what.endpoint, Err: err} }
 	for number := 1; number <= maxListPages; number++ {
-		what.query = url.Values{"pageNum": {strconv.Itoa(number)}, "itemsPerPage": {strconv.Itoa(perPage)}}.Encode()
+		what.query = pageQuery(number, perPage).Encode()
 		body, err := c.get(ctx, what)
 		if err != nil {
 			return nil, err

@@ -124,7 +124,7 @@ func (c *Client) page(ctx context.Context, list List, number int) (Page, error) 
 	if err != nil {
 		return Page{}, err
 	}
-	query := url.Values{"pageNum": {strconv.Itoa(number)}, "itemsPerPage": {strconv.Itoa(pageSize)}}
+	query := pageQuery(number, pageSize)
 	if route.totalCount {
 		query.Set("includeCount", "true")
 	}
@@ -143,6 +143,11 @@ func (c *Client) page(ctx context.Context, list List, number int) (Page, error) 
 		c.observer.MalformedJobs(list.BackupType, page.Malformed)
 	}
 	return page, nil
+}
+
+// pageQuery asks for a page of a list, of which there are so many items on each.
+func pageQuery(number, size int) url.Values {
+	return url.Values{"pageNum": {strconv.Itoa(number)}, "itemsPerPage": {strconv.Itoa(size)}}
 }
 
 // RestoreJob reads a single job of a list. Error.JobNotFound tells a job that is gone from other reasons of a 404.

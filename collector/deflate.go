@@ -61,13 +61,18 @@ func joined(blocks []block) *block {
 		length += len(next.data)
 	}
 	whole := &block{data: make([]byte, 0, length)}
-	for _, next := range blocks {
-		whole.data = append(whole.data, next.data...)
-		whole.sum = sumOfBoth(whole.sum, next.sum, next.size)
-		whole.size += next.size
+	for i := range blocks {
+		whole.data = append(whole.data, blocks[i].data...)
+		whole.extend(&blocks[i])
 	}
 	whole.data = append(whole.data, emptyEnd...)
 	return whole
+}
+
+// extend has a block stand for a text that goes on with another block's. The data are the caller's business.
+func (b *block) extend(next *block) {
+	b.sum = sumOfBoth(b.sum, next.sum, next.size)
+	b.size += next.size
 }
 
 var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
@@ -114,19 +119,18 @@ func send(w http.ResponseWriter, r *http.Request, blocks []*block, end []byte) e
 
 func sendGzip(w http.ResponseWriter, r *http.Request, blocks []*block, end []byte) error {
 	parts, length := [][]byte{gzipHeader}, len(gzipHeader)
-	var size int64
-	var sum uint32
+	var whole block
 	add := func(part []byte, next *block) {
 		parts, length = append(parts, part), length+len(part)
-		sum, size = sumOfBoth(sum, next.sum, next.size), size+next.size
+		whole.extend(next)
 	}
 	for _, block := range blocks {
 		add(block.data[:len(block.data)-len(emptyEnd)], block)
 	}
 	last := deflate(end, true)
 	add(last.data, &last)
-	trailer := binary.LittleEndian.AppendUint32(nil, sum)
-	trailer = binary.LittleEndian.AppendUint32(trailer, uint32(size)) //nolint:gosec // modulo 2^32, as specified
+	trailer := binary.LittleEndian.AppendUint32(nil, whole.sum)
+	trailer = binary.LittleEndian.AppendUint32(trailer, uint32(whole.size)) //nolint:gosec // modulo 2^32, as specified
 	w.Header().Set("Content-Encoding", "gzip")
 	w.Header().Set("Content-Length", strconv.Itoa(length+len(trailer)))
 	if r.Method == http.MethodHead {

@@ -69,15 +69,6 @@ func (w *world) polled() string {
 	return strings.Join(polled, " ")
 }
 
-// run has the manager run until the function that it returns is called.
-func (w *world) run() (stop func()) {
-	ctx, cancel := context.WithCancel(w.Context())
-	ended := make(chan struct{})
-	go func() { w.manager.Run(ctx); close(ended) }()
-	synctest.Wait()
-	return func() { cancel(); <-ended }
-}
-
 func TestDiscoveryRules(t *testing.T) {
 	pattern := regexp.MustCompile
 	one := func(projectID string) Discovery {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -251,10 +250,7 @@ func TestPanicsOfARun(t *testing.T) {
 		w := newWorld(t, prod)
 		var value any = quoted
 		w.breaks("first page", &value, slog.New(slog.DiscardHandler))
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() { w.manager.Run(ctx); close(ended) }()
-		synctest.Wait()
+		stop := w.run()
 		if !w.manager.Ready() {
 			t.Error("not ready though everything was polled")
 		}
@@ -264,7 +260,6 @@ func TestPanicsOfARun(t *testing.T) {
 			snapshots[1].Failures != 0 || time.Since(snapshots[1].LastSuccess) > time.Minute {
 			t.Errorf("%+v\n%+v", snapshots[0], snapshots[1])
 		}
-		cancel()
-		<-ended
+		stop()
 	})
 }

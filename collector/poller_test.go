@@ -79,6 +79,15 @@ func target(list atlas.List) Target {
 	}
 }
 
+// run has the manager run until the function that it returns is called.
+func (w *world) run() (stop func()) {
+	ctx, cancel := context.WithCancel(w.Context())
+	ended := make(chan struct{})
+	go func() { w.manager.Run(ctx); close(ended) }()
+	synctest.Wait()
+	return func() { cancel(); <-ended }
+}
+
 // poll polls every target once, and returns the first.
 func (w *world) poll() *Snapshot {
 	w.manager.PollOnce(w.Context(), func(*Snapshot) {})
@@ -642,16 +651,12 @@ func TestRun(t *testing.T) {
 		if w.manager.Ready() {
 			t.Error("ready before anything was polled")
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() { w.manager.Run(ctx); close(ended) }()
-		synctest.Wait()
+		stop := w.run()
 		if !w.manager.Ready() {
 			t.Error("not ready though everything was polled")
 		}
 		time.Sleep(10*time.Minute + time.Second)
-		cancel()
-		<-ended
+		stop()
 		for tenth := range 6 {
 			if n := polls[tenth]; n < 40 || n > 60 { // 30 targets × 10 minutes / 6
 				t.Errorf("%d polls in part %d of the minute: %v", n, tenth, polls)
@@ -661,13 +666,10 @@ func TestRun(t *testing.T) {
 	bubble(t, "in mid-poll", func(t *testing.T) {
 		w := newWorld(t, prod)
 		w.sim.Script(atlastest.PathHas("restoreJobs"), 0, atlastest.Hang())
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() { w.manager.Run(ctx); close(ended) }()
+		stop := w.run()
 		time.Sleep(time.Second)
 		start := time.Now()
-		cancel()
-		<-ended
+		stop()
 		if s := w.manager.Snapshots()[0]; time.Since(start) > time.Second || !s.LastPoll.IsZero() {
 			t.Errorf("ended after %v; an unfinished poll says nothing, but there is %+v", time.Since(start), s)
 		}
@@ -705,9 +707,7 @@ func TestApply(t *testing.T) {
 		w.sim.AddCluster("other", "c", atlastest.DedicatedCluster)
 		w.sim.AddJobs(prod, atlastest.Job{Takes: time.Minute})
 		w.addHistory(3)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() { w.manager.Run(ctx); close(ended) }()
+		stop := w.run()
 		time.Sleep(10 * time.Second)
 		w.asked()
 
@@ -750,8 +750,7 @@ func TestApply(t *testing.T) {
 		if asked := w.asked(); asked != "10 lists, 0 jobs" {
 			t.Errorf("asked for %s in ten minutes, want those of one target", asked)
 		}
-		cancel()
-		<-ended
+		stop()
 		if err := w.manager.Apply(setup); err != nil {
 			t.Error(err)
 		}
