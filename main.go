@@ -1,7 +1,10 @@
 // Command atlas-restore-exporter is a Prometheus exporter for the backup restore jobs of MongoDB Atlas.
+//
+// This file contains the commands, flags, signals and exit codes. Package internal/server builds the exporter.
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -11,141 +14,232 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/lmittmann/tint"
 
-	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/internal/config"
+	"atlas-restore-exporter/internal/demo"
+	"atlas-restore-exporter/internal/logwriter"
+	"atlas-restore-exporter/internal/server"
+	"atlas-restore-exporter/internal/status"
 )
 
 // version is set by the linker in releases.
-var version = "dev"
+var version string
 
-// The exit statuses besides 0.
+type exitCode int
+
 const (
-	exitFailure = 1
-	exitUsage   = 2
+	name = "atlas-restore-exporter"
+
+	exitFailure exitCode = 1
+	exitUsage   exitCode = 2
+
+	flushTimeout = time.Second // for the log at exit
 )
 
 type cli struct {
 	Log     logFlags         `embed:"" prefix:"log."`
-	Version kong.VersionFlag `help:"Show the version and exit." env:"-"`
+	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 
-	Serve  serveCommand  `cmd:"" default:"withargs" help:"Poll Atlas and serve /metrics (the default)."`
-	Check  checkCommand  `cmd:"" help:"Check the configuration and ask Atlas once for each target. Exit status 1 if any fails."`
-	Health healthCommand `cmd:"" help:"Ask an exporter whether it is healthy. Exit status 1 if not."`
-	Demo   demoCommand   `cmd:"" help:"Serve a simulated Atlas and poll it. Needs no credentials and no configuration."`
+	Serve  serveCommand  `cmd:"" default:"withargs" help:"Poll Atlas and serve /metrics (default command)."`
+	Check  checkCommand  `cmd:"" help:"Validate the configuration and poll each target once."`
+	Health healthCommand `cmd:"" help:"Check whether a running exporter is healthy."`
+	Demo   demoCommand   `cmd:"" help:"Poll a simulated Atlas organization. Needs no credentials."`
 }
 
 type logFlags struct {
-	Level  slog.Level `help:"Least severe messages to log: debug, info, warn or error." default:"info"`
-	Format string     `help:"Log format: auto (text; in colour on a terminal), text or json." enum:"auto,text,json" default:"auto"`
+	Level  slog.Level `help:"Minimum level: debug, info, warn or error." default:"info"`
+	Format string     `help:"Format: auto (colored on terminals), text or json." enum:"auto,text,json" default:"auto"`
 }
 
 type configFlag struct {
-	File string `help:"Path of the configuration file." name:"config.file" default:"config.yaml" placeholder:"FILE"`
+	File string `help:"Path of the configuration file." name:"config.file" default:"config.yaml"`
 }
 
-// app is what a command gets besides its flags.
-type app struct {
+type webConfigFlag struct {
+	File string `help:"Path of the TLS and authentication settings." name:"config.file" placeholder:"FILE"`
+}
+
+type webFlags struct {
+	ListenAddress   []string      `help:"Address to listen on. Can be repeated." default:"${listen}"`
+	SystemdSocket   bool          `help:"Use the listening socket that systemd passes."`
+	EnableLifecycle bool          `help:"Allow POST /-/reload."`
+	Config          webConfigFlag `embed:""`
+}
+
+type serveCommand struct {
+	Config configFlag   `embed:""`
+	Shard  config.Shard `help:"Poll only shard I of N shards; I starts at 0." placeholder:"I/N"`
+	Web    webFlags     `embed:"" prefix:"web." set:"listen=:10058"`
+}
+
+type checkCommand struct {
+	Config configFlag    `embed:""`
+	Web    webConfigFlag `embed:"" prefix:"web."`
+	Output string        `help:"Output format: ${enum}." enum:"table,json" default:"table"`
+}
+
+type healthCommand struct {
+	URL string `help:"URL to request." name:"url" default:"http://localhost:10058/-/healthy"`
+}
+
+type demoCommand struct {
+	Web webFlags `embed:"" prefix:"web." set:"listen=localhost:10058"`
+}
+
+// environment contains the dependencies that the commands share.
+type environment struct {
 	stdout, stderr io.Writer
-	logger         *slog.Logger
-	build          collector.BuildInfo
-	// How long the endpoint waits for a request, and for whoever reads its answer. Zero stands for the constants.
-	readTimeout, writeTimeout time.Duration
+	options        server.Options // with the build and the logger only
 }
 
 func main() {
-	log.SetOutput(io.Discard) // net/http would quote there what a server says unasked, which may be a link
+	log.SetOutput(io.Discard)      // net/http logs unexpected data of servers here, which may contain a download link
+	signal.Ignore(syscall.SIGPIPE) // a closed pipe behind the log must not end the process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
-	os.Exit(status)
+	os.Exit(int(code))
 }
 
-// run runs a command line and returns the exit status.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status int) {
-	build := buildInfo()
+// run runs a command line until it ends or ctx ends.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code exitCode) {
+	build := server.BuildInfo(version)
 	var flags cli
-	parser, err := kong.New(&flags,
-		kong.Name("atlas-restore-exporter"),
+	parser := kong.Must(&flags,
+		kong.Name(name),
 		kong.Description("Prometheus exporter for the backup restore jobs of MongoDB Atlas. "+
-			"Every flag can be set in the environment, and a flag beats the environment. "+
-			"Without a command it serves: see serve --help for the flags of that."),
-		kong.Vars{"version": fmt.Sprintf("atlas-restore-exporter %s (%s, %s)", build.Version, build.Revision, build.GoVersion)},
+			"Flags can also be set by environment variables; flags take precedence. "+
+			"The default command is serve; run serve --help for its flags."),
+		kong.Vars{"version": fmt.Sprintf("%s %s (%s, %s)", name, build.Version, build.Revision, build.GoVersion)},
 		kong.DefaultEnvars("ATLAS_RESTORE_EXPORTER"),
 		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { panic(exitStatus(code)) }), // --help and --version leave from within
+		kong.Exit(func(code int) { panic(exitCode(code)) }), // Parse calls it for --help and --version
 	)
-	if err != nil {
-		panic(err) // the structs above are wrong
-	}
 	defer func() {
-		switch left := recover().(type) {
+		switch value := recover().(type) {
 		case nil:
-		case exitStatus:
-			status = int(left)
+		case exitCode:
+			code = value
 		default:
-			panic(left)
+			panic(value)
 		}
 	}()
 	command, err := parser.Parse(args)
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "atlas-restore-exporter: %v (see --help)\n", err)
+		_, _ = fmt.Fprintf(stderr, "%s: %v (see --help)\n", name, err)
 		return exitUsage
 	}
-	app := &app{stdout: stdout, stderr: stderr, logger: newLogger(stderr, flags.Log), build: build}
+	logs := newLogWriter(stderr, flags.Log)
+	options := server.Options{Build: build, Logger: newLogger(logs, isTerminal(stderr), flags.Log)}
+	options.DroppedLogMessages = logs.Dropped
+	env := &environment{stdout: stdout, stderr: stderr, options: options}
 	command.BindTo(ctx, (*context.Context)(nil))
-	if err := command.Run(app); err != nil {
-		if !errors.Is(err, errTargetsFailed) { // they were reported one by one
-			_, _ = fmt.Fprintf(stderr, "atlas-restore-exporter: %v\n", err)
+	if err := command.Run(env); err != nil {
+		code = exitFailure
+		if !errors.Is(err, status.ErrTargetsFailed) { // check printed the errors of the targets
+			_, _ = fmt.Fprintf(logs, "%s: %v\n", name, err)
 		}
-		return exitFailure
 	}
-	return 0
+	flush, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	logs.Close(flush)
+	return code
 }
 
-type exitStatus int
+// Run implements the serve command.
+func (s *serveCommand) Run(ctx context.Context, env *environment) error {
+	options := s.Web.options(env) // registers SIGHUP, so it precedes everything else
+	options.ConfigFile = s.Config.File
+	options.Load = func() (*config.Config, error) {
+		cfg, err := config.Load(s.Config.File)
+		if err == nil {
+			cfg.Shard = s.Shard
+		}
+		return cfg, err
+	}
+	cfg, err := options.Load()
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx, cfg, options)
+}
 
-// newLogger returns a logger for people on a terminal, and for machines elsewhere.
-func newLogger(w io.Writer, flags logFlags) *slog.Logger {
-	options := &slog.HandlerOptions{Level: flags.Level}
+// Run implements the demo command.
+func (d *demoCommand) Run(ctx context.Context, env *environment) error {
+	return demo.Run(ctx, env.stdout, d.Web.options(env))
+}
+
+// Run implements the health command.
+func (h *healthCommand) Run(ctx context.Context) error { return server.CheckHealth(ctx, h.URL) }
+
+// Run implements the check command.
+func (c *checkCommand) Run(ctx context.Context, env *environment) error {
+	cfg, err := config.Load(c.Config.File)
+	if err != nil {
+		return err
+	}
+	if err := server.ValidateWebConfig(c.Web.File); err != nil {
+		return err
+	}
+	for _, warning := range cfg.Warnings {
+		_, _ = fmt.Fprintln(env.stderr, "warning:", warning)
+	}
+	options := env.options
+	options.Logger = slog.New(slog.DiscardHandler) // the results contain everything
+	exporter, err := server.New(cfg, options)
+	if err != nil {
+		return err
+	}
+	defer exporter.Close()
+	results, err := status.Check(ctx, exporter.Manager(), env.stderr, isTerminal(env.stderr))
+	if err != nil {
+		return err
+	}
+	return cmp.Or(status.WriteCheck(env.stdout, results, c.Output, time.Now()), ctx.Err())
+}
+
+// options returns the options of a server, which reloads its configuration after SIGHUP.
+func (w webFlags) options(env *environment) server.Options {
+	reloads := make(chan os.Signal, 1)
+	signal.Notify(reloads, syscall.SIGHUP)
+	options := env.options
+	options.ListenAddresses, options.SystemdSocket = w.ListenAddress, w.SystemdSocket
+	options.WebConfigFile, options.EnableLifecycle = w.Config.File, w.EnableLifecycle
+	options.ReloadSignals = reloads
+	return options
+}
+
+// newLogWriter returns a writer to stderr that never blocks. It reports dropped messages in the format of the log.
+func newLogWriter(stderr io.Writer, flags logFlags) *logwriter.Writer {
+	terminal := isTerminal(stderr)
+	return logwriter.New(stderr, func(dropped uint64) []byte {
+		var message bytes.Buffer
+		newLogger(&message, terminal, flags).Warn("log messages dropped because nothing read the log output",
+			slog.Uint64("dropped", dropped))
+		return message.Bytes()
+	})
+}
+
+// newLogger returns a logger with colored text for terminals, or with text or JSON for machines.
+func newLogger(w io.Writer, terminal bool, flags logFlags) *slog.Logger {
 	switch {
 	case flags.Format == "json":
-		return slog.New(slog.NewJSONHandler(w, options))
-	case flags.Format == "auto" && terminal(w):
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: flags.Level}))
+	case flags.Format == "auto" && terminal:
 		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: flags.Level, NoColor: os.Getenv("NO_COLOR") != ""}))
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: flags.Level}))
 }
 
-func terminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
+func isTerminal(w io.Writer) bool {
+	if file, ok := w.(*os.File); ok {
+		info, err := file.Stat()
+		return err == nil && info.Mode()&os.ModeCharDevice != 0
 	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// buildInfo returns what the linker, or else the go command, noted in the binary.
-func buildInfo() collector.BuildInfo {
-	build := collector.BuildInfo{Version: cmp.Or(version, "dev"), Revision: "unknown"}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return build
-	}
-	build.GoVersion = info.GoVersion
-	if build.Version == "dev" && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		build.Version = info.Main.Version
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			build.Revision = setting.Value
-		}
-	}
-	return build
+	return false
 }

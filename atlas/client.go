@@ -1,60 +1,49 @@
-// Package atlas reads restore jobs from the MongoDB Atlas Administration API (version 2). It never writes: every
-// request but the one for a token is a GET.
 package atlas
 
 import (
-	"compress/flate"
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"sync"
-	"syscall"
 	"time"
 )
 
-// Bounds on what is read from the network. A page of 500 jobs is well under a MiB; one of a sharded cluster with
-// private links for every shard is some MiB.
 const (
-	maxBody      = 16 << 20
-	maxErrorBody = 64 << 10
 	maxHeader    = 64 << 10
-	maxTries     = 3 // of one request, where trying again is safe and useful
-	firstRetry   = 500 * time.Millisecond
 	dialTimeout  = 10 * time.Second
 	idleTimeout  = 90 * time.Second
-	maxLogged    = 1000 // unknown words, each of which is logged once
+	pingInterval = 5 * time.Second // without a frame from the server, until the HTTP/2 connection is checked
+	pingTimeout  = 5 * time.Second // until an HTTP/2 connection that did not return a ping is closed
 )
 
-// Options configure a Client.
+// Options configure a Client. BaseURL and Credential are required.
 type Options struct {
-	// BaseURL is scheme and host, like https://cloud.mongodb.com. Credentials are sent nowhere else.
+	// BaseURL is the scheme and host of the API, such as https://cloud.mongodb.com. Credentials are only sent there.
 	BaseURL    string
 	Credential Credential
-	// UserAgent names the program and its version.
+	// UserAgent is the name and version of the program.
 	UserAgent string
-	// RootCAs are the certificate authorities to trust; nil stands for the system's.
+	// RootCAs are the trusted certificate authorities. If nil, those of the system are used.
 	RootCAs *x509.CertPool
-	// Concurrency is how many requests are expected at a time: as many connections are kept.
+	// Concurrency is the expected number of concurrent requests. The client keeps as many idle connections.
 	Concurrency int
-	// Reserve is the share of each of Atlas' request budgets, from 0 to less than 1, that is left to others.
+	// Reserve is the share of each rate limit that is left to other programs, at least 0 and less than 1.
 	Reserve float64
-	// DialContext opens connections; nil stands for the net package's. Tests put a network in memory here.
+	// DialContext opens connections. If nil, a net.Dialer is used. Tests set it to use an in-memory network.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
-	// Observer is told what the client does; nil stands for nobody.
+	// Observer receives the events of the client. If nil, they are discarded.
 	Observer Observer
-	// Logger gets what no Observer can tell; nil stands for nowhere.
+	// Logger logs unknown values in responses. If nil, they are not logged.
 	Logger *slog.Logger
 }
 
-// Client reads from one organization with one credential. It is safe for use by many goroutines.
+// Client reads from the Atlas API with one credential. It is safe for concurrent use.
 type Client struct {
 	baseURL    string
 	credential string
@@ -65,19 +54,16 @@ type Client struct {
 	logger     *slog.Logger
 	reserve    float64
 
-	mu      sync.Mutex
-	budgets map[bucket]*budget
-	logged  map[unknownWord]struct{}
+	mu         sync.Mutex
+	rateLimits map[bucket]*rateLimit
+	logged     map[unknownValue]struct{}
 }
 
-// bucket names one of Atlas' token buckets.
-type bucket struct{ projectID, set string }
-
-// NewClient returns a client that has not sent anything yet: the first token is asked for when it is needed.
+// NewClient returns a client. It sends no requests: the first access token is requested when it is needed.
 func NewClient(options Options) (*Client, error) {
 	base, err := url.Parse(options.BaseURL)
 	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
-		return nil, errors.New("base url: want http:// or https:// and a host")
+		return nil, errors.New("invalid base url: must start with http:// or https:// and contain a host")
 	}
 	client := &Client{
 		baseURL:    base.Scheme + "://" + base.Host,
@@ -87,8 +73,8 @@ func NewClient(options Options) (*Client, error) {
 		observer:   options.Observer,
 		logger:     options.Logger,
 		reserve:    options.Reserve,
-		budgets:    map[bucket]*budget{},
-		logged:     map[unknownWord]struct{}{},
+		rateLimits: map[bucket]*rateLimit{},
+		logged:     map[unknownValue]struct{}{},
 	}
 	if client.observer == nil {
 		client.observer = NopObserver{}
@@ -103,17 +89,17 @@ func NewClient(options Options) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 		tokens := newTokenSource(credential, client.baseURL, tokenClient, client.observer)
-		client.auth = &bearer{base: client.transport, tokens: tokens}
+		client.auth = &bearerAuth{base: client.transport, tokens: tokens}
 	case credential.APIKey != nil && credential.ServiceAccount == nil:
-		client.auth = newKeyPair(client.transport, credential.APIKey)
+		client.auth = newDigestAuth(client.transport, credential.APIKey)
 	default:
-		return nil, fmt.Errorf("credential %q: want either a service account or an api key", credential.Name)
+		return nil, fmt.Errorf("credential %q: exactly one of service account and api key is required", credential.Name)
 	}
 	return client, nil
 }
 
-// newTransport returns a transport that keeps as many connections as are used: Go's default of two a host would open
-// a new one for nearly every request.
+// newTransport returns a transport that keeps one connection for each concurrent request. Go's default of two for each
+// host would open a new connection for nearly every request.
 func newTransport(options Options) *http.Transport {
 	dial := options.DialContext
 	if dial == nil {
@@ -129,142 +115,11 @@ func newTransport(options Options) *http.Transport {
 		MaxIdleConnsPerHost:    max(options.Concurrency, 2),
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeader,
+		// All requests share one HTTP/2 connection. Pings detect a connection that a middlebox silently stopped
+		// forwarding, which would otherwise block every request until the operating system gives up.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: pingInterval, PingTimeout: pingTimeout},
 	}
 }
 
-// Close closes the connections that are not in use.
+// Close closes idle connections. Requests in progress are not interrupted.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
-
-// call is one thing to ask for.
-type call struct {
-	endpoint  string // for the Observer
-	set       string // of endpoints that share a bucket
-	projectID string
-	path      string // below the base URL, escaped
-	query     string
-	version   string // of the resource
-}
-
-// get returns the body of an answer with status 200. Everything else is an error: an *Error where Atlas refused, a
-// *MalformedError where the body can't be what it should, else a failure of the network or the context's error.
-//
-// What is safe and useful to try again is tried again, as long as the context's deadline leaves room for it. When it
-// does not, the last answer is the error.
-func (c *Client) get(ctx context.Context, what call) ([]byte, error) {
-	budget := c.budget(what)
-	for try := 1; ; try++ {
-		if err := budget.wait(ctx); err != nil {
-			return nil, err
-		}
-		body, err := c.attempt(ctx, what, budget)
-		if err == nil || try == maxTries || ctx.Err() != nil {
-			return body, err
-		}
-		delay, again := retryDelay(err, try)
-		if !again || !fits(ctx, delay) || sleep(ctx, delay) != nil {
-			return nil, err
-		}
-	}
-}
-
-// retryDelay reports whether to try again after an error, and when. After a 429 it is the budget that waits.
-func retryDelay(err error, try int) (time.Duration, bool) {
-	if refusal, ok := errors.AsType[*Error](err); ok {
-		switch refusal.Status {
-		case http.StatusTooManyRequests:
-			return 0, !refusal.Token()
-		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-			return jitter(max(refusal.RetryAfter, firstRetry<<try)), !refusal.Token()
-		}
-		return 0, false
-	}
-	broken := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-	return jitter(firstRetry), broken
-}
-
-// attempt sends one request.
-func (c *Client) attempt(ctx context.Context, what call, budget *budget) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.baseURL+what.path, http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	req.URL.RawQuery = what.query
-	req.Header.Set("Accept", "application/vnd.atlas."+what.version+"+json")
-	req.Header.Set("User-Agent", c.userAgent)
-
-	if err := c.auth.prepare(ctx); err != nil {
-		return nil, err
-	}
-	start := time.Now()
-	resp, err := c.auth.roundTrip(req, what.projectID)
-	if err != nil {
-		return nil, c.failed(what, start, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	limit := int64(maxBody)
-	if resp.StatusCode != http.StatusOK {
-		limit = maxErrorBody
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	if remaining, told := budget.observe(resp.Header); told {
-		c.observer.RateLimit(what.projectID, what.endpoint, remaining)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, c.refused(what, start, resp, body, budget)
-	}
-	if err != nil {
-		return nil, c.failed(what, start, err)
-	}
-	c.observer.Request(what.endpoint, resp.StatusCode, time.Since(start))
-	c.observer.Credential(c.credential, true)
-	budget.accepted()
-	if len(body) > maxBody {
-		return nil, &MalformedError{Endpoint: what.endpoint, Err: fmt.Errorf("more than %d MiB", maxBody>>20)}
-	}
-	return body, nil
-}
-
-// refused reports an answer with another status than 200, and returns it as an error.
-func (c *Client) refused(what call, start time.Time, resp *http.Response, body []byte, budget *budget) error {
-	refusal := decodeError(what.endpoint, resp.StatusCode, resp.Header, body, c.auth.secrets()...)
-	c.observer.Request(what.endpoint, resp.StatusCode, time.Since(start))
-	c.observer.Credential(c.credential, refusal.Status != http.StatusUnauthorized || refusal.Membership())
-	if refusal.Status == http.StatusTooManyRequests {
-		budget.refused(refusal)
-	} else {
-		budget.accepted()
-	}
-	return refusal
-}
-
-// failed reports a request without a whole answer, and returns why.
-func (c *Client) failed(what call, start time.Time, err error) error {
-	if token, ok := errors.AsType[*noTokenError](err); ok {
-		return token
-	}
-	c.observer.Request(what.endpoint, 0, time.Since(start))
-	if _, ok := errors.AsType[flate.CorruptInputError](err); ok ||
-		errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
-		return &MalformedError{Endpoint: what.endpoint, Err: err}
-	}
-	return transportError(err, c.auth.secrets())
-}
-
-// transportError returns a failure of the network in words that are fit to be shown.
-func transportError(err error, secrets []string) error {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err // the URL is no news, and long
-	}
-	return &networkError{text: showable(err.Error(), secrets...), err: err}
-}
-
-func (c *Client) budget(what call) *budget {
-	key := bucket{what.projectID, what.set}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.budgets[key] == nil {
-		c.budgets[key] = newBudget(c.reserve)
-	}
-	return c.budgets[key]
-}

@@ -1,12 +1,13 @@
 package atlas
 
-// collectionJob is a collection-level restore of a dedicated cluster. Atlas has no download of single collections.
+// collectionJob is a collection-level restore job of a dedicated cluster. Atlas has no downloads of collections, and no
+// delivery type: a job with a point in time is a point-in-time restore.
 type collectionJob struct {
 	ID                    string    `json:"id"`
 	SnapshotID            string    `json:"snapshotId"`
-	State                 shared    `json:"state"`
-	TargetGroupID         shared    `json:"targetGroupId"`
-	TargetClusterName     shared    `json:"targetClusterName"`
+	State                 interned  `json:"state"`
+	TargetGroupID         interned  `json:"targetGroupId"`
+	TargetClusterName     interned  `json:"targetClusterName"`
 	CreatedAt             Timestamp `json:"createdAt"`
 	FinishedAt            Timestamp `json:"finishedAt"`
 	PointInTimeUTCSeconds int64     `json:"pointInTimeUtcSeconds"` // "Utc" here, "UTC" in dedicatedJob
@@ -15,8 +16,8 @@ type collectionJob struct {
 	TotalDocuments        Count     `json:"totalDocuments"`
 }
 
-func (c collectionJob) job(words *words) RestoreJob {
-	pointInTime := firstGiven(Timestamp(c.PointInTimeUTCSeconds), Timestamp(c.OplogTS))
+func (c collectionJob) job(unknown *unknownValues) RestoreJob {
+	pointInTime := firstNonZero(Timestamp(c.PointInTimeUTCSeconds), Timestamp(c.OplogTS))
 	delivery := DeliveryAutomated
 	if pointInTime != 0 {
 		delivery = DeliveryPointInTime
@@ -32,11 +33,11 @@ func (c collectionJob) job(words *words) RestoreJob {
 		RestoredDocuments: c.RestoredDocuments,
 		TotalDocuments:    c.TotalDocuments,
 		DeliveryType:      delivery,
-		status:            c.status(words),
+		Status:            c.status(unknown),
 	}
 }
 
-func (c collectionJob) status(words *words) Status {
+func (c collectionJob) status(unknown *unknownValues) Status {
 	switch c.State {
 	case "FAILED":
 		return StatusFailed
@@ -49,6 +50,6 @@ func (c collectionJob) status(words *words) Status {
 	case "INITIALIZING":
 		return StatusPending
 	}
-	words.add("state", c.State)
+	unknown.add("state", c.State)
 	return StatusUnknown
 }

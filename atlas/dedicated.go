@@ -1,13 +1,13 @@
 package atlas
 
-// dedicatedJob is a job of cloud backup, and of serverless instances, whose jobs are the same less two fields. It has
-// no word for its status: that follows from flags, dates and links.
+// dedicatedJob is a restore job of cloud backup or of a serverless instance. Jobs of serverless instances lack two of
+// the fields. There is no status field: the status is derived from flags, dates and links.
 type dedicatedJob struct {
-	ID                string `json:"id"`
-	SnapshotID        string `json:"snapshotId"`
-	DeliveryType      shared `json:"deliveryType"`
-	TargetGroupID     shared `json:"targetGroupId"`
-	TargetClusterName shared `json:"targetClusterName"`
+	ID                string   `json:"id"`
+	SnapshotID        string   `json:"snapshotId"`
+	DeliveryType      interned `json:"deliveryType"`
+	TargetGroupID     interned `json:"targetGroupId"`
+	TargetClusterName interned `json:"targetClusterName"`
 
 	Cancelled bool `json:"cancelled"`
 	Failed    bool `json:"failed"`
@@ -33,8 +33,8 @@ type dedicatedPrivateURL struct {
 	DeliveryURL wireLinks `json:"deliveryUrl"`
 }
 
-func (d dedicatedJob) job(words *words) RestoreJob {
-	delivery := d.delivery(words)
+func (d dedicatedJob) job(unknown *unknownValues) RestoreJob {
+	delivery := d.delivery(unknown)
 	links := d.links()
 	return RestoreJob{
 		ID:                d.ID,
@@ -44,19 +44,19 @@ func (d dedicatedJob) job(words *words) RestoreJob {
 		Finished:          d.FinishedAt,
 		Expiry:            d.ExpiresAt,
 		Snapshot:          d.Timestamp,
-		PointInTime: firstGiven(
+		PointInTime: firstNonZero(
 			d.DesiredTimestamp.Date, Timestamp(d.PointInTimeUTCSeconds), Timestamp(d.OplogTS)),
-		DownloadURLs: links.count(),
-		DeliveryType: delivery,
-		status:       d.status(delivery, links),
-		flagged:      true,
-		failed:       d.Failed,
-		expired:      d.Expired,
-		cancelled:    d.Cancelled,
+		DownloadURLs:  links.count(),
+		DeliveryType:  delivery,
+		Status:        d.status(delivery, links),
+		HasFlags:      true,
+		FailedFlag:    d.Failed,
+		ExpiredFlag:   d.Expired,
+		CancelledFlag: d.Cancelled,
 	}
 }
 
-func (d dedicatedJob) delivery(words *words) DeliveryType {
+func (d dedicatedJob) delivery(unknown *unknownValues) DeliveryType {
 	switch d.DeliveryType {
 	case "automated":
 		return DeliveryAutomated
@@ -65,12 +65,12 @@ func (d dedicatedJob) delivery(words *words) DeliveryType {
 	case "download":
 		return DeliveryDownload
 	}
-	words.add("delivery_type", d.DeliveryType)
+	unknown.add("delivery_type", d.DeliveryType)
 	return DeliveryOther
 }
 
-// status tests failed first: a recorded failed job says that it is cancelled too, though nobody cancelled it. A ready
-// download has no finishedAt, and what an automated restore has restored stays restored, whatever expires.
+// status checks failed first, because a recorded failed job has cancelled set too, although it was not cancelled. A
+// ready download has no finishedAt. A finished automated restore stays completed after it expires.
 func (d dedicatedJob) status(delivery DeliveryType, links wireLinks) Status {
 	download := delivery == DeliveryDownload
 	switch {
@@ -90,7 +90,8 @@ func (d dedicatedJob) status(delivery DeliveryType, links wireLinks) Status {
 	return StatusInProgress
 }
 
-// links counts the links of the job and of its components: a download of a sharded cluster has one or more a shard.
+// links returns the number of links of the job and its components. A download of a sharded cluster has at least one
+// link for each shard.
 func (d dedicatedJob) links() wireLinks {
 	n := d.DeliveryURL
 	for _, private := range d.PrivateDownloadDeliveryURLs {

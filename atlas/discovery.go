@@ -2,19 +2,20 @@ package atlas
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 )
 
-// Project is a project that a credential sees.
+// Project is a project that a credential can access.
 type Project struct {
 	ID   string
-	Name string // fit to be a label
+	Name string // safe as a label value
 }
 
-// ClusterKind is a kind of clusters that Atlas lists apart from others. It is also the Observer's word for the list.
+// ClusterKind is a kind of cluster that has its own list. It is also the operation of the list.
 type ClusterKind string
 
 // The kinds of clusters that have backups.
@@ -23,9 +24,9 @@ const (
 	FlexClusters      ClusterKind = "flex_clusters"
 )
 
-// ClusterKindOf returns the kind of the clusters whose restore jobs are of a backup type. Serverless instances, which
-// are gone, are not listed any longer.
-func ClusterKindOf(backupType BackupType) (kind ClusterKind, listed bool) {
+// ClusterKindOf returns the kind of cluster to which a backup type belongs. It returns false for serverless instances,
+// because Atlas has retired them and no longer lists them.
+func ClusterKindOf(backupType BackupType) (kind ClusterKind, ok bool) {
 	switch backupType {
 	case Dedicated, Collection, Legacy:
 		return DedicatedClusters, true
@@ -42,47 +43,58 @@ type Cluster struct {
 	Tags map[string]string
 }
 
-// clusterRoutes say how the clusters of a project are asked for.
 var clusterRoutes = map[ClusterKind]struct{ path, version string }{
 	DedicatedClusters: {"/clusters", "2024-08-05"},
 	FlexClusters:      {"/flexClusters", "2024-11-13"},
 }
 
-// Bounds of a list of projects or clusters. A list that is longer is an error: what is not known of it would look as if
-// it were gone.
 const (
-	maxListPages    = 20
-	clusterPageSize = 100 // some hundred commas a cluster, and more for each shard
+	projectVersion  = "2023-01-01"
+	projectBucket   = "projects"
+	clusterPageSize = 100 // a cluster has more than 100 commas, and more for each shard
+	maxListPages    = 20  // a longer list is an error, because items on further pages would look removed
 )
 
-// errListChanged says that a list of several pages changed while it was read, as its counts show: what was missed when
-// the page borders moved would look as if it were gone.
-var errListChanged = errors.New("the list changed while it was read")
+// ProjectName reads the name of a project.
+func (c *Client) ProjectName(ctx context.Context, projectID string) (string, error) {
+	body, err := c.get(ctx, apiRequest{
+		operation: OperationProject, bucket: bucket{projectID, projectBucket},
+		path: projectPath(projectID), version: projectVersion,
+	})
+	if err != nil {
+		return "", err
+	}
+	var project wireProject
+	if err := json.Unmarshal(body, &project); err != nil {
+		return "", &MalformedError{Operation: OperationProject, Err: err}
+	}
+	return sanitizeLabel(project.Name), nil
+}
 
-// Projects lists the projects that the credential sees, in the order of their ids.
+// Projects lists the projects that the credential can access, sorted by ID.
 func (c *Client) Projects(ctx context.Context) ([]Project, error) {
-	projects, err := listAll[wireProject](ctx, c, call{
-		endpoint: EndpointProjects, set: "projects", path: projectsPath, version: "2023-01-01",
+	projects, err := readList[wireProject](ctx, c, apiRequest{
+		operation: OperationProjects, bucket: bucket{"", projectBucket}, path: projectsPath, version: projectVersion,
 	}, pageSize)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]Project, 0, len(projects))
 	for _, id := range slices.Sorted(maps.Keys(projects)) {
-		list = append(list, Project{ID: id, Name: cleanLabel(projects[id].Name)})
+		list = append(list, Project{ID: id, Name: sanitizeLabel(projects[id].Name)})
 	}
 	return list, nil
 }
 
-// Clusters lists the clusters of a project that are of a kind and can have restore jobs, in the order of their names:
-// without free ones, which have no backups, and without those that are being deleted.
+// Clusters lists the clusters of a kind in a project, sorted by name. Free clusters, which have no backups, and
+// clusters that are being deleted are left out.
 func (c *Client) Clusters(ctx context.Context, projectID string, kind ClusterKind) ([]Cluster, error) {
 	route := clusterRoutes[kind]
-	clusters, err := listAll[wireCluster](ctx, c, call{
-		endpoint: string(kind), set: string(kind), projectID: projectID,
+	clusters, err := readList[wireCluster](ctx, c, apiRequest{
+		operation: string(kind), bucket: bucket{projectID, string(kind)},
 		path: projectPath(projectID) + route.path, version: route.version,
 	}, clusterPageSize)
-	if refusal, ok := errors.AsType[*Error](err); ok && kind == FlexClusters && refusal.Unsupported() {
+	if apiErr, ok := errors.AsType[*Error](err); ok && kind == FlexClusters && apiErr.Unsupported() {
 		return nil, nil
 	}
 	if err != nil {
@@ -90,41 +102,43 @@ func (c *Client) Clusters(ctx context.Context, projectID string, kind ClusterKin
 	}
 	list := make([]Cluster, 0, len(clusters))
 	for _, name := range slices.Sorted(maps.Keys(clusters)) {
-		if cluster := clusters[name]; cluster.restorable() {
+		if cluster := clusters[name]; cluster.canHaveRestores() {
 			list = append(list, Cluster{Name: name, Tags: cluster.tags()})
 		}
 	}
 	return list, nil
 }
 
-// listed is an item of a list. Its key tells it from the others.
-type listed interface{ key() (string, bool) }
+// listItem is an item of a list. Its key is unique in the list.
+type listItem interface{ key() (key string, ok bool) }
 
-// listAll reads a list to its end. An item that can't be read makes the whole list an error, since whatever it stands
-// for would else look as if it were gone.
+// readList reads all pages of a list. If an item can't be decoded, the whole list is an error, because the item would
+// look removed.
 //
-// Atlas calls its counts estimates: what is read twice alike is right, whatever they say.
-func listAll[W listed](ctx context.Context, c *Client, what call, perPage int) (map[string]W, error) {
-	items, err := listOnce[W](ctx, c, what, perPage)
-	if !errors.Is(err, errListChanged) {
+// If the counts of Atlas indicate a change, the list is read again. Two readings with the same items are accepted even
+// if the counts disagree, because Atlas documents the counts as estimates.
+func readList[W listItem](ctx context.Context, c *Client, request apiRequest, perPage int) (map[string]W, error) {
+	items, err := readListOnce[W](ctx, c, request, perPage)
+	if !errors.Is(err, ErrListChanged) {
 		return items, err
 	}
-	again, err := listOnce[W](ctx, c, what, perPage)
-	if same := func(W, W) bool { return true }; errors.Is(err, errListChanged) && maps.EqualFunc(items, again, same) {
+	again, err := readListOnce[W](ctx, c, request, perPage)
+	ignoreValues := func(W, W) bool { return true }
+	if errors.Is(err, ErrListChanged) && maps.EqualFunc(items, again, ignoreValues) {
 		return again, nil
 	}
 	return again, err
 }
 
-// listOnce returns what it has read even with errListChanged.
-func listOnce[W listed](ctx context.Context, c *Client, what call, perPage int) (map[string]W, error) {
+// readListOnce returns the items that it has read even if the error is ErrListChanged.
+func readListOnce[W listItem](ctx context.Context, c *Client, request apiRequest, perPage int) (map[string]W, error) {
 	items := map[string]W{}
-	var total Count // as the first page has it
+	var total Count // on the first page
 	changed := false
-	malformed := func(err error) error { return &MalformedError{Endpoint: what.endpoint, Err: err} }
+	malformed := func(err error) error { return &MalformedError{Operation: request.operation, Err: err} }
 	for number := 1; number <= maxListPages; number++ {
-		what.query = pageQuery(number, perPage).Encode()
-		body, err := c.get(ctx, what)
+		request.query = pageQuery(number, perPage).Encode()
+		body, err := c.get(ctx, request)
 		if err != nil {
 			return nil, err
 		}
@@ -135,7 +149,7 @@ func listOnce[W listed](ctx context.Context, c *Client, what call, perPage int) 
 		for _, item := range page.Results {
 			key, ok := item.key()
 			if !ok {
-				return nil, malformed(errors.New("item without a usable id or name"))
+				return nil, malformed(errors.New("missing or invalid id or name"))
 			}
 			items[key] = item
 		}
@@ -144,13 +158,13 @@ func listOnce[W listed](ctx context.Context, c *Client, what call, perPage int) 
 		}
 		changed = changed || page.TotalCount != total
 		if page.last() {
-			if n, given := total.Value(); number > 1 && (changed || given && n != int64(len(items))) {
-				return items, malformed(errListChanged)
+			if n, ok := total.Value(); number > 1 && (changed || ok && n != int64(len(items))) {
+				return items, malformed(ErrListChanged)
 			}
 			return items, nil
 		}
 	}
-	return nil, malformed(fmt.Errorf("more than %d pages", maxListPages))
+	return nil, malformed(fmt.Errorf("list has more than %d pages", maxListPages))
 }
 
 type wireProject struct {
@@ -158,9 +172,9 @@ type wireProject struct {
 	Name string `json:"name"`
 }
 
-func (p wireProject) key() (string, bool) { return p.ID, usableID(p.ID) }
+func (p wireProject) key() (string, bool) { return p.ID, isValidID(p.ID) }
 
-// wireCluster is what both kinds of clusters have in common, as far as it matters here.
+// wireCluster has the fields that both kinds of clusters have in common.
 type wireCluster struct {
 	Name      string `json:"name"`
 	StateName string `json:"stateName"`
@@ -175,11 +189,11 @@ type wireCluster struct {
 	} `json:"replicationSpecs"`
 }
 
-func (w wireCluster) key() (string, bool) { return w.Name, usableID(w.Name) }
+func (w wireCluster) key() (string, bool) { return w.Name, isValidID(w.Name) }
 
-// restorable reports whether there can be restore jobs of the cluster. A free cluster, alone among those that are
-// listed, is a tenant of a shared one.
-func (w wireCluster) restorable() bool {
+// canHaveRestores reports whether the cluster has backups. Among the listed clusters, only free ones have the provider
+// TENANT.
+func (w wireCluster) canHaveRestores() bool {
 	for _, spec := range w.ReplicationSpecs {
 		for _, region := range spec.RegionConfigs {
 			if region.ProviderName == "TENANT" {

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// Error is a refusal: Atlas answered, with another status than 200.
+// Error is a response whose status is not 200. Methods that classify its error code are in codes.go.
 type Error struct {
-	Endpoint   string        // what was asked, one of the fixed words of the Observer
+	Operation  string        // one of Operations, or OperationToken
 	Status     int           // HTTP status
-	Code       string        // Atlas' errorCode or OAuth's error; empty where the answer has none
-	Detail     string        // Atlas' own words, fit to be shown; empty where the answer has none
-	RetryAfter time.Duration // how long Atlas asks to wait; zero where it does not ask
+	Code       string        // errorCode of Atlas, or error of OAuth; empty if absent
+	Detail     string        // explanation from the response, sanitized; empty if absent
+	RetryAfter time.Duration // value of the Retry-After header; zero if absent
 }
 
 func (e *Error) Error() string {
-	text := fmt.Sprintf("atlas answered %d", e.Status)
+	text := fmt.Sprintf("atlas api returned %d", e.Status)
 	if e.Code != "" {
 		text += " " + e.Code
 	}
@@ -31,46 +31,30 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Token reports whether the token endpoint refused: it did not get as far as the API.
-func (e *Error) Token() bool { return e.Endpoint == EndpointToken }
+// FromTokenEndpoint reports whether the token endpoint returned the error. If so, no request was sent to the API.
+func (e *Error) FromTokenEndpoint() bool { return e.Operation == OperationToken }
 
-// JobNotFound reports whether the answer says that the job itself is gone, as opposed to its cluster or project.
-func (e *Error) JobNotFound() bool {
-	return e.Status == http.StatusNotFound && (strings.Contains(e.Code, "RESTORE_JOB_NOT_FOUND") ||
-		e.Code == "TENANT_RESTORE_NOT_FOUND" || e.Code == "INVALID_JOB_ID")
-}
-
-// Membership reports whether a 401 is about what the credential may see, not about the credential itself: Atlas
-// answers 401, not 403, for a project of another organization.
-func (e *Error) Membership() bool {
-	switch e.Code {
-	case "NOT_IN_GROUP", "USER_CANNOT_ACCESS_GROUP", "USER_UNAUTHORIZED":
-		return true
-	}
-	return false
-}
-
-// Unsupported reports whether the answer says that the project can't have what the path is about at all.
-func (e *Error) Unsupported() bool {
-	return e.Status == http.StatusForbidden && e.Code == "FEATURE_UNSUPPORTED"
-}
-
-// MalformedError says that an answer with status 200 could not be read.
+// MalformedError is a response with status 200 that can't be decoded or is inconsistent.
 type MalformedError struct {
-	Endpoint string
-	Err      error // never quotes what was read
-	Job      bool  // the answer is JSON and complete; it is only the single job in it that can't be read
+	Operation string
+	Err       error // never quotes the response
+	Job       bool  // whether the response is valid JSON, and only the requested job in it is malformed
 }
 
-func (e *MalformedError) Error() string { return "atlas answered what can't be read: " + e.Err.Error() }
+func (e *MalformedError) Error() string { return "malformed atlas response: " + e.Err.Error() }
 
 func (e *MalformedError) Unwrap() error { return e.Err }
 
-// ErrBudget says that a request was not sent because the requests that Atlas allows for the project are used up, and
-// the deadline comes before the next one is allowed.
-var ErrBudget = errors.New("the project's request budget at atlas is used up")
+// ErrListChanged means that a list of projects or clusters changed each time it was read, according to its counts.
+// Items may be missing, because pages were shifted. Reading the list again later usually succeeds. The error is
+// wrapped in a MalformedError.
+var ErrListChanged = errors.New("list changed while it was being read")
 
-// networkError is a failure of the connection, in words that are fit to be shown: Go's own may quote the answer.
+// ErrRateLimitExhausted means that a request was not sent: the rate limit of the project is exhausted, and the next
+// request is allowed only after the deadline.
+var ErrRateLimitExhausted = errors.New("atlas api rate limit of the project exhausted")
+
+// networkError is a network error with a sanitized text, because errors of net/http may quote the response.
 type networkError struct {
 	text string
 	err  error
@@ -80,40 +64,41 @@ func (e *networkError) Error() string { return e.text }
 
 func (e *networkError) Unwrap() error { return e.err }
 
-// codePattern is what an error code looks like; anything else in its place is not shown.
+// codePattern matches valid error codes. Other values are not shown.
 var codePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,79}$`)
 
-// decodeError returns the refusal that an answer is. The body may be anything: Atlas' ApiError with or without an
-// errorCode, OAuth's error, a proxy's HTML, nothing.
-func decodeError(endpoint string, status int, header http.Header, body []byte, secrets ...string) *Error {
-	refusal := &Error{Endpoint: endpoint, Status: status, RetryAfter: retryAfter(header.Get("Retry-After"))}
+// decodeError converts an error response. The body can be anything: an ApiError of Atlas with or without an errorCode,
+// an error of OAuth, HTML from a proxy, or empty.
+func decodeError(operation string, status int, header http.Header, body []byte, secrets ...string) *Error {
+	apiErr := &Error{Operation: operation, Status: status, RetryAfter: retryAfter(header.Get("Retry-After"))}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
-		return refusal
+		return apiErr
 	}
 	text := func(key string) string {
 		var s string
-		_ = json.Unmarshal(fields[key], &s) // what is not a string is as good as absent
+		_ = json.Unmarshal(fields[key], &s) // other types are treated as absent
 		return s
 	}
-	refusal.Code = text("errorCode")
-	if refusal.Code == "" {
-		refusal.Code = text("error") // a number in Atlas' shape, a word in OAuth's
+	apiErr.Code = text("errorCode")
+	if apiErr.Code == "" {
+		apiErr.Code = text("error") // a number in an ApiError, a string in an error of OAuth
 	}
-	if !codePattern.MatchString(refusal.Code) || showable(refusal.Code, secrets...) != refusal.Code {
-		refusal.Code = ""
+	if !codePattern.MatchString(apiErr.Code) || sanitizeText(apiErr.Code, secrets...) != apiErr.Code {
+		apiErr.Code = ""
 	}
-	refusal.Detail = showable(text("detail"), secrets...)
-	if refusal.Detail == "" {
-		refusal.Detail = showable(text("error_description"), secrets...)
+	apiErr.Detail = sanitizeText(text("detail"), secrets...)
+	if apiErr.Detail == "" {
+		apiErr.Detail = sanitizeText(text("error_description"), secrets...)
 	}
-	return refusal
+	return apiErr
 }
 
-// maxRetryAfter bounds what an answer can make a client wait.
+// maxRetryAfter is the longest wait that a response can request.
 const maxRetryAfter = time.Hour
 
-// retryAfter reads the header of that name: seconds or a date. What is absent, absurd or past is zero.
+// retryAfter parses a Retry-After header, which has seconds or a date. It returns zero if the value is absent, invalid
+// or in the past.
 func retryAfter(value string) time.Duration {
 	value = strings.TrimSpace(value)
 	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {

@@ -1,13 +1,13 @@
 package atlas
 
-// flexJob is a job of a Flex cluster.
+// flexJob is a restore job of a Flex cluster.
 type flexJob struct {
 	ID                       string    `json:"id"`
 	SnapshotID               string    `json:"snapshotId"`
-	Status                   shared    `json:"status"`
-	DeliveryType             shared    `json:"deliveryType"`
-	TargetProjectID          shared    `json:"targetProjectId"`
-	TargetDeploymentItemName shared    `json:"targetDeploymentItemName"`
+	Status                   interned  `json:"status"`
+	DeliveryType             interned  `json:"deliveryType"`
+	TargetProjectID          interned  `json:"targetProjectId"`
+	TargetDeploymentItemName interned  `json:"targetDeploymentItemName"`
 	RestoreScheduledDate     Timestamp `json:"restoreScheduledDate"`
 	RestoreFinishedDate      Timestamp `json:"restoreFinishedDate"`
 	SnapshotFinishedDate     Timestamp `json:"snapshotFinishedDate"`
@@ -15,8 +15,8 @@ type flexJob struct {
 	SnapshotURL              wireLinks `json:"snapshotUrl"`
 }
 
-func (f flexJob) job(words *words) RestoreJob {
-	delivery := f.delivery(words)
+func (f flexJob) job(unknown *unknownValues) RestoreJob {
+	delivery := f.delivery(unknown)
 	return RestoreJob{
 		ID:                f.ID,
 		SnapshotID:        f.SnapshotID,
@@ -28,24 +28,24 @@ func (f flexJob) job(words *words) RestoreJob {
 		Snapshot:          f.SnapshotFinishedDate,
 		DownloadURLs:      f.SnapshotURL.count(),
 		DeliveryType:      delivery,
-		status:            f.status(delivery, words),
+		Status:            f.status(delivery, unknown),
 	}
 }
 
-func (f flexJob) delivery(words *words) DeliveryType {
+func (f flexJob) delivery(unknown *unknownValues) DeliveryType {
 	switch f.DeliveryType {
 	case "RESTORE":
 		return DeliveryAutomated
 	case "DOWNLOAD":
 		return DeliveryDownload
 	}
-	words.add("delivery_type", f.DeliveryType)
+	unknown.add("delivery_type", f.DeliveryType)
 	return DeliveryOther
 }
 
-// status ignores the expiration date of everything but downloads: every restore carries one, six hours after its
-// start, and it means nothing for the outcome.
-func (f flexJob) status(delivery DeliveryType, words *words) Status {
+// status ignores the expiration date, which RestoreJob.StatusAt applies to downloads only. Every automated restore has
+// an expiration date six hours after its start, regardless of the result.
+func (f flexJob) status(delivery DeliveryType, unknown *unknownValues) Status {
 	switch f.Status {
 	case "FAILED":
 		return StatusFailed
@@ -59,6 +59,6 @@ func (f flexJob) status(delivery DeliveryType, words *words) Status {
 	case "PENDING", "QUEUED":
 		return StatusPending
 	}
-	words.add("status", f.Status)
+	unknown.add("status", f.Status)
 	return StatusUnknown
 }

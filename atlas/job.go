@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// BackupType says which of Atlas' backup products a restore job belongs to, and so which list it stands in.
+// BackupType is the Atlas backup product to which a restore job belongs. A cluster has a separate list for each of its
+// backup types.
 type BackupType string
 
-// The backup types whose restore jobs can be read.
+// The backup types.
 const (
 	Dedicated  BackupType = "dedicated"  // cloud backup of a dedicated (M10 and larger) cluster
 	Collection BackupType = "collection" // collection-level restores of a dedicated cluster
@@ -18,43 +19,43 @@ const (
 	Legacy     BackupType = "legacy"     // the backup product before cloud backup
 )
 
-// BackupTypes lists every backup type, in the order in which they are shown.
+// BackupTypes returns all backup types, in the order in which they are displayed.
 func BackupTypes() []BackupType {
 	return []BackupType{Dedicated, Collection, Flex, Serverless, Legacy}
 }
 
-// DeliveryType says what a restore job does with the backup.
+// DeliveryType is the way in which a restore job delivers the backup.
 type DeliveryType uint8
 
-// The delivery types. DeliveryOther is the zero value: a word that is not known here.
+// The delivery types. DeliveryOther is the zero value and means that the value in the response is not known.
 const (
 	DeliveryOther DeliveryType = iota
 	DeliveryAutomated
 	DeliveryPointInTime
 	DeliveryDownload
 
-	DeliveryCount // how many delivery types there are
+	DeliveryCount // number of delivery types
 )
 
 var deliveryNames = [DeliveryCount]string{"other", "automated", "point_in_time", "download"}
 
 func (d DeliveryType) String() string { return deliveryNames[d] }
 
-// Status is what has become of a restore job.
+// Status is the state of a restore job.
 type Status uint8
 
-// The statuses. StatusUnknown is the zero value: Atlas used a word that is not known here.
+// The statuses. StatusUnknown is the zero value and means that the value in the response is not known.
 const (
 	StatusUnknown Status = iota
 	StatusPending
 	StatusInProgress
-	StatusReady // an archive can be downloaded now
+	StatusReady // the download is available
 	StatusCompleted
 	StatusFailed
 	StatusExpired
 	StatusCancelled
 
-	StatusCount // how many statuses there are
+	StatusCount // number of statuses
 )
 
 var statusNames = [StatusCount]string{
@@ -63,83 +64,81 @@ var statusNames = [StatusCount]string{
 
 func (s Status) String() string { return statusNames[s] }
 
-// Active reports whether Atlas still works on the job.
+// Active reports whether the job is pending or in progress.
 func (s Status) Active() bool { return s == StatusPending || s == StatusInProgress }
 
-// Open reports whether the job can be expected to change: it is active, or offers a download.
-func (s Status) Open() bool { return s.Active() || s == StatusReady }
+// Unfinished reports whether the job is expected to change: it is active, or its download is available.
+func (s Status) Unfinished() bool { return s.Active() || s == StatusReady }
 
-// Timestamp is an instant in Unix seconds, the resolution that Atlas gives. Zero means that Atlas gave none.
+// Timestamp is a Unix time in seconds, which is the resolution of Atlas. Zero means that it is absent.
 type Timestamp int64
 
-// TimestampOf returns t in whole seconds, or zero for instants that Atlas can't have meant (1970 and before).
+// TimestampOf converts t. Times before 1970 are treated as absent.
 func TimestampOf(t time.Time) Timestamp { return Timestamp(max(t.Unix(), 0)) }
 
-// Time returns the instant in UTC.
+// Time returns the timestamp in UTC.
 func (t Timestamp) Time() time.Time { return time.Unix(int64(t), 0).UTC() }
 
-// Count is a number, of at least 0, that Atlas may leave out. The zero value is "not given".
+// Count is an optional nonnegative number. The zero value means that it is absent.
 type Count struct{ plusOne int64 }
 
-// CountOf returns n as a number that was given. The largest there is counts as the one before.
+// CountOf returns a Count with the value n. The largest int64 is stored as the next smaller number.
 func CountOf(n int64) Count { return Count{min(n, math.MaxInt64-1) + 1} }
 
-// Value returns the number, and whether Atlas gave one.
-func (c Count) Value() (n int64, given bool) { return max(c.plusOne-1, 0), c.plusOne > 0 }
+// Value returns the number, or false if it is absent.
+func (c Count) Value() (n int64, ok bool) { return max(c.plusOne-1, 0), c.plusOne > 0 }
 
-// RestoreJob is a restore job of any backup type, in one shape.
-//
-// Every string is safe as a label value: bounded, printable, never a link. The job carries no link, only how many
-// there were.
+// RestoreJob is a restore job of any backup type. Every string is safe as a label value: short, printable, and without
+// links. Download links are counted but not kept.
 type RestoreJob struct {
 	ID      string
-	BatchID string // the sharded restore that this job is a part of; legacy backup only
+	BatchID string // shared by the jobs of a sharded restore; legacy backup only
 
 	SnapshotID        string
-	TargetProjectID   string // the project and cluster that the job writes into; empty for downloads
+	TargetProjectID   string // project and cluster that the job restores to; empty for downloads
 	TargetClusterName string
 
 	Created     Timestamp
 	Finished    Timestamp
 	Expiry      Timestamp // when the download link, or the job, expires
-	Snapshot    Timestamp // when the restored snapshot was taken
-	PointInTime Timestamp // the instant that was restored to
+	Snapshot    Timestamp // when the snapshot was taken
+	PointInTime Timestamp // the time to which the data is restored
 
-	RestoredDocuments Count // collection-level restores only, as the next
-	TotalDocuments    Count
+	RestoredDocuments Count // collection-level restores only
+	TotalDocuments    Count // collection-level restores only
 	MaxDownloads      Count // legacy backup only
 
-	DownloadURLs uint16 // how many links the answer held, as far as there is room
+	DownloadURLs uint16 // number of download links, at most 65,535
 	DeliveryType DeliveryType
 
-	// status is StatusReady for as long as Atlas lists a link; only StatusAt knows whether it has expired.
-	status Status
+	// Status is the status in the response. It is StatusReady as long as Atlas reports a link; use StatusAt to take the
+	// expiry into account.
+	Status Status
 
-	// The three flags as Atlas reports them. Backup types without such flags leave flagged false, and Flags derives
-	// them from the status.
-	flagged                    bool
-	failed, expired, cancelled bool
+	// FailedFlag, ExpiredFlag and CancelledFlag are the flags in the response. They are valid only if HasFlags is set.
+	// For backup types without flags, the method Flags derives them from the status.
+	HasFlags                               bool
+	FailedFlag, ExpiredFlag, CancelledFlag bool
 }
 
-// StatusAt returns the job's status at an instant: a download is ready until its link expires, and Atlas has not been
-// seen to say so by itself.
+// StatusAt returns the status at the given time. A ready download is expired when its expiry has passed, because Atlas
+// may still report it as ready.
 func (j *RestoreJob) StatusAt(now time.Time) Status {
-	if j.status == StatusReady && j.Expiry != 0 && j.Expiry <= TimestampOf(now) {
+	if j.Status == StatusReady && j.Expiry != 0 && j.Expiry <= TimestampOf(now) {
 		return StatusExpired
 	}
-	return j.status
+	return j.Status
 }
 
-// Flags returns the three flags as Atlas reports them or, for the backup types whose jobs carry none, as they follow
-// from the status.
+// Flags returns the flags in the response. For backup types without flags, it derives them from the given status.
 func (j *RestoreJob) Flags(status Status) (failed, expired, cancelled bool) {
-	if j.flagged {
-		return j.failed, j.expired, j.cancelled
+	if j.HasFlags {
+		return j.FailedFlag, j.ExpiredFlag, j.CancelledFlag
 	}
 	return status == StatusFailed, status == StatusExpired, status == StatusCancelled
 }
 
-// End returns when the job ended: when it finished or, where Atlas does not tell, when it was created.
+// End returns the finish time or, if it is absent, the creation time.
 func (j *RestoreJob) End() Timestamp {
 	if j.Finished != 0 {
 		return j.Finished
@@ -147,8 +146,8 @@ func (j *RestoreJob) End() Timestamp {
 	return j.Created
 }
 
-// createdFromID returns the creation time that the first eight hex digits of an object id hold. For 11,083 of 11,085
-// recorded Flex jobs it is the second that Atlas itself names, for the others one off.
+// createdFromID returns the creation time from the first eight hex digits of an object ID. For 11,083 of 11,085
+// recorded Flex jobs it equals the creation time in the response; for the other two it differs by a second.
 func createdFromID(id string) Timestamp {
 	if len(id) != 24 {
 		return 0

@@ -1,28 +1,28 @@
 package atlas
 
-// legacyJob is a job of the backup product before cloud backup. A sharded restore is a batch of them, one a shard and
-// one for the config servers. It does not say when it finished.
+// legacyJob is a restore job of legacy backup. A restore of a sharded cluster is a batch of jobs, one for each shard
+// and one for the config servers. Jobs have no finish time.
 type legacyJob struct {
 	ID         string       `json:"id"`
-	BatchID    shared       `json:"batchId"`
+	BatchID    interned     `json:"batchId"`
 	SnapshotID string       `json:"snapshotId"`
-	StatusName shared       `json:"statusName"`
+	StatusName interned     `json:"statusName"`
 	Created    Timestamp    `json:"created"`
 	Timestamp  wireBSONTime `json:"timestamp"` // of the snapshot
 	Delivery   struct {
-		MethodName        shared    `json:"methodName"`
-		StatusName        shared    `json:"statusName"`
-		TargetGroupID     shared    `json:"targetGroupId"`
-		TargetClusterName shared    `json:"targetClusterName"`
+		MethodName        interned  `json:"methodName"`
+		StatusName        interned  `json:"statusName"`
+		TargetGroupID     interned  `json:"targetGroupId"`
+		TargetClusterName interned  `json:"targetClusterName"`
 		Expires           Timestamp `json:"expires"`
 		MaxDownloads      Count     `json:"maxDownloads"`
-		URL               wireLinks `json:"url"` // the older form of the next, to the same archive
+		URL               wireLinks `json:"url"` // older form of urlV2, for the same archive
 		URLV2             wireLinks `json:"urlV2"`
 	} `json:"delivery"`
 }
 
-func (l legacyJob) job(words *words) RestoreJob {
-	delivery := l.delivery(words)
+func (l legacyJob) job(unknown *unknownValues) RestoreJob {
+	delivery := l.delivery(unknown)
 	return RestoreJob{
 		ID:                l.ID,
 		BatchID:           string(l.BatchID),
@@ -35,16 +35,16 @@ func (l legacyJob) job(words *words) RestoreJob {
 		MaxDownloads:      l.Delivery.MaxDownloads,
 		DownloadURLs:      max(l.Delivery.URL, l.Delivery.URLV2).count(),
 		DeliveryType:      delivery,
-		status:            l.status(delivery, words),
+		Status:            l.status(delivery, unknown),
 	}
 }
 
-func (l legacyJob) delivery(words *words) DeliveryType {
+func (l legacyJob) delivery(unknown *unknownValues) DeliveryType {
 	switch l.Delivery.MethodName {
 	case "AUTOMATED_RESTORE":
 		return DeliveryAutomated
 	case "HTTP":
-		if l.Delivery.TargetClusterName != "" { // this is how answers write an automated restore
+		if l.Delivery.TargetClusterName != "" { // responses report automated restores in this way
 			return DeliveryAutomated
 		}
 		return DeliveryDownload
@@ -53,11 +53,11 @@ func (l legacyJob) delivery(words *words) DeliveryType {
 	case "SCP", "CLIENT_PIT_SCP", "THIRD_PARTY_COPY":
 		return DeliveryOther
 	}
-	words.add("delivery_method_name", l.Delivery.MethodName)
+	unknown.add("delivery_method_name", l.Delivery.MethodName)
 	return DeliveryOther
 }
 
-func (l legacyJob) status(delivery DeliveryType, words *words) Status {
+func (l legacyJob) status(delivery DeliveryType, unknown *unknownValues) Status {
 	switch l.StatusName {
 	case "BROKEN":
 		return StatusFailed
@@ -66,14 +66,15 @@ func (l legacyJob) status(delivery DeliveryType, words *words) Status {
 	case "IN_PROGRESS":
 		return StatusInProgress
 	case "FINISHED":
-		return l.deliveryStatus(delivery, words)
+		return l.deliveryStatus(delivery, unknown)
 	}
-	words.add("status_name", l.StatusName)
+	unknown.add("status_name", l.StatusName)
 	return StatusUnknown
 }
 
-// deliveryStatus returns the status of a job whose snapshot was made ready: what counts from then on is its delivery.
-func (l legacyJob) deliveryStatus(delivery DeliveryType, words *words) Status {
+// deliveryStatus returns the status of a job whose snapshot is prepared. From then on, the status depends on the
+// delivery.
+func (l legacyJob) deliveryStatus(delivery DeliveryType, unknown *unknownValues) Status {
 	name := l.Delivery.StatusName
 	if name == "FAILED" || name == "INTERRUPTED" {
 		return StatusFailed
@@ -84,13 +85,13 @@ func (l legacyJob) deliveryStatus(delivery DeliveryType, words *words) Status {
 	switch name {
 	case "EXPIRED":
 		return StatusExpired
-	case "MAX_DOWNLOADS_EXCEEDED": // it was fetched as often as allowed
+	case "MAX_DOWNLOADS_EXCEEDED": // all allowed downloads are done
 		return StatusCompleted
 	case "READY":
 		return StatusReady
 	case "NOT_STARTED", "PENDING", "IN_PROGRESS":
 		return StatusInProgress
 	}
-	words.add("delivery_status_name", name)
+	unknown.add("delivery_status_name", name)
 	return StatusUnknown
 }

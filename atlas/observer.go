@@ -2,27 +2,25 @@ package atlas
 
 import "time"
 
-// Observer is told what a Client does, so that it can become metrics without this package knowing any. Its methods are
-// called from many goroutines at once and must not block.
-//
-// Endpoints are a few fixed words, one a route: see Endpoints.
+// Observer receives the events of a Client, for example to count them. Its methods are called concurrently and must
+// not block. Operations are those of the function Operations.
 type Observer interface {
-	// Request reports an answer of the API, or with status 0 a request that got none. Digest's first, unauthenticated
-	// try is not reported.
-	Request(endpoint string, status int, took time.Duration)
-	// Token reports an answer of the token endpoint, or with status 0 a request that got none.
+	// Request reports a response of the API. The status is 0 if there was no complete response. The first request of
+	// digest authentication, which is not authenticated, is not reported.
+	Request(operation string, status int, took time.Duration)
+	// Token reports a response of the token endpoint. The status is 0 if there was no complete response.
 	Token(credential string, status int)
-	// Credential reports whether the last use of a credential was accepted, or refused for its own sake.
+	// Credential reports whether a credential was accepted or rejected.
 	Credential(credential string, accepted bool)
-	// RateLimit reports how many requests Atlas says are left.
-	RateLimit(projectID, endpoint string, remaining int)
-	// UnknownValue reports a word that is not in Atlas' documented list for the field, one of UnknownValueFields.
+	// RateLimit reports the number of requests that Atlas still allows.
+	RateLimit(projectID, operation string, remaining int)
+	// UnknownValue reports an undocumented value. The field is one of UnknownValueFields.
 	UnknownValue(field string)
-	// MalformedJobs reports jobs that could not be read.
+	// MalformedJobs reports jobs that can't be decoded.
 	MalformedJobs(backupType BackupType, n int)
 }
 
-// NopObserver ignores everything.
+// NopObserver discards all events. Embed it to implement only some of the methods.
 type NopObserver struct{}
 
 var _ Observer = NopObserver{}

@@ -8,11 +8,10 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
-	"strconv"
 )
 
-// List names a list of restore jobs. Jobs are listed under the cluster whose backup is restored; the cluster that a
-// job writes into is a field of the job.
+// List identifies a list of restore jobs. A job is listed under the cluster whose backup is restored. The cluster that
+// the job restores to is RestoreJob.TargetClusterName.
 type List struct {
 	ProjectID   string // 24 hex digits
 	ClusterName string
@@ -21,79 +20,82 @@ type List struct {
 
 // Page is a page of a list.
 type Page struct {
-	Jobs       []RestoreJob // in Atlas' order, which is not documented
-	TotalCount Count        // of jobs on all pages, as Atlas counts them
-	Last       bool         // no page comes after this one
+	Jobs       []RestoreJob // in the order of the response, which is not documented
+	Items      int          // number of items, malformed ones included
+	TotalCount Count        // number of jobs on all pages, according to Atlas
+	Last       bool         // whether no page follows
 
-	Malformed    int      // jobs that could not be read, and are left out
-	MalformedErr error    // why, for one of them; never quotes what was read
-	Unread       []string // their ids, as far as those could be read
+	Malformed     int      // number of jobs that can't be decoded and are left out
+	MalformedErr  error    // for one of them; never quotes the response
+	UnreadableIDs []string // valid IDs of malformed jobs
 }
 
-// pageSize is the largest that Atlas allows.
-const pageSize = 500
+const (
+	pageSize  = 500  // the largest that Atlas allows
+	maxLogged = 1000 // unknown values, each of which is logged once
+)
 
-// route says how a backup type's jobs are asked for.
+// route describes the resource of a backup type.
 type route struct {
-	list       string // path of the list below the project, %s stands for the cluster's name; a job's path is /id below
+	list       string // path below the project; %s is the cluster name. The path of a job is /id below.
 	version    string // of the resource
-	set        string // of endpoints that share one of Atlas' token buckets
-	totalCount bool   // whether includeCount is a parameter of the list
+	bucket     string // operations that share one token bucket of Atlas
+	totalCount bool   // whether the list has the parameter includeCount
 	fields     []string
-	page       func([]byte, *words) (Page, error)
-	job        func([]byte, *words) (RestoreJob, error)
+	page       func([]byte, *unknownValues) (Page, error)
+	job        func([]byte, *unknownValues) (RestoreJob, error)
 }
 
 var routes = map[BackupType]route{
 	Dedicated: {
-		list: "/clusters/%s/backup/restoreJobs", version: "2023-01-01", set: "cloud_backups", totalCount: true,
+		list: "/clusters/%s/backup/restoreJobs", version: "2023-01-01", bucket: "cloud_backups", totalCount: true,
 		fields: []string{"delivery_type"},
 		page:   decodePage[dedicatedJob], job: decodeJob[dedicatedJob],
 	},
 	Collection: {
-		list: "/clusters/%s/collectionRestoreJobs", version: "2025-03-12", set: "collection_restores",
+		list: "/clusters/%s/collectionRestoreJobs", version: "2025-03-12", bucket: "collection_restores",
 		fields: []string{"state"},
 		page:   decodePage[collectionJob], job: decodeJob[collectionJob],
 	},
 	Flex: {
-		list: "/flexClusters/%s/backup/restoreJobs", version: "2024-11-13", set: "flex_restores", totalCount: true,
+		list: "/flexClusters/%s/backup/restoreJobs", version: "2024-11-13", bucket: "flex_restores", totalCount: true,
 		fields: []string{"delivery_type", "status"},
 		page:   decodePage[flexJob], job: decodeJob[flexJob],
 	},
 	Serverless: {
-		list: "/serverless/%s/backup/restoreJobs", version: "2023-01-01", set: "serverless_backups", totalCount: true,
+		list: "/serverless/%s/backup/restoreJobs", version: "2023-01-01", bucket: "serverless_backups", totalCount: true,
 		fields: []string{"delivery_type"},
 		page:   decodePage[dedicatedJob], job: decodeJob[dedicatedJob],
 	},
 	Legacy: {
-		list: "/clusters/%s/restoreJobs", version: "2023-01-01", set: "cloud_backups", totalCount: true,
+		list: "/clusters/%s/restoreJobs", version: "2023-01-01", bucket: "cloud_backups", totalCount: true,
 		fields: []string{"delivery_method_name", "delivery_status_name", "status_name"},
 		page:   decodePage[legacyJob], job: decodeJob[legacyJob],
 	},
 }
 
-// The endpoints that are not restore jobs, besides one for each ClusterKind.
+// The operations that don't read restore jobs, besides one for each ClusterKind.
 const (
-	EndpointToken    = "token"
-	EndpointProject  = "project"
-	EndpointProjects = "projects"
+	OperationToken    = "token"
+	OperationProject  = "project"
+	OperationProjects = "projects"
 )
 
-func listEndpoint(backupType BackupType) string { return string(backupType) + "_list" }
+func listOperation(backupType BackupType) string { return string(backupType) + "_list" }
 
-func jobEndpoint(backupType BackupType) string { return string(backupType) + "_job" }
+func jobOperation(backupType BackupType) string { return string(backupType) + "_job" }
 
-// Endpoints lists the words by which an Observer is told what was asked: for each backup type one for the list and one
-// for a single job, the project, and the lists of projects and clusters. EndpointToken is not among them.
-func Endpoints() []string {
-	endpoints := []string{EndpointProject, EndpointProjects, string(DedicatedClusters), string(FlexClusters)}
+// Operations returns the operations of a Client, as an Observer receives them: the list and the single job of each
+// backup type, the project, and the lists of projects and clusters. OperationToken is not included.
+func Operations() []string {
+	operations := []string{OperationProject, OperationProjects, string(DedicatedClusters), string(FlexClusters)}
 	for _, backupType := range BackupTypes() {
-		endpoints = append(endpoints, listEndpoint(backupType), jobEndpoint(backupType))
+		operations = append(operations, listOperation(backupType), jobOperation(backupType))
 	}
-	return endpoints
+	return operations
 }
 
-// UnknownValueFields lists the fields that hold one of a documented list of words, as an Observer names them.
+// UnknownValueFields returns the fields for which Atlas documents all values, as an Observer receives them.
 func UnknownValueFields() []string {
 	var fields []string
 	for _, backupType := range BackupTypes() {
@@ -105,9 +107,8 @@ func UnknownValueFields() []string {
 	return fields
 }
 
-// RestoreJobs reads a list page by page, each when it is asked for. It ends at the last page, or with an error: see
-// get for which. Pages are asked for by number, links in answers are never followed, and the number of pages is not
-// bounded here. New jobs can shift pages while they are read, so that a job appears twice.
+// RestoreJobs reads a list. It requests each page when the iteration reaches it. The iteration ends after the last
+// page or an error. The number of pages is not limited here. A job can appear twice, because new jobs shift the pages.
 func (c *Client) RestoreJobs(ctx context.Context, list List) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		for number := 1; ; number++ {
@@ -120,7 +121,7 @@ func (c *Client) RestoreJobs(ctx context.Context, list List) iter.Seq2[Page, err
 }
 
 func (c *Client) page(ctx context.Context, list List, number int) (Page, error) {
-	route, what, err := c.restoreCall(list)
+	route, request, err := restoreRequest(list)
 	if err != nil {
 		return Page{}, err
 	}
@@ -128,104 +129,81 @@ func (c *Client) page(ctx context.Context, list List, number int) (Page, error) 
 	if route.totalCount {
 		query.Set("includeCount", "true")
 	}
-	what.endpoint, what.query = listEndpoint(list.BackupType), query.Encode()
-	body, err := c.get(ctx, what)
+	request.operation, request.query = listOperation(list.BackupType), query.Encode()
+	body, err := c.get(ctx, request)
 	if err != nil {
 		return Page{}, err
 	}
-	var words words
-	page, err := route.page(body, &words)
+	var unknown unknownValues
+	page, err := route.page(body, &unknown)
 	if err != nil {
-		return Page{}, &MalformedError{Endpoint: what.endpoint, Err: err}
+		return Page{}, &MalformedError{Operation: request.operation, Err: err}
 	}
-	c.report(ctx, list, words)
+	c.reportUnknown(ctx, list, unknown)
 	if page.Malformed > 0 {
 		c.observer.MalformedJobs(list.BackupType, page.Malformed)
 	}
 	return page, nil
 }
 
-// pageQuery asks for a page of a list, of which there are so many items on each.
-func pageQuery(number, size int) url.Values {
-	return url.Values{"pageNum": {strconv.Itoa(number)}, "itemsPerPage": {strconv.Itoa(size)}}
-}
-
-// RestoreJob reads a single job of a list. Error.JobNotFound tells a job that is gone from other reasons of a 404.
+// RestoreJob reads one job of a list. If the job doesn't exist, the error is an *Error with JobNotFound.
 func (c *Client) RestoreJob(ctx context.Context, list List, id string) (RestoreJob, error) {
-	route, what, err := c.restoreCall(list)
+	route, request, err := restoreRequest(list)
 	if err != nil {
 		return RestoreJob{}, err
 	}
-	what.endpoint = jobEndpoint(list.BackupType)
-	what.path += "/" + url.PathEscape(id)
-	body, err := c.get(ctx, what)
+	request.operation = jobOperation(list.BackupType)
+	request.path += "/" + url.PathEscape(id)
+	body, err := c.get(ctx, request)
 	if err != nil {
 		return RestoreJob{}, err
 	}
-	var words words
-	job, err := route.job(body, &words)
+	var unknown unknownValues
+	job, err := route.job(body, &unknown)
 	if err == nil && job.ID != id {
-		err = fmt.Errorf("another job than %s", id)
+		err = fmt.Errorf("response contains a different job than %s", id)
 	}
 	if err != nil {
 		c.observer.MalformedJobs(list.BackupType, 1)
-		return RestoreJob{}, &MalformedError{Endpoint: what.endpoint, Err: err, Job: json.Valid(body)}
+		return RestoreJob{}, &MalformedError{Operation: request.operation, Err: err, Job: json.Valid(body)}
 	}
-	c.report(ctx, list, words)
+	c.reportUnknown(ctx, list, unknown)
 	return job, nil
 }
 
-// restoreCall returns what all requests for a list have in common.
-func (c *Client) restoreCall(list List) (route, call, error) {
+// restoreRequest returns the parts that all requests for a list have in common.
+func restoreRequest(list List) (route, apiRequest, error) {
 	route, ok := routes[list.BackupType]
 	if !ok {
-		return route, call{}, fmt.Errorf("unknown backup type %q", list.BackupType)
+		return route, apiRequest{}, fmt.Errorf("unknown backup type %q", list.BackupType)
 	}
-	path := projectPath(list.ProjectID) + fmt.Sprintf(route.list, url.PathEscape(list.ClusterName))
-	return route, call{set: route.set, projectID: list.ProjectID, path: path, version: route.version}, nil
+	return route, apiRequest{
+		bucket:  bucket{list.ProjectID, route.bucket},
+		path:    projectPath(list.ProjectID) + fmt.Sprintf(route.list, url.PathEscape(list.ClusterName)),
+		version: route.version,
+	}, nil
 }
 
-const projectsPath = "/api/atlas/v2/groups"
-
-func projectPath(projectID string) string { return projectsPath + "/" + url.PathEscape(projectID) }
-
-// report tells of words that Atlas does not document, and logs each once.
-func (c *Client) report(ctx context.Context, list List, words words) {
-	for _, unknown := range words {
+// reportUnknown reports undocumented values, and logs each once.
+func (c *Client) reportUnknown(ctx context.Context, list List, values unknownValues) {
+	for _, unknown := range values {
 		unknown.field = string(list.BackupType) + "_" + unknown.field
 		c.observer.UnknownValue(unknown.field)
-		if c.firstTime(unknown) {
-			c.logger.LogAttrs(ctx, slog.LevelWarn, "unknown word in atlas' answer",
-				slog.String("field", unknown.field), slog.String("word", unknown.word),
+		if c.shouldLog(unknown) {
+			c.logger.LogAttrs(ctx, slog.LevelWarn, "unknown value in atlas response",
+				slog.String("field", unknown.field), slog.String("value", unknown.value),
 				slog.String("project_id", list.ProjectID), slog.String("cluster_name", list.ClusterName))
 		}
 	}
 }
 
-func (c *Client) firstTime(unknown unknownWord) bool {
+// shouldLog reports whether an unknown value has not been logged yet.
+func (c *Client) shouldLog(unknown unknownValue) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, known := c.logged[unknown]; known || len(c.logged) >= maxLogged {
+	if _, logged := c.logged[unknown]; logged || len(c.logged) >= maxLogged {
 		return false
 	}
 	c.logged[unknown] = struct{}{}
 	return true
-}
-
-// ProjectName reads the name of a project.
-func (c *Client) ProjectName(ctx context.Context, projectID string) (string, error) {
-	body, err := c.get(ctx, call{
-		endpoint: EndpointProject, set: "projects", projectID: projectID,
-		path: projectPath(projectID), version: "2023-01-01",
-	})
-	if err != nil {
-		return "", err
-	}
-	var project struct {
-		Name string `json:"name"`
-	}
-	if err := json.Unmarshal(body, &project); err != nil {
-		return "", &MalformedError{Endpoint: EndpointProject, Err: err}
-	}
-	return cleanLabel(project.Name), nil
 }

@@ -15,31 +15,33 @@ import (
 
 const (
 	tokenTimeout    = 10 * time.Second
-	tokenLifetime   = time.Hour       // as documented; taken where an answer does not tell
-	tokenMargin     = time.Minute     // a token is replaced this long before it expires
-	replaceInterval = 5 * time.Minute // between two replacements of tokens that were refused
+	tokenLifetime   = time.Hour       // as documented; used if a response has no lifetime
+	tokenMargin     = time.Minute     // a token is renewed this long before it expires
+	replaceInterval = 5 * time.Minute // minimum time between two replacements of rejected tokens
 	firstTokenDelay = 10 * time.Second
 	maxTokenDelay   = 5 * time.Minute
 )
 
-// tokenSource holds the one token of a service account, and what is known of it.
+// tokenSource caches the access token of a service account. Concurrent callers share one token request.
 type tokenSource struct {
 	credential string
 	config     clientcredentials.Config
 	client     *http.Client
 	observer   Observer
 
-	lock chan struct{} // of one element: who holds it may ask for a token; waiting for it ends with a context
+	// lock has capacity 1 and serializes token requests. Unlike a mutex, waiting for it can be cancelled.
+	lock chan struct{}
 
-	mu       sync.Mutex
-	current  *oauth2.Token
-	renew    time.Time       // when current is due
-	worked   map[string]bool // projects on which a token of this account was accepted
-	hopeless map[string]bool // projects that since refused a token as soon as it was there
-	replaced time.Time       // when a refused token was last replaced
-	failure  error           // of the last request for a token, held against every caller
-	failures int
-	retry    time.Time // until then
+	mu                  sync.Mutex
+	current             *oauth2.Token
+	renewAt             time.Time       // when current must be renewed
+	acceptedBy          map[string]bool // projects that accepted a token of this account
+	replacementRejected map[string]bool // projects that rejected a replacement since they last accepted a token
+	unprovenReplaced    bool            // whether a token was replaced although no token was accepted yet
+	replacedAt          time.Time       // when a rejected token was last replaced
+	failure             error           // of the last token request; returned to all callers until retryAt
+	failures            int             // in a row
+	retryAt             time.Time
 }
 
 func newTokenSource(credential Credential, baseURL string, client *http.Client, observer Observer) *tokenSource {
@@ -51,17 +53,17 @@ func newTokenSource(credential Credential, baseURL string, client *http.Client, 
 			TokenURL:     baseURL + "/api/oauth/token",
 			AuthStyle:    oauth2.AuthStyleInHeader,
 		},
-		client:   client,
-		observer: observer,
-		lock:     make(chan struct{}, 1),
-		worked:   map[string]bool{},
-		hopeless: map[string]bool{},
+		client:              client,
+		observer:            observer,
+		lock:                make(chan struct{}, 1),
+		acceptedBy:          map[string]bool{},
+		replacementRejected: map[string]bool{},
 	}
 }
 
-// token returns the current token, or asks for one: once for all who wait for it.
+// token returns the current token. If there is none, it requests one.
 func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
-	if token := s.usable(); token != nil {
+	if token := s.valid(); token != nil {
 		return token, nil
 	}
 	release, err := s.acquire(ctx)
@@ -69,26 +71,24 @@ func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 		return nil, err
 	}
 	defer release()
-	if token := s.usable(); token != nil {
+	if token := s.valid(); token != nil {
 		return token, nil
 	}
 	return s.request(ctx)
 }
 
-// replace returns another token instead of one that was refused on a project: the one that somebody else got in the
-// meantime, or a new one. It returns the refused token itself where a new one would be of no use: the project has
-// never accepted one, or has refused a new one as well, so that the token is not what is wrong; or the last replacement
-// was too short a time ago.
-func (s *tokenSource) replace(ctx context.Context, refused *oauth2.Token, projectID string) (*oauth2.Token, error) {
+// replace returns a token to use instead of one that a project rejected: the current token if it was replaced
+// meanwhile, else a new token. It returns the rejected token itself if a new one would be useless; see discard.
+func (s *tokenSource) replace(ctx context.Context, rejected *oauth2.Token, projectID string) (*oauth2.Token, error) {
 	release, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	if !s.dismiss(refused, projectID) {
-		return refused, nil
+	if !s.discard(rejected, projectID) {
+		return rejected, nil
 	}
-	if token := s.usable(); token != nil {
+	if token := s.valid(); token != nil {
 		return token, nil
 	}
 	return s.request(ctx)
@@ -103,129 +103,137 @@ func (s *tokenSource) acquire(ctx context.Context) (release func(), err error) {
 	}
 }
 
-func (s *tokenSource) usable() *oauth2.Token {
+// valid returns the current token, or nil if it must be renewed.
+func (s *tokenSource) valid() *oauth2.Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current != nil && time.Now().Before(s.renew) {
+	if s.current != nil && time.Now().Before(s.renewAt) {
 		return s.current
 	}
 	return nil
 }
 
-// dismiss drops a refused token if that is sensible, and reports whether another one should be used.
-func (s *tokenSource) dismiss(refused *oauth2.Token, projectID string) bool {
+// discard drops a rejected token, and reports whether another token should be used. The token is kept if it isn't the
+// cause: the project has never accepted a token although others did, or has rejected a new one too. It is also kept if
+// a token was replaced shortly before. The first token of an account may be bad by itself, so it is replaced once.
+func (s *tokenSource) discard(rejected *oauth2.Token, projectID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current != refused {
+	if s.current != rejected {
 		return true
 	}
-	if !s.worked[projectID] || s.hopeless[projectID] || time.Since(s.replaced) < replaceInterval {
+	unproven := len(s.acceptedBy) == 0 && !s.unprovenReplaced
+	if !unproven && !s.acceptedBy[projectID] || s.replacementRejected[projectID] ||
+		time.Since(s.replacedAt) < replaceInterval {
 		return false
 	}
-	s.current, s.replaced = nil, time.Now()
+	s.unprovenReplaced = s.unprovenReplaced || unproven
+	s.current, s.replacedAt = nil, time.Now()
 	return true
 }
 
-// accepted remembers that a project took a token.
+// accepted records that a project accepted a token.
 func (s *tokenSource) accepted(projectID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.worked[projectID] = true
-	delete(s.hopeless, projectID)
+	s.acceptedBy[projectID] = true
+	delete(s.replacementRejected, projectID)
 }
 
-// refusedAnew remembers that a project refused a token that had replaced one that it refused.
-func (s *tokenSource) refusedAnew(projectID string) {
+// rejectedReplacement records that a project rejected both a token and its replacement.
+func (s *tokenSource) rejectedReplacement(projectID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hopeless[projectID] = true
+	s.replacementRejected[projectID] = true
 }
 
-// request asks for a token. A failure is held against everybody for a while, so that a wrong secret or an outage does
-// not cost a request per poll. Only who holds the lock may call it.
+// request requests a new token. A failure is cached for all callers, so that a wrong secret or an outage doesn't cost
+// a request for every poll. The caller must hold s.lock.
 func (s *tokenSource) request(ctx context.Context) (*oauth2.Token, error) {
-	if err := s.held(); err != nil {
+	if err := s.cachedFailure(); err != nil {
 		return nil, err
 	}
-	asked := time.Now()
+	requested := time.Now()
 	tokenCtx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, s.client), tokenTimeout)
 	defer cancel()
 	token, err := s.config.Token(tokenCtx)
 	if err != nil && ctx.Err() != nil {
-		return nil, ctx.Err() // the caller's deadline says nothing about the endpoint
+		return nil, ctx.Err() // the caller's deadline is not a failure of the token endpoint
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		s.fail(tokenError(err, s.sensitive()))
+		s.fail(convertTokenError(err, s.secretsLocked()))
 		return nil, s.failure
 	}
 	s.observer.Token(s.credential, http.StatusOK)
-	life := tokenLifetime
-	if !token.Expiry.IsZero() { // one that is absurdly short must not cost a token a request
-		life = max(token.Expiry.Sub(asked), 2*tokenMargin)
+	lifetime := tokenLifetime
+	if !token.Expiry.IsZero() { // a very short lifetime must not lead to a token request for every API request
+		lifetime = max(token.Expiry.Sub(requested), 2*tokenMargin)
 	}
-	s.current, s.renew = token, asked.Add(life-tokenMargin)
+	s.current, s.renewAt = token, requested.Add(lifetime-tokenMargin)
 	s.failure, s.failures = nil, 0
 	return token, nil
 }
 
-// held returns the last failure while it still holds.
-func (s *tokenSource) held() error {
+func (s *tokenSource) cachedFailure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failure != nil && time.Now().Before(s.retry) {
+	if s.failure != nil && time.Now().Before(s.retryAt) {
 		return s.failure
 	}
 	return nil
 }
 
+// fail caches a failure, with exponential backoff. The caller must hold s.mu.
 func (s *tokenSource) fail(err error) {
 	delay := min(firstTokenDelay<<min(s.failures, 10), maxTokenDelay)
 	status := 0
-	if refusal, ok := errors.AsType[*Error](err); ok {
-		status = refusal.Status
-		delay = max(delay, refusal.RetryAfter)
+	if apiErr, ok := errors.AsType[*Error](err); ok {
+		status = apiErr.Status
+		delay = max(delay, apiErr.RetryAfter)
 		if status == http.StatusUnauthorized || status == http.StatusForbidden {
 			s.observer.Credential(s.credential, false)
 		}
 	}
 	s.observer.Token(s.credential, status)
-	s.failure, s.failures, s.retry = err, s.failures+1, time.Now().Add(jitter(delay))
+	s.failure, s.failures, s.retryAt = err, s.failures+1, time.Now().Add(jitter(delay))
 }
 
 func (s *tokenSource) secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sensitive()
+	return s.secretsLocked()
 }
 
-func (s *tokenSource) sensitive() []string {
+// secretsLocked returns the secret in each encoding in which it is sent, and the token. The caller must hold s.mu.
+func (s *tokenSource) secretsLocked() []string {
 	secret := s.config.ClientSecret
-	sent := url.QueryEscape(s.config.ClientID) + ":" + url.QueryEscape(secret) // as the library sends them
-	list := []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(sent))}
+	basicAuth := url.QueryEscape(s.config.ClientID) + ":" + url.QueryEscape(secret)
+	list := []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(basicAuth))}
 	if s.current != nil {
 		list = append(list, s.current.AccessToken)
 	}
 	return list
 }
 
-// tokenError turns the library's errors, which quote whole answers, into this package's.
-func tokenError(err error, secrets []string) error {
-	if refusal, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refusal.Response != nil {
-		if refusal.Response.StatusCode == http.StatusOK {
-			return &MalformedError{Endpoint: EndpointToken, Err: errors.New("an error with status 200")}
+// convertTokenError converts an error of package oauth2, which quotes the whole response, to an error of this package.
+func convertTokenError(err error, secrets []string) error {
+	if retrieveErr, ok := errors.AsType[*oauth2.RetrieveError](err); ok && retrieveErr.Response != nil {
+		resp := retrieveErr.Response
+		if resp.StatusCode == http.StatusOK {
+			return &MalformedError{Operation: OperationToken, Err: errors.New("error response with status 200")}
 		}
-		return decodeError(EndpointToken, refusal.Response.StatusCode, refusal.Response.Header, refusal.Body, secrets...)
+		return decodeError(OperationToken, resp.StatusCode, resp.Header, retrieveErr.Body, secrets...)
 	}
-	if failure, ok := errors.AsType[*url.Error](err); ok {
-		return transportError(failure, secrets)
+	if urlErr, ok := errors.AsType[*url.Error](err); ok {
+		return transportError(urlErr, secrets)
 	}
-	return &MalformedError{Endpoint: EndpointToken, Err: errors.New("no token in the answer")}
+	return &MalformedError{Operation: OperationToken, Err: errors.New("no access token in the response")}
 }
 
-// tokenTransport carries the library's requests for tokens. It reads each answer whole: the library would not tell a
-// broken connection from a wrong answer.
+// tokenTransport sends the token requests of package oauth2. It buffers each response, because oauth2 reports a lost
+// connection and a malformed response as the same error.
 type tokenTransport struct {
 	base      http.RoundTripper
 	userAgent string
@@ -239,7 +247,7 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := buffer(resp); err != nil {
+	if _, err := bufferBody(resp); err != nil {
 		return nil, err
 	}
 	return resp, nil

@@ -1,160 +1,183 @@
 package collector
 
 import (
-	"fmt"
+	"context"
+	"iter"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
-	"atlas-restore-exporter/internal/golden"
+	"atlas-restore-exporter/collector/poll"
 )
 
-// TestExposition compares the whole exposition of a target of each kind to golden files. The clock of the bubble starts
-// at the beginning of the year 2000.
-func TestExposition(t *testing.T) {
-	hours := func(n int) time.Time { return time.Now().Add(-time.Duration(n) * time.Hour) }
-	for _, test := range []struct {
-		list atlas.List
-		kind atlastest.ClusterKind
-		jobs func() []atlastest.Job
-	}{
-		{prod, atlastest.DedicatedCluster, func() []atlastest.Job {
-			return []atlastest.Job{
-				{Created: hours(5), Takes: time.Hour},
-				{Created: hours(4), Takes: 30 * time.Minute, Outcome: atlastest.Fails},
-				{Created: hours(3), Delivery: "pointInTime", PointInTime: hours(9), TargetClusterName: "drill"},
-				{Created: hours(2), Takes: 90 * time.Minute, Delivery: "download", Shards: 3},
-				{Created: hours(6), Takes: 90 * time.Minute, Delivery: "download"},
-				{Created: hours(1), Takes: 5 * time.Minute, Delivery: "download", Outcome: atlastest.IsCancelled},
-				{Created: hours(80), Takes: time.Hour}, // too old for series of its own
-			}
-		}},
-		{team, atlastest.FlexCluster, func() []atlastest.Job {
-			return []atlastest.Job{
-				{Created: hours(5), Takes: time.Hour},
-				{Created: hours(4), Takes: time.Hour, Outcome: atlastest.Fails},
-				{Created: hours(0), Queued: time.Minute},
-				{Created: hours(1), Takes: time.Minute, Delivery: "DOWNLOAD", LinkLife: 4 * time.Hour},
-				{Created: hours(2), Extra: map[string]any{"status": "PAUSED", "targetDeploymentItemName": "https://x"}},
-			}
-		}},
-		{atlas.List{ProjectID: project, ClusterName: "coll", BackupType: atlas.Collection}, atlastest.DedicatedCluster, func() []atlastest.Job {
-			return []atlastest.Job{
-				{Created: hours(1), Takes: 2 * time.Hour, Documents: 1000},
-				{Created: hours(3), Takes: time.Hour, Documents: 10, PointInTime: hours(10)},
-			}
-		}},
-		{atlas.List{ProjectID: project, ClusterName: "old", BackupType: atlas.Legacy}, atlastest.LegacyCluster, func() []atlastest.Job {
-			return []atlastest.Job{
-				{Created: hours(1), Takes: time.Minute, BatchID: "5a66783b80eef5354c77ee13"},
-				{Created: hours(1), Takes: time.Minute, BatchID: "5a66783b80eef5354c77ee13", Outcome: atlastest.Fails},
-				{Created: hours(2), Takes: 90 * time.Minute, Delivery: "download"},
-			}
-		}},
-		{atlas.List{ProjectID: project, ClusterName: "never", BackupType: atlas.Serverless}, atlastest.ServerlessInstance, func() []atlastest.Job { return nil }},
-	} {
-		bubble(t, string(test.list.BackupType), func(t *testing.T) {
+func TestCollector_ExposesATargetBeforeItsFirstPoll(t *testing.T) {
+	for _, test := range goldenTargets {
+		runInBubble(t, string(test.list.BackupType), func(t *testing.T) {
 			w := newWorld(t, test.list)
-			w.sim.ServerlessServed = true
-			w.sim.AddCluster(project, test.list.ClusterName, test.kind)
-			w.sim.AddJobs(test.list, test.jobs()...)
-			unpolled := w.expose()
-			w.poll()
-			golden.Equal(t, fmt.Sprintf("testdata/%s.prom", test.list.BackupType), w.expose())
-			if strings.Contains(w.expose(), "://") {
-				t.Error("there is a link in the exposition")
+			if len(w.samples(familyTargetInfo)) != 1 || len(w.samples(familyPollFailures)) != 1 {
+				t.Errorf("no target_info or poll_failures_total in\n%s", w.expose())
 			}
-			for _, always := range []string{"mongodbatlas_restore_target_info{", "mongodbatlas_restore_poll_failures_total{"} {
-				if !strings.Contains(unpolled, always) {
-					t.Errorf("before the first poll there is no %s in\n%s", always, unpolled)
-				}
-			}
-			if strings.Contains(unpolled, "poll_success") {
-				t.Error("poll_success before the first poll")
-			}
+			w.expectSamples(familyPollSuccess)
+			w.expectSamples(familyLastPoll)
 		})
 	}
 }
 
-// TestMetrics compares the exporter's own families, as they are after a poll, to a golden file.
-func TestMetrics(t *testing.T) {
-	bubble(t, "", func(t *testing.T) {
-		w := newWorld(t, prod, atlas.List{ProjectID: project, ClusterName: "prod", BackupType: atlas.Flex})
+func TestCollector_ExposesFailedPollsWithTheirReason(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		response http.Handler
+		reason   poll.Reason
+	}{
+		{"unauthorized", atlastest.APIError(401, "NOT_IN_GROUP", "No."), poll.ReasonUnauthorized},
+		{"forbidden", atlastest.APIError(403, "IP_ADDRESS_NOT_ON_ACCESS_LIST", "No."), poll.ReasonForbidden},
+		{"server error", atlastest.APIError(500, "UNEXPECTED_ERROR", "Oops."), poll.ReasonServerError},
+		{"malformed", atlastest.Body(200, "text/html", "<html>"), poll.ReasonMalformed},
+		{"timeout", atlastest.Slow(time.Second), poll.ReasonTimeout},
+		{"network error", atlastest.BreakOff(), poll.ReasonNetwork},
+	} {
+		runInBubble(t, test.name, func(t *testing.T) {
+			w := newWorld(t, prod, team)
+			w.poll()
+			w.sim.Script(atlastest.PathHas("/clusters/prod/backup/restoreJobs"), 0, test.response)
+			w.poll()
+			w.expectFailedPoll(test.reason)
+		})
+	}
+}
+
+// expectFailedPoll expects that the last poll of prod failed and that of team succeeded.
+func (w *world) expectFailedPoll(reason poll.Reason) {
+	w.Helper()
+	const ofProd = `backup_type="dedicated",cluster_name="prod",project_id="` + project + `"`
+	const ofTeam = `backup_type="flex",cluster_name="team",project_id="` + project + `"`
+	w.expectSamples(familyPollError, `{`+ofProd+`,reason="`+string(reason)+`"} 1`)
+	w.expectSamples(familyPollSuccess, `{`+ofProd+`} 0`, `{`+ofTeam+`} 1`)
+	w.expectSamples(familyPollFailures, `{`+ofProd+`} 1`, `{`+ofTeam+`} 0`)
+}
+
+func TestCollector_ExposesAPanicAsFailedPollAndCountsIt(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.newManager(panickingClient{w.client}, prod, team)
 		w.poll()
-		registry := prometheus.NewPedanticRegistry()
-		registry.MustRegister(w.metrics)
-		if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
-			t.Fatal(problems, err)
-		}
-		golden.Equal(t, "testdata/exporter.prom", formatted(t, registry))
+		w.expectFailedPoll(poll.ReasonOther)
+		w.expectSamples(familyPanics, `{backup_type="collection"} 0`, `{backup_type="dedicated"} 1`, `{backup_type="flex"} 0`,
+			`{backup_type="legacy"} 0`, `{backup_type="serverless"} 0`)
 	})
 }
 
-// TestDescriptions holds what is described to the families, and both to the rules for names: testutil's linter no
-// longer refuses names that only UTF-8 allows.
-func TestDescriptions(t *testing.T) {
-	described := map[string]bool{}
-	for _, c := range []prometheus.Collector{NewCollector(&Manager{}), NewMetrics(BuildInfo{})} {
-		descs := make(chan *prometheus.Desc, 100)
-		c.Describe(descs)
-		close(descs)
-		for desc := range descs {
-			described[desc.String()] = true
-		}
+// panickingClient panics if it reads the restore jobs of prod.
+type panickingClient struct{ poll.Client }
+
+func (p panickingClient) RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error] {
+	if list == prod {
+		panic("bug")
 	}
-	if len(described) != len(Families()) {
-		t.Errorf("%d descriptions, %d families", len(described), len(Families()))
-	}
-	for _, family := range Families() {
-		if !described[family.desc().String()] {
-			t.Errorf("%s is not described like this: %s", family.Name, family.desc())
-		}
-		for _, name := range append([]string{family.Name}, family.Labels...) {
-			if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "" {
-				t.Errorf("%s: %q is no name that every Prometheus takes", family.Name, name)
-			}
-		}
-	}
+	return p.Client.RestoreJobs(ctx, list)
 }
 
-func TestPossible(t *testing.T) {
-	const withoutArchive = "in_progress completed failed cancelled"
-	const withArchive = "in_progress ready completed failed expired cancelled"
-	for _, test := range []struct {
-		backupType atlas.BackupType
-		delivery   atlas.DeliveryType
-		want       string
-	}{
-		{atlas.Dedicated, atlas.DeliveryAutomated, withoutArchive},
-		{atlas.Dedicated, atlas.DeliveryPointInTime, withoutArchive},
-		{atlas.Dedicated, atlas.DeliveryDownload, withArchive},
-		{atlas.Dedicated, atlas.DeliveryOther, ""},
-		{atlas.Serverless, atlas.DeliveryAutomated, withoutArchive},
-		{atlas.Serverless, atlas.DeliveryPointInTime, withoutArchive},
-		{atlas.Serverless, atlas.DeliveryDownload, withArchive},
-		{atlas.Flex, atlas.DeliveryAutomated, "pending in_progress completed failed"},
-		{atlas.Flex, atlas.DeliveryPointInTime, ""},
-		{atlas.Flex, atlas.DeliveryDownload, "pending in_progress ready completed failed expired"},
-		{atlas.Collection, atlas.DeliveryAutomated, "pending in_progress completed failed cancelled"},
-		{atlas.Collection, atlas.DeliveryPointInTime, "pending in_progress completed failed cancelled"},
-		{atlas.Collection, atlas.DeliveryDownload, ""},
-		{atlas.Legacy, atlas.DeliveryAutomated, withoutArchive},
-		{atlas.Legacy, atlas.DeliveryPointInTime, ""},
-		{atlas.Legacy, atlas.DeliveryDownload, withArchive},
-	} {
-		var got []string
-		for status := range atlas.StatusCount {
-			if possible(test.backupType, test.delivery, status) {
-				got = append(got, status.String())
+func TestCollector_ExposesNoJobsOfAStaleTarget(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, prod)
+		w.sim.AddJobs(prod, atlastest.Job{Takes: time.Minute})
+		w.poll()
+		expectJobSeries := func(when string, want int) {
+			t.Helper()
+			if got := len(w.samples(familyJobInfo)); got != want {
+				t.Errorf("%s: %d jobs have series, want %d", when, got, want)
+			}
+			if len(w.samples(familyJobs)) == 0 {
+				t.Errorf("%s: no series of the target", when)
 			}
 		}
-		if strings.Join(got, " ") != test.want {
-			t.Errorf("%s %s: %v, want %s", test.backupType, test.delivery, got, test.want)
+		time.Sleep(10 * time.Minute)
+		expectJobSeries("before the limit", 1)
+		time.Sleep(time.Second)
+		expectJobSeries("after the limit", 0)
+		w.poll()
+		expectJobSeries("after the next success", 1)
+	})
+}
+
+func TestCollector_ExposesNoNegativeDurationsOrTimestamps(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, team)
+		date := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(time.RFC3339) }
+		w.sim.AddJobs(team,
+			atlastest.Job{Takes: time.Minute, Extra: map[string]any{
+				"restoreScheduledDate": date(24 * time.Hour), "restoreFinishedDate": date(0), "status": "COMPLETED",
+			}},
+			atlastest.Job{Extra: map[string]any{"restoreScheduledDate": "9999-12-31T23:59:59Z"}},
+			atlastest.Job{Extra: map[string]any{"restoreScheduledDate": "1969-12-31T23:59:59Z"}},
+			atlastest.Job{Extra: map[string]any{"restoreScheduledDate": nil}},
+		)
+		w.poll()
+		if n := len(w.samples(familyJobInfo)); n != 4 {
+			t.Errorf("%d jobs have series, want 4", n)
 		}
-	}
+		w.expectSamples(familyLastDuration)
+		if exposed := w.expose(); strings.Contains(exposed, "} -") {
+			t.Errorf("a negative value in\n%s", exposed)
+		}
+	})
+}
+
+func TestCollector_ExposesAnEmptyProjectNameUntilItIsKnown(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, prod)
+		const format = `{backup_type="dedicated",cluster_name="prod",credential="default",project_id="` + project +
+			`",project_name="NAME",source="config"} 1`
+		isProject := func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, project) }
+		allow := w.sim.Script(isProject, 0, atlastest.Status(http.StatusServiceUnavailable))
+		w.poll()
+		w.expectSamples(familyTargetInfo, strings.Replace(format, "NAME", "", 1))
+		allow()
+		time.Sleep(time.Minute)
+		w.poll()
+		w.expectSamples(familyTargetInfo, strings.Replace(format, "NAME", "Payments", 1))
+	})
+}
+
+func TestCollector_FollowsDiscoveredClustersAndProjects(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newOrganization(t)
+		w.apply(poll.Config{Discoveries: []poll.Rule{allClusters()}})
+		defer w.run()()
+		w.sim.AddCluster(analytics, "new", atlastest.DedicatedCluster)
+		w.sim.RemoveCluster(analytics, "tmp-1")
+		w.sim.RemoveProject(sandbox)
+		time.Sleep(11 * time.Minute)
+		exposed := w.expose()
+		if strings.Contains(exposed, "tmp-1") || strings.Contains(exposed, sandbox) {
+			t.Errorf("a removed cluster or project in\n%s", exposed)
+		}
+		if want := `cluster_name="new",credential="default",project_id="` + analytics +
+			`",project_name="Analytics",source="discovery"} 1`; !strings.Contains(exposed, want) {
+			t.Errorf("no %s in\n%s", want, exposed)
+		}
+	})
+}
+
+func TestCollector_ExposesOnlyTheTargetsOfTheActiveConfiguration(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, prod, team)
+		events := atlas.List{ProjectID: analytics, ClusterName: "events", BackupType: atlas.Dedicated}
+		w.sim.AddProject(analytics, "Analytics")
+		w.sim.AddCluster(analytics, "events", atlastest.DedicatedCluster)
+		defer w.run()()
+		w.apply(poll.Config{Targets: targets(events, prod, team)})
+		synctest.Wait()
+		if n := len(w.samples(familyTargetInfo)); n != 3 {
+			t.Errorf("%d targets are exposed, want 3", n)
+		}
+		w.apply(poll.Config{Targets: targets(prod)})
+		if exposed := w.expose(); strings.Contains(exposed, "team") || strings.Contains(exposed, analytics) {
+			t.Errorf("removed targets in\n%s", exposed)
+		}
+	})
 }

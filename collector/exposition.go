@@ -6,96 +6,96 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
+
+	"atlas-restore-exporter/collector/history"
+	"atlas-restore-exporter/collector/poll"
+	"atlas-restore-exporter/internal/gzipcat"
 )
 
-// Exposition serves the same series as a Collector together with those of another gatherer, at a cost that does not
-// depend on how many jobs there are.
+// Exposition is an http.Handler that serves the series of all targets from a cache. It is an optimization only:
+// Collector is the reference, and tests compare the responses of both. A reader who doesn't care can ignore this file
+// and render.go.
 //
-// What is said of targets is rendered and deflated when a scrape finds it changed, in blocks: one for each family and
-// group of targets, so that a change of a few targets costs little. A deflate stream may be cut anywhere where it was
-// flushed; so the blocks of all families, in order, are the beginning of one gzip member, and the metrics of the process
-// itself, which are always new, its end. Gauges are written in a way that both text formats understand. Who asks for
-// anything else than these is served by the fallback.
+// The text of a target is rendered and compressed when a scrape finds it changed. It is cached in blocks, one for each
+// family and group of targets, so that a change of few targets renders little. A response consists of the blocks of all
+// families, in order, and the metrics of the exporter itself, which are gathered at each scrape; see package gzipcat
+// for how they become one gzip stream. The text of targets is valid in both text formats. Only the headers of families
+// differ.
 type Exposition struct {
 	source   Source
 	live     prometheus.Gatherer
 	fallback http.Handler
 	logger   *slog.Logger
-	families []Family
-	headers  map[expfmt.FormatType][]block // of the families, in their order
-	order    map[string][]int              // in which a family's labels are written
+	renderer *renderer
+	headers  map[expfmt.FormatType][]gzipcat.Block // one for each family of the renderer
 
-	mu     sync.Mutex // held while something is gathered or rendered, not while it is sent
-	groups []*group
-	bodies [kinds]map[expfmt.FormatType]*block // what the parts of all groups amount to now
-
-	texts      map[string]*bytes.Buffer // by family, while a part is rendered
-	renderings int                      // of states: tests count them
+	// mu protects the cache. It is held while metrics are gathered and rendered, not while they are sent.
+	mu     sync.Mutex
+	groups []*targetGroup
+	bodies [partCount]map[expfmt.FormatType]gzipcat.Block // joined blocks of all groups; absent if outdated
 }
 
-// targetsPerGroup are rendered together. Fewer make a change cheaper, and the whole longer.
+// targetsPerGroup is the number of targets that are rendered together. With fewer, a change costs less, but compression
+// is worse.
 const targetsPerGroup = 16
 
-// The kinds of parts: the times of polls differ after each, and are few; the state is all the rest.
+// The cached parts of a group. Poll times are separate because they change at every poll and are small.
 const (
-	states = iota
-	times
-	kinds
+	statePart = iota
+	timesPart
+	partCount
 )
 
-// group is what was rendered of some targets.
-type group [kinds]part
+// targetGroup is the cached text of up to targetsPerGroup targets.
+type targetGroup [partCount]part
 
-// part is what was rendered of one kind.
+// part is one part of the text of a group.
 type part struct {
-	of     []rendered
-	blocks map[string]block // by family
+	inputs []textInput     // one for each target
+	blocks []gzipcat.Block // one for each family of the renderer; empty if it has no series
 }
 
-// rendered tells what was rendered of a target: while it is the same, so is the text.
-type rendered struct {
-	target      *Target
-	summary     *Summary
-	projectName string
-	failures    uint64
-	reason      Reason
-	polled      bool
-	stale       bool
+// textInput contains everything that the text of a target depends on: if it is equal, the text is equal. Summaries and
+// targets are immutable, so comparing the pointers is sufficient.
+type textInput struct {
+	target       *poll.Target
+	summary      *history.Summary
+	projectName  string
+	failures     uint64
+	missed       uint64
+	reason       poll.Reason
+	polled       bool
+	truncated    bool
+	inconsistent bool
+	stale        bool
 
-	lastPoll, lastSuccess time.Time
+	lastPoll, lastSuccess time.Time // of timesPart only
 }
 
-// NewExposition returns a handler that serves what is known of a source's targets, and what live gathers.
+// NewExposition returns a handler that serves the targets of source and the metrics that live gathers. Requests that it
+// can't serve, such as for protobuf or with name[] parameters, are passed to fallback.
 func NewExposition(source Source, live prometheus.Gatherer, fallback http.Handler, logger *slog.Logger) *Exposition {
 	e := &Exposition{
 		source: source, live: live, fallback: fallback, logger: logger,
-		families: append(targetFamilies(), jobFamilies()...),
-		headers:  map[expfmt.FormatType][]block{}, texts: map[string]*bytes.Buffer{},
-		order: map[string][]int{},
+		renderer: newRenderer(familiesOf(byCollector)), headers: map[expfmt.FormatType][]gzipcat.Block{},
 	}
-	slices.SortFunc(e.families, func(a, b Family) int { return strings.Compare(a.Name, b.Name) })
 	for kind := range e.bodies {
-		e.bodies[kind] = map[expfmt.FormatType]*block{}
-	}
-	for _, family := range e.families {
-		e.order[family.Name] = byName(family.Labels)
+		e.bodies[kind] = map[expfmt.FormatType]gzipcat.Block{}
 	}
 	for _, format := range []expfmt.FormatType{expfmt.TypeTextPlain, expfmt.TypeOpenMetrics} {
-		for _, family := range e.families {
-			e.headers[format] = append(e.headers[format], deflate(header(family, format), false))
+		for _, text := range e.renderer.texts {
+			e.headers[format] = append(e.headers[format], gzipcat.Compress(header(text.family, format)))
 		}
 	}
 	return e
 }
 
-// ServeHTTP is a scrape.
+// ServeHTTP implements http.Handler. If some metrics can't be gathered, the others are served, as promhttp does.
 func (e *Exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	if e.headers[format.FormatType()] == nil || r.URL.Query().Has("name[]") {
@@ -103,18 +103,37 @@ func (e *Exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, live, err := e.read(format)
-	if err != nil { // of a part: the rest is served, as promhttp does it
-		e.logger.LogAttrs(r.Context(), slog.LevelError, "metrics could not be gathered", slog.Any("err", err))
+	if err != nil {
+		e.logger.LogAttrs(r.Context(), slog.LevelError, "gathering metrics failed", slog.Any("err", err))
 	}
 	w.Header().Set("Content-Type", string(format))
 	w.Header().Add("Vary", "Accept")
 	w.Header().Add("Vary", "Accept-Encoding")
-	if err := send(w, r, body, live); err != nil {
-		e.logger.LogAttrs(r.Context(), slog.LevelDebug, "scrape broken off", slog.Any("err", err))
+	if err := gzipcat.Serve(w, r, body, live); err != nil {
+		e.logger.LogAttrs(r.Context(), slog.LevelDebug, "sending metrics failed", slog.Any("err", err))
 	}
 }
 
-// gather returns the text of the live metrics, with what ends the format.
+// read returns the current text of all targets and the live metrics. Concurrent scrapes wait for each other here, but
+// not while responses are sent.
+func (e *Exposition) read(format expfmt.Format) (body []gzipcat.Block, live []byte, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	live, err = e.gather(format)
+	e.refresh(e.source.Snapshots(), time.Now())
+	formatType := format.FormatType()
+	for kind, bodies := range e.bodies {
+		joined, ok := bodies[formatType]
+		if !ok {
+			joined = e.join(kind, formatType)
+			bodies[formatType] = joined
+		}
+		body = append(body, joined)
+	}
+	return body, live, err
+}
+
+// gather returns the text of the live metrics, with the end marker of the format.
 func (e *Exposition) gather(format expfmt.Format) ([]byte, error) {
 	families, err := e.live.Gather()
 	var text bytes.Buffer
@@ -128,160 +147,86 @@ func (e *Exposition) gather(format expfmt.Format) ([]byte, error) {
 	return text.Bytes(), err
 }
 
-// read returns what is known of all targets now, in several blocks, and the live metrics. Scrapes do so one after the
-// other, but wait for nobody to be sent to.
-func (e *Exposition) read(format expfmt.Format) (body []*block, live []byte, err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	live, err = e.gather(format)
-	e.refresh(e.source.Snapshots(), time.Now())
-	body = make([]*block, kinds)
-	for kind, bodies := range e.bodies {
-		formatType := format.FormatType()
-		if bodies[formatType] == nil {
-			bodies[formatType] = e.assemble(kind, formatType)
-		}
-		body[kind] = bodies[formatType]
-	}
-	return body, live, err
-}
-
-// refresh renders what has changed.
-func (e *Exposition) refresh(snapshots []*Snapshot, now time.Time) {
+// refresh renders the parts whose targets have changed. The caller must hold e.mu.
+func (e *Exposition) refresh(snapshots []*poll.Snapshot, now time.Time) {
 	n := 0
 	for members := range slices.Chunk(snapshots, targetsPerGroup) {
 		if n == len(e.groups) {
-			e.groups = append(e.groups, new(group))
+			e.groups = append(e.groups, new(targetGroup))
 		}
-		g := e.groups[n]
-		if g[states].differs(members, func(s *Snapshot) rendered { return e.stateOf(s, now) }) {
-			e.renderings++
-			clear(e.bodies[states])
-			e.render(&g[states], members, func(t *targetEmitter, s *Snapshot, r rendered) { t.state(s, r.projectName, r.stale) })
+		group := e.groups[n]
+		if group[statePart].update(members, func(s *poll.Snapshot) textInput { return e.stateInput(s, now) }) {
+			clear(e.bodies[statePart])
+			group[statePart].render(e.renderer, members, func(t *targetEmitter, s *poll.Snapshot, input *textInput) {
+				t.emitState(s, input.projectName, input.stale)
+			})
 		}
-		if g[times].differs(members, timesOf) {
-			clear(e.bodies[times])
-			e.render(&g[times], members, func(t *targetEmitter, s *Snapshot, _ rendered) { t.times(s) })
+		if group[timesPart].update(members, timesInput) {
+			clear(e.bodies[timesPart])
+			group[timesPart].render(e.renderer, members, func(t *targetEmitter, s *poll.Snapshot, _ *textInput) {
+				t.emitTimes(s)
+			})
 		}
 		n++
 	}
 	if n != len(e.groups) {
-		clear(e.bodies[states])
-		clear(e.bodies[times])
+		clear(e.bodies[statePart])
+		clear(e.bodies[timesPart])
 	}
 	e.groups = e.groups[:n]
 }
 
-func (e *Exposition) stateOf(s *Snapshot, now time.Time) rendered {
-	return rendered{
-		target: s.Target, summary: s.Summary, projectName: e.source.ProjectName(s.Target.ProjectID), failures: s.Failures,
+func (e *Exposition) stateInput(s *poll.Snapshot, now time.Time) textInput {
+	return textInput{
+		target: s.Target, summary: s.Summary, projectName: e.source.ProjectName(s.Target.ProjectID),
+		failures: s.Failures, missed: s.MissedIntervals, truncated: s.Truncated, inconsistent: s.Inconsistent,
 		reason: s.Reason, polled: !s.LastPoll.IsZero(), stale: s.Stale(now),
 	}
 }
 
-func timesOf(s *Snapshot) rendered {
-	return rendered{target: s.Target, lastPoll: s.LastPoll, lastSuccess: s.LastSuccess}
+func timesInput(s *poll.Snapshot) textInput {
+	return textInput{target: s.Target, lastPoll: s.LastPoll, lastSuccess: s.LastSuccess}
 }
 
-// differs reports whether the targets are not what was rendered last, and notes what they are.
-func (p *part) differs(members []*Snapshot, now func(*Snapshot) rendered) bool {
-	differs := len(p.of) != len(members)
-	p.of = slices.Grow(p.of[:0], len(members))[:len(members)]
-	for i, s := range members {
-		if is := now(s); p.of[i] != is {
-			p.of[i], differs = is, true
+// update replaces the inputs with those of the targets and reports whether they differ.
+func (p *part) update(members []*poll.Snapshot, inputOf func(*poll.Snapshot) textInput) (changed bool) {
+	changed = len(p.inputs) != len(members)
+	p.inputs = slices.Grow(p.inputs[:0], len(members))[:len(members)]
+	for i, snapshot := range members {
+		if input := inputOf(snapshot); p.inputs[i] != input {
+			p.inputs[i], changed = input, true
 		}
 	}
-	return differs
+	return changed
 }
 
-// render renders a part of a group, of which emit says what there is to say of each target.
-func (e *Exposition) render(p *part, members []*Snapshot, emit func(*targetEmitter, *Snapshot, rendered)) {
-	sink := func(family Family, value float64, common, others []string) {
-		text := e.texts[family.Name]
-		if text == nil {
-			text = new(bytes.Buffer)
-			e.texts[family.Name] = text
-		}
-		line := append(append(text.AvailableBuffer(), family.Name...), '{')
-		for _, i := range e.order[family.Name] {
-			if i < len(common) {
-				line = appendLabel(line, family.Labels[i], common[i])
-			} else {
-				line = appendLabel(line, family.Labels[i], others[i-len(common)])
-			}
-		}
-		line[len(line)-1] = '}' // instead of the last comma
-		text.Write(append(appendValue(append(line, ' '), value), '\n'))
+// render replaces the blocks with the text that emit produces for each target. If emit panics, the inputs are lost, so
+// the next scrape renders the part again.
+func (p *part) render(r *renderer, members []*poll.Snapshot, emit func(*targetEmitter, *poll.Snapshot, *textInput)) {
+	inputs := p.inputs
+	p.inputs = nil
+	r.reset()
+	sink := r.write // once, because a method value is allocated
+	for i, snapshot := range members {
+		emit(newTargetEmitter(snapshot, sink), snapshot, &inputs[i])
 	}
-	of := p.of
-	p.of = nil // should this panic, the next scrape tries again
-	for _, text := range e.texts {
-		text.Reset()
-	}
-	for i, s := range members {
-		emit(newTargetEmitter(s, sink), s, of[i])
-	}
-	p.blocks = map[string]block{}
-	for name, text := range e.texts {
-		if text.Len() > 0 {
-			p.blocks[name] = deflate(text.Bytes(), false)
-		}
-	}
-	p.of = of
+	p.blocks, p.inputs = r.compress(), inputs
 }
 
-// assemble puts the blocks of a kind together, each family's behind its header.
-func (e *Exposition) assemble(kind int, format expfmt.FormatType) *block {
-	var blocks []block
-	for i, family := range e.families {
-		empty := true
-		for _, g := range e.groups {
-			block, ok := g[kind].blocks[family.Name]
-			if ok && empty {
-				blocks = append(blocks, e.headers[format][i])
-				empty = false
-			}
-			if ok {
+// join returns the blocks of a part of all groups, ordered by family and preceded by the header of the family.
+func (e *Exposition) join(kind int, format expfmt.FormatType) gzipcat.Block {
+	var blocks []gzipcat.Block
+	for i, header := range e.headers[format] {
+		before := len(blocks)
+		blocks = append(blocks, header)
+		for _, group := range e.groups {
+			if block := group[kind].blocks[i]; block.Len() > 0 {
 				blocks = append(blocks, block)
 			}
 		}
+		if len(blocks) == before+1 { // a header without series is omitted
+			blocks = blocks[:before]
+		}
 	}
-	return joined(blocks)
-}
-
-func header(family Family, format expfmt.FormatType) []byte {
-	name, escape := family.Name, strings.NewReplacer(`\`, `\\`, "\n", `\n`)
-	if format == expfmt.TypeOpenMetrics {
-		name, escape = strings.TrimSuffix(name, "_total"), strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
-	}
-	return []byte("# HELP " + name + " " + escape.Replace(family.Help) + "\n# TYPE " + name + " " + family.Type + "\n")
-}
-
-var labelEscaper = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
-
-// appendLabel appends a label with a comma behind.
-func appendLabel(line []byte, name, value string) []byte {
-	line = append(append(line, name...), '=', '"')
-	return append(append(line, labelEscaper.Replace(value)...), '"', ',')
-}
-
-// byName returns the places of labels in the order of their names, in which they are usually shown.
-func byName(labels []string) []int {
-	order := make([]int, len(labels))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return strings.Compare(labels[a], labels[b]) })
-	return order
-}
-
-// appendValue appends a number with a point, as OpenMetrics wants it.
-func appendValue(line []byte, value float64) []byte {
-	start := len(line)
-	line = strconv.AppendFloat(line, value, 'f', -1, 64)
-	if bytes.IndexByte(line[start:], '.') < 0 {
-		line = append(line, '.', '0')
-	}
-	return line
+	return gzipcat.Join(blocks)
 }

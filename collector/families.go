@@ -1,173 +1,236 @@
 package collector
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"slices"
 
-// Family describes a metric family: what /metrics says, and means.
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Family describes a metric family.
 type Family struct {
 	Name   string
-	Type   string // as in the exposition format: gauge, counter, histogram
+	Type   string // as in the exposition formats: gauge, counter, histogram
 	Labels []string
 	Help   string
+
+	collector familyCollector
 }
 
-func (f Family) desc() *prometheus.Desc { return prometheus.NewDesc(f.Name, f.Help, f.Labels, nil) }
+// familyCollector is the collector that exports a family.
+type familyCollector int
 
-func (f Family) counter() bool { return f.Type == "counter" }
+const (
+	byCollector familyCollector = iota
+	byExporter
+	byStateCollector
+)
+
+func (f *Family) desc() *prometheus.Desc { return prometheus.NewDesc(f.Name, f.Help, f.Labels, nil) }
+
+func (f *Family) isCounter() bool { return f.Type == "counter" }
+
+func (f *Family) valueType() prometheus.ValueType {
+	if f.isCounter() {
+		return prometheus.CounterValue
+	}
+	return prometheus.GaugeValue
+}
 
 const (
 	targetPrefix   = "mongodbatlas_restore_"
-	jobPrefix      = "mongodbatlas_restore_job_"
 	exporterPrefix = "mongodbatlas_restore_exporter_"
 )
 
-// targetFamily returns a family whose series belong to a target.
-func targetFamily(name, kind, help string, labels ...string) Family {
-	common := []string{"project_id", "cluster_name", "backup_type"}
-	return Family{Name: targetPrefix + name, Type: kind, Labels: append(common, labels...), Help: help}
+// families contains each declared family in the order of its declaration, which is that of the documentation.
+var families []*Family
+
+func declare(f Family) *Family {
+	families = append(families, &f)
+	return &f
 }
 
-// jobFamily returns a family whose series belong to a single job.
-func jobFamily(name, help string, labels ...string) Family {
+// targetFamily declares a family whose series belong to a target.
+func targetFamily(name, kind, help string, labels ...string) *Family {
+	common := []string{"project_id", "cluster_name", "backup_type"}
+	return declare(Family{targetPrefix + name, kind, append(common, labels...), help, byCollector})
+}
+
+// jobFamily declares a family whose series belong to a job.
+func jobFamily(name, help string, labels ...string) *Family {
 	return targetFamily("job_"+name, "gauge", help, append([]string{"job_id"}, labels...)...)
 }
 
-func exporterFamily(name, kind, help string, labels ...string) Family {
-	return Family{Name: exporterPrefix + name, Type: kind, Labels: labels, Help: help}
+// eventFamily declares a family of the exporter whose values change with events.
+func eventFamily(name, kind, help string, labels ...string) *Family {
+	return declare(Family{exporterPrefix + name, kind, labels, help, byExporter})
 }
 
-// The families of a target.
+// stateFamily declares a family of the exporter whose values are computed at each scrape.
+func stateFamily(name, kind, help string, labels ...string) *Family {
+	return declare(Family{exporterPrefix + name, kind, labels, help, byStateCollector})
+}
+
+// Families returns every family of Collector, Exporter, and StateCollector in the order of the documentation.
+func Families() []Family {
+	all := make([]Family, len(families))
+	for i, family := range families {
+		all[i] = *family
+	}
+	return all
+}
+
+// familiesOf returns the families that a collector exports.
+func familiesOf(collector familyCollector) []*Family {
+	return slices.DeleteFunc(slices.Clone(families), func(f *Family) bool { return f.collector != collector })
+}
+
+// descsOf returns the descriptions of the families that a collector exports.
+func descsOf(collector familyCollector) map[*Family]*prometheus.Desc {
+	descs := map[*Family]*prometheus.Desc{}
+	for _, family := range familiesOf(collector) {
+		descs[family] = family.desc()
+	}
+	return descs
+}
+
+// The families of a target, exported by Collector.
 var (
 	familyTargetInfo = targetFamily("target_info", "gauge",
-		"1 for each list of restore jobs that is polled. project_name is empty where Atlas refuses to tell it.",
+		"Information about a polled list of restore jobs. project_name is empty if it is not known.",
 		"project_name", "credential", "source")
 	familyJobs = targetFamily("jobs", "gauge",
-		"Known restore jobs as of the last successful poll. Every status that such a job can have is present, zeros too.",
+		"Number of known restore jobs. Every status that is possible for the backup type is present, "+
+			"even if the value is 0.",
 		"delivery_type", "status")
 	familyLastCreated = targetFamily("last_created_timestamp_seconds", "gauge",
-		"When the newest restore job was created.", "delivery_type")
+		"Unix time when the newest restore job was created.", "delivery_type")
 	familyLastSuccess = targetFamily("last_success_timestamp_seconds", "gauge",
-		"When the latest successful restore job ended; for downloads, when the archive was made.", "delivery_type")
+		"Unix time when the latest successful restore job ended, including downloads whose archive was created.",
+		"delivery_type")
 	familyLastFailure = targetFamily("last_failure_timestamp_seconds", "gauge",
-		"When the latest failed restore job ended.", "delivery_type")
+		"Unix time when the latest failed restore job ended.", "delivery_type")
 	familyLastDuration = targetFamily("last_duration_seconds", "gauge",
-		"How long the latest completed restore job took from creation to its end. "+
-			"Absent where Atlas does not tell when it ended.", "delivery_type")
+		"Duration of the latest completed restore job in seconds. Absent if Atlas does not report when "+
+			"the job finished.", "delivery_type")
 	familyOldestActive = targetFamily("oldest_active_created_timestamp_seconds", "gauge",
-		"When the oldest restore job that is pending or in progress was created. Absent when there is none.",
+		"Unix time when the oldest pending or in-progress restore job was created. Absent if no job is "+
+			"active.",
 		"delivery_type")
 	familyNextExpiry = targetFamily("next_expiry_timestamp_seconds", "gauge",
-		"When the first of the downloads that are ready expires. Absent when none is ready.")
-	familyUnexpected = targetFamily("unexpected_target_jobs", "gauge",
-		"Restore jobs that are not over, or were created in the last 24 hours, and write into what allowed_targets does not name. "+
-			"Absent where nothing is configured.")
+		"Earliest Unix time when a ready download expires. Absent if no download is ready.")
+	familyUnexpectedJobs = targetFamily("unexpected_target_jobs", "gauge",
+		"Number of restore jobs that are unfinished or were created in the last 24 hours, and whose "+
+			"target is not in allowed_targets. Absent if allowed_targets is not set.")
 	familyObjective = targetFamily("objective_seconds", "gauge",
-		"The objectives from the configuration: duration (a restore should not take longer) and "+
-			"drill_age (the last successful restore of the cluster should not be older).", "objective")
-	familyInterval = targetFamily("poll_interval_seconds", "gauge",
-		"The configured time between two polls of this list; it is less while a restore runs, and more while polls fail.")
-	familyOmitted = targetFamily("job_series_omitted", "gauge",
-		"Restore jobs that have no series of their own because there are more than job_series.max_per_target.")
+		"Configured service-level objectives in seconds: duration (maximum duration of a restore) and "+
+			"drill_age (maximum age of the last successful restore).", "objective")
+	familyPollInterval = targetFamily("poll_interval_seconds", "gauge",
+		"Configured poll interval in seconds. Polls are more frequent while a restore is in progress, "+
+			"and less frequent while polls fail.")
+	familySeriesOmitted = targetFamily("job_series_omitted", "gauge",
+		"Number of restore jobs without per-job series because of job_series.max_per_target.")
 	familyPollSuccess = targetFamily("poll_success", "gauge",
-		"1 if the last poll of this list succeeded, else 0. Absent until the first poll has ended.")
+		"Whether the last poll succeeded. Absent until the first poll has finished.")
 	familyLastPoll = targetFamily("last_poll_timestamp_seconds", "gauge",
-		"When the last poll of this list ended, whatever came of it.")
+		"Unix time when the last poll ended, regardless of the result.")
 	familyLastSuccessfulPoll = targetFamily("last_successful_poll_timestamp_seconds", "gauge",
-		"When the last successful poll of this list ended: everything else said of its jobs is as of then.")
+		"Unix time when the last successful poll ended. Job metrics reflect this poll.")
 	familyPollError = targetFamily("poll_error", "gauge",
-		"1 with the reason why the last poll failed. Absent while polls succeed.", "reason")
+		"Always 1, with the reason for the failure of the last poll. Absent if the last poll succeeded.", "reason")
+	familyListTruncated = targetFamily("list_truncated", "gauge",
+		"Whether the list is longer than a full poll reads.")
+	familyListInconsistent = targetFamily("list_inconsistent", "gauge",
+		"Whether the last list contradicted its own totalCount twice in a row. No job is removed while it does.")
+	familyIntervalsMissed = targetFamily("poll_intervals_missed_total", "counter",
+		"Number of intervals that passed without a poll being started.")
 	familyPollFailures = targetFamily("poll_failures_total", "counter",
-		"Failed polls of this list.")
+		"Number of failed polls.")
 )
 
-// The families of a job. They are there for open jobs, and for others until job_series.max_age after their end.
+// The families of a job, exported by Collector for unfinished jobs, and for finished jobs until job_series.max_age has
+// passed.
 var (
 	familyJobInfo = jobFamily("info",
-		"1 for each restore job that has series of its own. What Atlas does not name is empty.",
+		"Information about a restore job. Labels with unknown values are empty.",
 		"delivery_type", "snapshot_id", "target_project_id", "target_cluster_name", "batch_id")
 	familyJobStatus = jobFamily("status",
-		"1 for the status that the restore job has, 0 for those that it could have.", "status")
+		"Status of the restore job: 1 for the current status, 0 for the other possible ones.", "status")
 	familyJobFailed = jobFamily("failed",
-		"1 if Atlas flags the restore job as failed, else 0; where there are no flags, as its status says.")
+		"Whether Atlas flags the restore job as failed. Derived from the status for backup types without "+
+			"this flag.")
 	familyJobExpired = jobFamily("expired",
-		"1 if Atlas flags the restore job as expired, else 0; where there are no flags, as its status says.")
+		"Whether Atlas flags the restore job as expired. Derived from the status for backup types "+
+			"without this flag.")
 	familyJobCancelled = jobFamily("cancelled",
-		"1 if Atlas flags the restore job as cancelled, else 0; where there are no flags, as its status says. "+
-			"Atlas flags failed jobs as cancelled too.")
-	familyJobCreated     = jobFamily("created_timestamp_seconds", "When the restore job was created.")
-	familyJobFinished    = jobFamily("finished_timestamp_seconds", "When the restore job finished.")
-	familyJobExpiry      = jobFamily("expiry_timestamp_seconds", "When the restore job, or its download, expires.")
-	familyJobSnapshot    = jobFamily("snapshot_timestamp_seconds", "When the snapshot that is restored was taken.")
-	familyJobPointInTime = jobFamily("point_in_time_timestamp_seconds", "The instant that is restored to.")
-	familyJobURLs        = jobFamily("download_urls", "Download links that the restore job offers; 0 before, and once they expired. Downloads only.")
-	familyJobMax         = jobFamily("max_downloads", "How often the archive may be downloaded (legacy backup only).")
-	familyJobRestored    = jobFamily("restored_documents", "Documents restored so far (collection-level restores only).")
-	familyJobTotal       = jobFamily("total_documents", "Documents to restore (collection-level restores only); may be an estimate.")
+		"Whether Atlas flags the restore job as cancelled, as it also does for failed jobs. Derived from "+
+			"the status for backup types without this flag.")
+	familyJobCreated = jobFamily("created_timestamp_seconds",
+		"Unix time when the restore job was created.")
+	familyJobFinished = jobFamily("finished_timestamp_seconds",
+		"Unix time when the restore job finished.")
+	familyJobExpiry = jobFamily("expiry_timestamp_seconds",
+		"Unix time when the restore job or its download expires.")
+	familyJobSnapshot = jobFamily("snapshot_timestamp_seconds",
+		"Unix time when the restored snapshot was taken.")
+	familyJobPointInTime = jobFamily("point_in_time_timestamp_seconds",
+		"Unix time of the point in time to which data is restored.")
+	familyJobDownloadURLs = jobFamily("download_urls",
+		"Number of download links currently available. 0 before the archive is ready and after the links "+
+			"have expired. Downloads only.")
+	familyJobMaxDownloads = jobFamily("max_downloads",
+		"Maximum number of downloads of the archive. Legacy backup only.")
+	familyJobRestoredDocuments = jobFamily("restored_documents",
+		"Number of documents restored so far. Collection restores only.")
+	familyJobTotalDocuments = jobFamily("total_documents",
+		"Number of documents to restore, which may be an estimate. Collection restores only.")
 )
 
-// The families of the exporter itself.
+// The families of the exporter itself, exported by Exporter if events change them, and else by StateCollector.
 var (
-	familyBuildInfo = exporterFamily("build_info", "gauge",
-		"1, with the version, the commit and the Go version that the exporter was built from.",
+	familyBuildInfo = eventFamily("build_info", "gauge",
+		"Version, revision, and Go version that the exporter was built from.",
 		"version", "revision", "goversion")
-	familyTargets = exporterFamily("targets", "gauge",
-		"Lists of restore jobs that are polled.", "backup_type")
-	familyShards = exporterFamily("shards", "gauge",
-		"Into how many shards the clusters are divided. shard is the one that this exporter polls.", "shard")
-	familyRequests = exporterFamily("api_requests_total", "counter",
-		"Requests to Atlas by what was asked and by HTTP status, or \"error\" where there was no answer.", "endpoint", "code")
-	familyRequestDuration = exporterFamily("api_request_duration_seconds", "histogram",
-		"How long requests to Atlas took until the answer was read.", "endpoint")
-	familyRateLimit = exporterFamily("api_rate_limit_remaining", "gauge",
-		"Requests that Atlas said are left for a project, in its last answer that told.", "project_id", "endpoint")
-	familyFailures = exporterFamily("poll_failures_total", "counter",
-		"Failed polls by reason.", "backup_type", "reason")
-	familyPanics = exporterFamily("poll_panics_total", "counter",
-		"Polls in which a defect of the exporter showed: a panic, contained and logged.", "backup_type")
-	familyUnknownValues = exporterFamily("unknown_values_total", "counter",
-		"Words in Atlas' answers that are not in its documented lists.", "field")
-	familyMalformedJobs = exporterFamily("malformed_jobs_total", "counter",
-		"Restore jobs in Atlas' answers that could not be read and were left out.", "backup_type")
-	familyCredential = exporterFamily("credential_success", "gauge",
-		"0 if the last use of the credential was refused for the credential's own sake, else 1.", "credential")
-	familyTokenRequests = exporterFamily("token_requests_total", "counter",
-		"Requests for access tokens by HTTP status, or \"error\" where there was no answer.", "credential", "code")
-	familySearchOK = exporterFamily("discovery_success", "gauge",
-		"1 if the last search for the clusters of a project succeeded, else 0. project_id is empty for the search for projects.",
+	familyTargets = stateFamily("targets", "gauge",
+		"Number of polled lists of restore jobs.", "backup_type")
+	familyShards = stateFamily("shards", "gauge",
+		"Total number of shards. The label shard is the index of this exporter.", "shard")
+	familyRequests = eventFamily("api_requests_total", "counter",
+		"Number of requests to the Atlas API by HTTP status code, or \"error\" if there was no response.", "endpoint", "code")
+	familyRequestDuration = eventFamily("api_request_duration_seconds", "histogram",
+		"Duration of requests to the Atlas API in seconds, including reading the response.", "endpoint")
+	familyRateLimit = stateFamily("api_rate_limit_remaining", "gauge",
+		"Number of requests left in the rate limit of a project, according to the latest Atlas response "+
+			"that reports it.", "project_id", "endpoint")
+	familyFailedPolls = eventFamily("poll_failures_total", "counter",
+		"Number of failed polls by reason.", "backup_type", "reason")
+	familyPanics = eventFamily("poll_panics_total", "counter",
+		"Number of polls that panicked. Panics are recovered and logged.", "backup_type")
+	familyUnknownValues = eventFamily("unknown_values_total", "counter",
+		"Number of undocumented enum values in Atlas responses.", "field")
+	familyMalformedJobs = eventFamily("malformed_jobs_total", "counter",
+		"Number of restore jobs in Atlas responses that could not be decoded and were omitted.", "backup_type")
+	familyCredentialSuccess = stateFamily("credential_success", "gauge",
+		"Whether Atlas accepted the credential the last time it was used, regardless of its permissions.", "credential")
+	familyTokenRequests = stateFamily("token_requests_total", "counter",
+		"Number of access token requests by HTTP status code, or \"error\" if there was no response.", "credential", "code")
+	familyDiscoverySuccess = stateFamily("discovery_success", "gauge",
+		"Whether the last discovery succeeded. project_id is empty for the list of projects.",
 		"credential", "project_id")
-	familySearchTime = exporterFamily("discovery_last_success_timestamp_seconds", "gauge",
-		"When the last successful search for the clusters of a project ended. project_id is empty for the search for projects.",
+	familyDiscoveryTime = stateFamily("discovery_last_success_timestamp_seconds", "gauge",
+		"Unix time when the last successful discovery ended. project_id is empty for the list of projects.",
 		"credential", "project_id")
-	familyReloadOK = exporterFamily("config_last_reload_successful", "gauge",
-		"1 if the configuration that was read last is in use, 0 if it has mistakes and the one before is.")
-	familyReloadTime = exporterFamily("config_last_reload_success_timestamp_seconds", "gauge",
-		"When the configuration that is in use was read.")
+	familyReloadSuccess = eventFamily("config_last_reload_successful", "gauge",
+		"Whether the last configuration reload succeeded.")
+	familyReloadTime = eventFamily("config_last_reload_success_timestamp_seconds", "gauge",
+		"Unix time when the active configuration was loaded.")
+	familyPollSlots = stateFamily("poll_slots", "gauge",
+		"Maximum number of concurrent polls.")
+	familyPollSlotsInUse = stateFamily("poll_slots_in_use", "gauge",
+		"Number of polls in progress.")
+	familyOldestWaiting = stateFamily("oldest_waiting_poll_timestamp_seconds", "gauge",
+		"Unix time since when the oldest due poll has been waiting for a slot. Absent if no poll is waiting.")
+	familyConnectionsRejected = stateFamily("connections_rejected_total", "counter",
+		"Number of connections to the endpoint that were rejected or closed because of the connection limit.")
+	familyLogDropped = stateFamily("log_messages_dropped_total", "counter",
+		"Number of log messages dropped because nothing read the log output.")
 )
-
-// Families returns every family that a Collector and Metrics serve together, in the order of the documentation.
-func Families() []Family {
-	return append(append(targetFamilies(), jobFamilies()...), exporterFamilies()...)
-}
-
-func targetFamilies() []Family {
-	return []Family{
-		familyTargetInfo, familyJobs, familyLastCreated, familyLastSuccess, familyLastFailure, familyLastDuration,
-		familyOldestActive, familyNextExpiry, familyUnexpected, familyObjective, familyInterval, familyOmitted, familyPollSuccess, familyLastPoll,
-		familyLastSuccessfulPoll, familyPollError, familyPollFailures,
-	}
-}
-
-func jobFamilies() []Family {
-	return []Family{
-		familyJobInfo, familyJobStatus, familyJobFailed, familyJobExpired, familyJobCancelled, familyJobCreated,
-		familyJobFinished, familyJobExpiry, familyJobSnapshot, familyJobPointInTime, familyJobURLs, familyJobMax,
-		familyJobRestored, familyJobTotal,
-	}
-}
-
-func exporterFamilies() []Family {
-	return []Family{
-		familyBuildInfo, familyTargets, familyShards, familyRequests, familyRequestDuration, familyRateLimit, familyFailures,
-		familyPanics, familyUnknownValues, familyMalformedJobs, familyCredential, familyTokenRequests, familySearchOK, familySearchTime,
-		familyReloadOK, familyReloadTime,
-	}
-}

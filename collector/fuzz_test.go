@@ -2,9 +2,10 @@ package collector
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,124 +20,143 @@ import (
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
+	"atlas-restore-exporter/collector/history"
+	"atlas-restore-exporter/collector/poll"
 )
 
-// oracle is an Atlas that answers what it is told to: each list with a page, each single job, and the project, with
-// another text.
-type oracle struct {
+// fuzzAPI is an Atlas API with the responses that a fuzz test provides: one for each page of a list, and one for each
+// job and project.
+type fuzzAPI struct {
 	client    *atlas.Client
-	metrics   *Metrics
 	page, job atomic.Pointer[[]byte]
 }
 
-func newOracle(tb testing.TB) *oracle {
+func newFuzzAPI(tb testing.TB) *fuzzAPI {
 	tb.Helper()
-	o := &oracle{metrics: NewMetrics(BuildInfo{})}
-	pipe := atlastest.NewPipe(o)
+	api := &fuzzAPI{}
+	pipe := atlastest.NewPipe(api)
 	client, err := atlas.NewClient(atlas.Options{
-		BaseURL: "http://atlas.test", DialContext: pipe.DialContext,
+		BaseURL: "http://atlas.test", DialContext: pipe.DialContext, Observer: NewExporter(BuildInfo{}),
 		Credential: atlas.Credential{ServiceAccount: &atlas.ServiceAccount{ClientID: "id", ClientSecret: "secret"}},
-		Observer:   o.metrics,
 	})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { client.Close(); pipe.Close() })
-	o.client = client
-	return o
+	api.client = client
+	return api
 }
 
-func (o *oracle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (api *fuzzAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("RateLimit-Limit", "1000000")
-	w.Header().Set("RateLimit-Remaining", "1000000") // nothing ever waits
+	w.Header().Set("RateLimit-Remaining", "1000000") // no request waits
 	switch number := r.URL.Query().Get("pageNum"); {
 	case atlastest.TokenRequests(r):
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"access_token":"x","token_type":"Bearer","expires_in":360000}`)
 	case number == "":
-		_, _ = w.Write(*o.job.Load())
+		_, _ = w.Write(*api.job.Load())
 	case number == "1":
-		_, _ = w.Write(*o.page.Load())
-	default: // the page had a link to the next
+		_, _ = w.Write(*api.page.Load())
+	default: // the first page had a link to the next
 		_, _ = io.WriteString(w, `{"results":[]}`)
 	}
 }
 
-// fixed is a Source that does not change.
-type fixed struct {
-	snapshots []*Snapshot
-	name      string
+// fixedSource is a Source that doesn't change.
+type fixedSource struct {
+	snapshots   []*poll.Snapshot
+	projectName string
 }
 
-func (f *fixed) Snapshots() []*Snapshot { return f.snapshots }
+func (s *fixedSource) Snapshots() []*poll.Snapshot { return s.snapshots }
 
-func (f *fixed) ProjectName(string) string { return f.name }
+func (s *fixedSource) ProjectName(string) string { return s.projectName }
 
-// poll polls a list of each backup type, after a single job of each was read.
-func (o *oracle) poll(t *testing.T, page, job []byte) *fixed {
+// poll polls a list of each backup type: first only a job by ID, then the whole list.
+func (api *fuzzAPI) poll(t *testing.T, page, job []byte) *fixedSource {
 	t.Helper()
-	o.page.Store(&page)
-	o.job.Store(&job)
+	api.page.Store(&page)
+	api.job.Store(&job)
 	var named struct {
 		ID string `json:"id"`
 	}
 	_ = json.Unmarshal(job, &named)
-	names := newProjectNames()
-	source := &fixed{}
+	source := &fixedSource{}
 	for _, backupType := range atlas.BackupTypes() {
 		target := target(atlas.List{ProjectID: project, ClusterName: "prod", BackupType: backupType})
-		target.History.MaxAge, target.JobSeries = 250*365*24*time.Hour, JobSeriesLimits{250 * 365 * 24 * time.Hour, 50}
-		p := newPoller(target, o.client, names, o.metrics, slog.New(slog.DiscardHandler))
-		reading := newReading()
-		if p.refresh(t.Context(), reading, []string{named.ID}) == nil {
-			p.history.Merge(reading, time.Now())
+		const long = 250 * 365 * 24 * time.Hour
+		target.Policy.Limits.MaxAge, target.Policy.JobSeries.MaxAge = long, long
+		known := history.New(target.Policy)
+		if reading := known.Read(time.Now(), true); api.readJob(t.Context(), target.List, named.ID, reading) == nil {
+			known.Merge(reading, time.Now())
 		}
-		p.poll(t.Context())
-		snapshot := p.published.Load()
-		if snapshot.Err != nil && snapshot.Reason != ReasonMalformed {
-			t.Fatalf("%s: %v", snapshot.Reason, snapshot.Err)
+		snapshot := &poll.Snapshot{Target: &target, LastPoll: time.Now()}
+		reading := known.Read(time.Now(), true)
+		if err := api.readList(t.Context(), target.List, reading); err != nil {
+			snapshot.Err, snapshot.Reason = err, poll.ReasonOf(err, backupType)
+			if snapshot.Reason != poll.ReasonMalformed {
+				t.Fatalf("%s: %v", snapshot.Reason, err)
+			}
+		} else {
+			known.Merge(reading, time.Now())
+			snapshot.Summary, snapshot.LastSuccess = known.Summarize(time.Now()), time.Now()
 		}
 		source.snapshots = append(source.snapshots, snapshot)
 	}
-	source.name = names.name(project)
+	source.projectName, _ = api.client.ProjectName(t.Context(), project)
 	return source
 }
 
-// FuzzExposition answers anything, and takes it all the way: through the client, the history and the collector to the
-// text that Prometheus reads. Whatever Atlas says, there are no contradicting, unbounded or unreadable series.
+func (api *fuzzAPI) readJob(ctx context.Context, list atlas.List, id string, reading *history.Reading) error {
+	job, err := api.client.RestoreJob(ctx, list, id)
+	return reading.Put(id, job, err)
+}
+
+func (api *fuzzAPI) readList(ctx context.Context, list atlas.List, reading *history.Reading) error {
+	for page, err := range api.client.RestoreJobs(ctx, list) {
+		if err != nil {
+			return err
+		}
+		if reading.Add(&page) {
+			break
+		}
+	}
+	return nil
+}
+
+// FuzzExposition checks that no response of Atlas leads to contradicting, unbounded, or unreadable series. Each input
+// passes through the client, the history, and the collector to the text that Prometheus reads.
 func FuzzExposition(f *testing.F) {
 	const job = `{"id":"6a794733c0eb9e7a17740663","name":"Payments"}`
-	f.Add([]byte(`{"results":[{"id":"6a794733c0eb9e7a17740663","deliveryType":"download","deliveryUrl":["https://a"]},{"id":"b","deliveryType":"automated","failed":true,"finishedAt":"2026-08-10T04:44:52Z","targetClusterName":"https://x"}],"links":[{"rel":"next"}]}`), []byte(job))
-	f.Add([]byte(`{"results":[{"id":"a","status":"RUNNING","deliveryType":"RESTORE"},{"id":7},null,{"id":"a","status":"FAILED"}]}`), []byte(job))
-	f.Add([]byte(`{"results":[{"id":"a","state":"FINALIZING","restoredDocuments":5,"snapshotId":"\u2028\\\"\n"}]}`), []byte(job))
-	f.Add([]byte(`{"results":[{"id":"a","batchId":"b","statusName":"FINISHED","delivery":{"methodName":"HTTP","statusName":"READY","maxDownloads":1}},{"id":"c","batchId":"b","statusName":"BROKEN"}]}`), []byte(`{"name":"\ud800"}`))
-	o := newOracle(f)
+	for _, page := range []string{
+		`{"results":[{"id":"6a794733c0eb9e7a17740663","deliveryType":"download","deliveryUrl":["https://a"]},` +
+			`{"id":"b","deliveryType":"automated","failed":true,"finishedAt":"2026-08-10T04:44:52Z",` +
+			`"targetClusterName":"https://x"}],"links":[{"rel":"next"}]}`,
+		`{"results":[{"id":"a","status":"RUNNING","deliveryType":"RESTORE"},{"id":7},null,{"id":"a","status":"FAILED"}]}`,
+		`{"results":[{"id":"a","state":"FINALIZING","restoredDocuments":5,"snapshotId":"\u2028\\\"\n"}]}`,
+	} {
+		f.Add([]byte(page), []byte(job))
+	}
+	f.Add([]byte(`{"results":[{"id":"a","batchId":"b","statusName":"FINISHED","delivery":{"methodName":"HTTP",`+
+		`"statusName":"READY","maxDownloads":1}},{"id":"c","batchId":"b","statusName":"BROKEN"}]}`),
+		[]byte(`{"name":"\ud800"}`))
+	api := newFuzzAPI(f)
 	f.Fuzz(func(t *testing.T, page, job []byte) {
-		source := o.poll(t, page, job)
+		source := api.poll(t, page, job)
 		for _, s := range source.snapshots {
 			checkSummary(t, s)
 		}
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(NewCollector(source))
-		families, err := registry.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		samples, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{}, families...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := map[string]float64{}
-		for _, sample := range samples {
-			checkLabels(t, sample.Metric)
-			want[sample.Metric.String()] = float64(sample.Value)
-		}
+		want := gather(t, registry)
 		checkFormat(t, registry, want, expfmt.NewFormat(expfmt.TypeTextPlain))
 		checkFormat(t, registry, want, expfmt.NewFormat(expfmt.TypeOpenMetrics))
 	})
 }
 
-func checkSummary(t *testing.T, s *Snapshot) {
+// checkSummary checks that the counts of a summary add up and that its series are bounded.
+func checkSummary(t *testing.T, s *poll.Snapshot) {
 	t.Helper()
 	if s.Summary == nil {
 		return
@@ -150,7 +170,7 @@ func checkSummary(t *testing.T, s *Snapshot) {
 	if known != s.Summary.Known {
 		t.Fatalf("%d jobs by status, %d known", known, s.Summary.Known)
 	}
-	if len(s.Summary.Series) > s.Target.JobSeries.MaxPerTarget {
+	if len(s.Summary.Series) > s.Target.Policy.JobSeries.MaxPerTarget {
 		t.Fatalf("%d jobs have series", len(s.Summary.Series))
 	}
 	for i := range s.Summary.Series {
@@ -160,12 +180,32 @@ func checkSummary(t *testing.T, s *Snapshot) {
 	}
 }
 
+// gather returns the values of all series and checks their labels.
+func gather(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{}, families...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, sample := range samples {
+		checkLabels(t, sample.Metric)
+		values[sample.Metric.String()] = float64(sample.Value)
+	}
+	return values
+}
+
 func checkLabels(t *testing.T, metric model.Metric) {
 	t.Helper()
 	const longest = 128
+	isNotPrintable := func(r rune) bool { return !unicode.IsPrint(r) }
 	for name, value := range metric {
 		if len(value) > longest || !value.IsValid() || strings.Contains(string(value), "://") ||
-			strings.ContainsFunc(string(value), func(r rune) bool { return !unicode.IsPrint(r) }) {
+			strings.ContainsFunc(string(value), isNotPrintable) {
 			t.Fatalf("label %q of %s", value, metric)
 		}
 		if name == "status" && !slices.Contains(statuses(), string(value)) {
@@ -182,7 +222,7 @@ func statuses() []string {
 	return words
 }
 
-// checkFormat writes what is gathered, and expects to read the same series, with the same values.
+// checkFormat encodes all series, and checks that a parser reads the same series with the same values.
 func checkFormat(t *testing.T, gatherer prometheus.Gatherer, want map[string]float64, format expfmt.Format) {
 	t.Helper()
 	families, err := gatherer.Gather()
@@ -192,14 +232,13 @@ func checkFormat(t *testing.T, gatherer prometheus.Gatherer, want map[string]flo
 	var text bytes.Buffer
 	encoder := expfmt.NewEncoder(&text, format)
 	for _, family := range families {
-		if err := encoder.Encode(family); err != nil {
-			t.Fatal(err)
-		}
+		err = errors.Join(err, encoder.Encode(family))
 	}
 	if closer, ok := encoder.(expfmt.Closer); ok {
-		if err := closer.Close(); err != nil {
-			t.Fatal(err)
-		}
+		err = errors.Join(err, closer.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	read, err := parser.TextToMetricFamilies(&text)
@@ -220,6 +259,6 @@ func checkFormat(t *testing.T, gatherer prometheus.Gatherer, want map[string]flo
 		}
 	}
 	if got != len(want) {
-		t.Fatalf("%s: %d series are read, %d were written", format, got, len(want))
+		t.Fatalf("%s: read %d series, want %d", format, got, len(want))
 	}
 }

@@ -10,8 +10,7 @@ import (
 
 	yaml "go.yaml.in/yaml/v4"
 
-	"atlas-restore-exporter/internal/golden"
-	"atlas-restore-exporter/internal/tool"
+	"atlas-restore-exporter/internal/testutil"
 )
 
 const (
@@ -19,29 +18,40 @@ const (
 	example = "--values=" + chart + "/example-values.yaml"
 )
 
-// template renders the chart. What Helm says beside it is left out.
+// needHelm returns the path of Helm, or skips the test.
+func needHelm(t *testing.T) string {
+	t.Helper()
+	return testutil.NeedTool(t, "helm", "helm, of the repository of Helm")
+}
+
+// template renders the chart with the example values.
 func template(t *testing.T, helm string, args ...string) (string, error) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), helm, append([]string{"template", "atlas-restore-exporter", chart, "--namespace=monitoring", example}, args...)...)
-	rendered, err := command.Output()
+	args = append([]string{"template", "atlas-restore-exporter", chart, "--namespace=monitoring", example}, args...)
+	rendered, err := exec.CommandContext(t.Context(), helm, args...).Output()
 	return string(rendered), err
 }
 
-// everything switches on whatever the chart has.
+// everything enables every optional object of the chart.
 var everything = []string{
 	"--set=serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboards.enabled=true,networkPolicy.enabled=true",
 	"--set=podDisruptionBudget.enabled=true,webConfigSecret=web,prometheusRule.runbookBaseURL=https://example.net/",
 }
 
-// TestChart has Helm lint the chart, and what it renders validated against Kubernetes' schemas.
-func TestChart(t *testing.T) {
-	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
-	validate := tool.Need(t, "kubectl-validate", "none")
-	runs(t, helm, append([]string{"lint", "--strict", chart, example}, everything...)...)
+// TestChart_RendersValidObjects lints the chart and validates the rendered objects against the schemas of Kubernetes.
+func TestChart_RendersValidObjects(t *testing.T) {
+	helm := needHelm(t)
+	validate := testutil.NeedTool(t, "kubectl-validate", "none")
+	run(t, helm, append([]string{"lint", "--strict", chart, example}, everything...)...)
 	for name, args := range map[string][]string{
-		"defaults": nil, "everything": everything, "demo": {"--set=demo=true"}, "demo with TLS": {"--set=demo=true,webConfigSecret=web"},
-		"shards": append(everything, "--set=shards=3"), "shards without a secret": {"--set=shards=3,existingSecret="},
-		"without a secret": {"--set=existingSecret="}, "proxy": {"--set=env[0].name=HTTPS_PROXY,env[0].value=x"},
+		"defaults":                nil,
+		"everything":              everything,
+		"demo":                    {"--set=demo=true"},
+		"demo with TLS":           {"--set=demo=true,webConfigSecret=web"},
+		"shards":                  append(everything, "--set=shards=3"),
+		"shards without a secret": {"--set=shards=3,existingSecret="},
+		"without a secret":        {"--set=existingSecret="},
+		"proxy":                   {"--set=env[0].name=HTTPS_PROXY,env[0].value=x"},
 	} {
 		rendered, err := template(t, helm, args...)
 		if err != nil {
@@ -53,11 +63,11 @@ func TestChart(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Setenv("KUBECONFIG", os.DevNull)
-		runs(t, validate, file, "--version=1.30")
+		run(t, validate, file, "--version=1.30")
 	}
 }
 
-// withoutOperator leaves out what the Prometheus operator defines: its schemas are not Kubernetes' own.
+// withoutOperator removes the objects of the Prometheus operator, whose schemas are not part of Kubernetes.
 func withoutOperator(rendered string) string {
 	documents := strings.Split(rendered, "\n---\n")
 	return strings.Join(slices.DeleteFunc(documents, func(document string) bool {
@@ -65,10 +75,12 @@ func withoutOperator(rendered string) string {
 	}), "\n---\n")
 }
 
-// TestChartRefuses has values that can't be meant.
-func TestChartRefuses(t *testing.T) {
-	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
-	for _, values := range []string{"replicaCout=2", "replicaCount=-1", "shards=0", "shards=2,replicaCount=2", "shards=2,demo=true", "config.projects=null", "prometheusRule.runbookBaseURL=runbooks", "service.port=0"} {
+func TestChart_RejectsInvalidValues(t *testing.T) {
+	helm := needHelm(t)
+	for _, values := range []string{
+		"replicaCout=2", "replicaCount=-1", "shards=0", "shards=2,replicaCount=2", "shards=2,demo=true",
+		"config.projects=null", "prometheusRule.runbookBaseURL=runbooks", "service.port=0",
+	} {
 		if _, err := template(t, helm, "--set-json="+values); err == nil {
 			if _, err := template(t, helm, "--set="+values); err == nil {
 				t.Errorf("%s is accepted", values)
@@ -77,35 +89,34 @@ func TestChartRefuses(t *testing.T) {
 	}
 }
 
-// TestChartWantsConfiguration wants an install without a configuration to fail at once, and a demo not to need one.
-func TestChartWantsConfiguration(t *testing.T) {
-	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
-	for args, works := range map[string]bool{"--set=demo=false": false, "--set=demo=true": true} {
-		said, err := exec.CommandContext(t.Context(), helm, "template", "x", chart, args).CombinedOutput()
-		if (err == nil) != works {
-			t.Errorf("%s: %v\n%s", args, err, said)
+func TestChart_RequiresAConfigurationExceptForTheDemo(t *testing.T) {
+	helm := needHelm(t)
+	for args, valid := range map[string]bool{"--set=demo=false": false, "--set=demo=true": true} {
+		output, err := exec.CommandContext(t.Context(), helm, "template", "x", chart, args).CombinedOutput()
+		if (err == nil) != valid {
+			t.Errorf("%s: %v\n%s", args, err, output)
 		}
 	}
 }
 
-// TestChartShards wants each pod of a StatefulSet told which part is its own.
-func TestChartShards(t *testing.T) {
-	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
+func TestChart_PassesEachPodItsShard(t *testing.T) {
+	helm := needHelm(t)
 	rendered, err := template(t, helm, "--set=shards=3", "--show-only=templates/workload.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, wanted := range []string{"kind: StatefulSet", "replicas: 3", "--shard=$(POD_NAME)/3", "fieldPath: metadata.name"} {
+	for _, wanted := range []string{
+		"kind: StatefulSet", "replicas: 3", "--shard=$(POD_NAME)/3", "fieldPath: metadata.name",
+	} {
 		if !strings.Contains(rendered, wanted) {
 			t.Errorf("%q is not in\n%s", wanted, rendered)
 		}
 	}
 }
 
-// TestChartRules has promtool check the rules as the chart renders them.
-func TestChartRules(t *testing.T) {
-	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
-	promtool := tool.Need(t, "promtool", "prometheus")
+func TestChart_RendersRulesThatPassPromtool(t *testing.T) {
+	helm := needHelm(t)
+	promtool := testutil.NeedTool(t, "promtool", "prometheus")
 	rendered, err := template(t, helm, append(everything, "--show-only=templates/prometheusrule.yaml")...)
 	if err != nil {
 		t.Fatal(err)
@@ -124,19 +135,18 @@ func TestChartRules(t *testing.T) {
 	if err := os.WriteFile(file, spec, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	runs(t, promtool, "check", "rules", file)
+	run(t, promtool, "check", "rules", file)
 	if !strings.Contains(string(spec), "https://example.net/deploy/runbooks/README.md#atlasrestorefailed") {
-		t.Error("the runbooks' address is not as configured")
+		t.Error("the URL of the runbooks is not the configured one")
 	}
 }
 
-// TestManifests holds the plain manifests to the chart.
-func TestManifests(t *testing.T) {
-	helm := tool.Need(t, "helm", "helm, of Helm's own repository")
-	rendered, err := template(t, helm)
+func TestManifests_EqualTheRenderedChart(t *testing.T) {
+	rendered, err := template(t, needHelm(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.Equal(t, "kubernetes/manifests.yaml", "# Put your image, project and clusters in, and make the secret that the Deployment names, with the keys client-id and\n"+
-		"# client-secret. Rendered from the chart beside this file: UPDATE_GOLDEN=1 go test -run TestManifests ./deploy\n"+rendered)
+	const header = "# Set your image, project, and clusters, and create the secret that the Deployment uses, with the\n" +
+		"# keys client-id and client-secret. Rendered from the chart in this directory by `make golden`.\n"
+	testutil.EqualGolden(t, "kubernetes/manifests.yaml", header+rendered)
 }

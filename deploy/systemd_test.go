@@ -6,24 +6,32 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"atlas-restore-exporter/internal/testutil"
 )
 
-// TestSystemdUnit has systemd judge how much the unit could do if it were taken over: 0 is nothing, 10 is everything.
-func TestSystemdUnit(t *testing.T) {
+const systemdUnit = "systemd/atlas-restore-exporter.service"
+
+// TestSystemdUnit_IsHardened checks the exposure level of the unit: 0 means none, 10 means unrestricted.
+func TestSystemdUnit_IsHardened(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("there is no systemd-analyze, which comes with systemd")
+		t.Skip("systemd-analyze, which is part of systemd, is not installed")
 	}
-	const unit, most = "systemd/atlas-restore-exporter.service", 1.5
-	said := runs(t, analyze, "security", "--offline=yes", unit)
-	match := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`).FindStringSubmatch(said)
+	const maxLevel = 1.5
+	output := run(t, analyze, "security", "--offline=yes", systemdUnit)
+	match := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`).FindStringSubmatch(output)
 	if match == nil {
-		t.Fatal(said)
+		t.Fatal(output)
 	}
-	if level, err := strconv.ParseFloat(match[1], 64); err != nil || level > most {
-		t.Errorf("exposure %s, want at most %g", match[1], most)
+	if level, err := strconv.ParseFloat(match[1], 64); err != nil || level > maxLevel {
+		t.Errorf("exposure level %s, want at most %g", match[1], maxLevel)
 	}
-	if text := read(t, unit); !strings.Contains(text, "LoadCredential=") || strings.Contains(text, "User=root") {
-		t.Error("want a credential from systemd, and no root")
+}
+
+func TestSystemdUnit_UsesACredentialAndNotRoot(t *testing.T) {
+	text := testutil.ReadFile(t, systemdUnit)
+	if !strings.Contains(text, "LoadCredential=") || strings.Contains(text, "User=root") {
+		t.Errorf("LoadCredential is missing, or the user is root:\n%s", text)
 	}
 }

@@ -9,38 +9,39 @@ import (
 	"testing"
 )
 
-// TestVulncheck has a govulncheck that ends in each way: what it finds fails, and only that its data base can't be
-// reached is skipped.
-func TestVulncheck(t *testing.T) {
-	const unreachable = `govulncheck: fetching vulnerabilities: Get "https://vuln.go.dev/index/modules.json.gz": no such host`
+// TestVulncheck_IsSkippedOnlyIfTheDatabaseIsUnreachable runs the script with a program that imitates govulncheck.
+func TestVulncheck_IsSkippedOnlyIfTheDatabaseIsUnreachable(t *testing.T) {
+	const unreachable = `govulncheck: fetching vulnerabilities: Get "https://vuln.go.dev/index": no such host`
 	for _, test := range []struct {
-		what, says string
-		status     int
-		required   string
-		want       int
+		name, output string
+		status       int
+		required     string
+		want         int
 	}{
-		{"nothing found", "No vulnerabilities found.", 0, "", 0},
-		{"something found", "Vulnerability #1: GO-2026-0001", 3, "", 3},
-		{"no data base", unreachable, 1, "", 0},
-		{"no data base, but it is required", unreachable, 1, "1", 1},
-		{"the code can't be loaded", "govulncheck: loading packages: ", 1, "", 1},
+		{"no vulnerability", "No vulnerabilities found.", 0, "", 0},
+		{"a vulnerability", "Vulnerability #1: GO-2026-0001", 3, "", 3},
+		{"unreachable database", unreachable, 1, "", 0},
+		{"unreachable database that is required", unreachable, 1, "1", 1},
+		{"invalid code", "govulncheck: loading packages: ", 1, "", 1},
 	} {
-		dir := t.TempDir()
-		program := fmt.Sprintf("#!/bin/sh\necho '%s' >&2\nexit %d\n", test.says, test.status)
-		if err := os.WriteFile(filepath.Join(dir, "govulncheck"), []byte(program), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		command := exec.CommandContext(t.Context(), "../.ci/vulncheck")
-		command.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "VULNCHECK_REQUIRED="+test.required)
-		said, err := command.CombinedOutput()
-		if status := command.ProcessState.ExitCode(); status != test.want {
-			t.Errorf("%s: status %d, want %d: %v\n%s", test.what, status, test.want, err, said)
-		}
-		if skipped := strings.Contains(string(said), "SKIPPED"); skipped != (test.says == unreachable) {
-			t.Errorf("%s: skipped is %t\n%s", test.what, skipped, said)
-		}
-		if !strings.Contains(string(said), test.says) {
-			t.Errorf("%s: what it says is lost: %s", test.what, said)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			program := fmt.Sprintf("#!/bin/sh\necho '%s' >&2\nexit %d\n", test.output, test.status)
+			if err := os.WriteFile(filepath.Join(dir, "govulncheck"), []byte(program), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			command := exec.CommandContext(t.Context(), "../.ci/vulncheck")
+			command.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "VULNCHECK_REQUIRED="+test.required)
+			output, err := command.CombinedOutput()
+			if status := command.ProcessState.ExitCode(); status != test.want {
+				t.Errorf("status %d, want %d: %v\n%s", status, test.want, err, output)
+			}
+			if skipped := strings.Contains(string(output), "SKIPPED"); skipped != (test.output == unreachable) {
+				t.Errorf("skipped: %t\n%s", skipped, output)
+			}
+			if !strings.Contains(string(output), test.output) {
+				t.Errorf("the output of govulncheck is missing: %s", output)
+			}
+		})
 	}
 }

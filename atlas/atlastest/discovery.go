@@ -9,14 +9,14 @@ import (
 	"atlas-restore-exporter/atlas"
 )
 
-// ClusterState is what the lists of clusters say of one, besides its name and kind.
+// ClusterState has the fields of a cluster that a test can change.
 type ClusterState struct {
-	State  string // IDLE where empty
+	State  string // if empty, IDLE
 	Paused bool
 	Tags   map[string]string
 }
 
-// ChangeCluster changes what the lists say of a cluster that was added.
+// ChangeCluster changes an existing cluster.
 func (s *Server) ChangeCluster(projectID, name string, change func(*ClusterState)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,16 +32,35 @@ func (s *Server) RemoveProject(id string) {
 
 const organization = "a0123456789abcdef012345a"
 
-// listProjects answers with the projects that a credential sees, all where none is named. Nobody knows in which order
-// Atlas lists them.
-func (s *Server) listProjects(r *http.Request, seen []string) answer {
-	return s.limited(r, "", "projects", "2023-01-01", func() answer {
+// projectsResponse lists the projects that a credential can access. The order of the real list is not known.
+func (s *Server) projectsResponse(r *http.Request, credential credential) response {
+	return s.limit(r, "", "projects", "2023-01-01", func() response {
 		ids := slices.Sorted(maps.Keys(s.projects))
-		if len(seen) > 0 {
-			ids = slices.DeleteFunc(ids, func(id string) bool { return !slices.Contains(seen, id) })
-		}
-		return paged(r, ids, func(id string) any { return s.projects[id].render(id) })
+		ids = slices.DeleteFunc(ids, func(id string) bool { return !credential.canAccess(id) })
+		return pageResponse(r, ids, func(id string) any { return s.projects[id].render(id) })
 	})
+}
+
+// projectResponse returns the response for a path that starts with a project ID.
+func (s *Server) projectResponse(r *http.Request, credential credential, path []string) response {
+	id := path[0]
+	if !credential.canAccess(id) {
+		return errorResponse(http.StatusUnauthorized, "USER_CANNOT_ACCESS_GROUP",
+			"The current user is not allowed to access the group.", id)
+	}
+	project := s.projects[id]
+	if project == nil {
+		return errorResponse(http.StatusNotFound, "GROUP_NOT_FOUND", "No group with ID "+id+" exists.", id)
+	}
+	switch len(path) {
+	case 1:
+		return s.limit(r, id, "projects", "2023-01-01", func() response {
+			return response{status: http.StatusOK, body: project.render(id)}
+		})
+	case 2:
+		return s.clustersResponse(r, id, project, path[1])
+	}
+	return s.restoreResponse(r, id, project, path[1:])
 }
 
 func (p *project) render(id string) map[string]any {
@@ -52,35 +71,35 @@ func (p *project) render(id string) map[string]any {
 	}
 }
 
-// clusterLists are the lists of clusters of a project.
+// clusterLists describes the lists of clusters of a project.
 var clusterLists = map[string]struct {
 	resource
-	has func(ClusterKind) bool
+	contains func(ClusterKind) bool
 }{
 	"clusters": {
-		resource{version: "2024-08-05", set: string(atlas.DedicatedClusters)},
+		resource{version: "2024-08-05", bucket: string(atlas.DedicatedClusters)},
 		func(kind ClusterKind) bool { return kind != FlexCluster && kind != ServerlessInstance },
 	},
 	"flexClusters": {
-		resource{version: "2024-11-13", set: string(atlas.FlexClusters)},
+		resource{version: "2024-11-13", bucket: string(atlas.FlexClusters)},
 		func(kind ClusterKind) bool { return kind == FlexCluster },
 	},
 }
 
-func (s *Server) listClusters(r *http.Request, projectID string, project *project, collection string) answer {
+func (s *Server) clustersResponse(r *http.Request, projectID string, project *project, collection string) response {
 	list, ok := clusterLists[collection]
 	if !ok {
-		return noSuchResource(r)
+		return resourceNotFound(r)
 	}
-	return s.limited(r, projectID, list.set, list.version, func() answer {
+	return s.limit(r, projectID, list.bucket, list.version, func() response {
 		names := slices.DeleteFunc(slices.Sorted(maps.Keys(project.clusters)), func(name string) bool {
-			return !list.has(project.clusters[name].kind)
+			return !list.contains(project.clusters[name].kind)
 		})
-		return paged(r, names, func(name string) any { return project.clusters[name].render(projectID, name) })
+		return pageResponse(r, names, func(name string) any { return project.clusters[name].render(projectID, name) })
 	})
 }
 
-// render returns the cluster as a list shows it. Most of it is the same for all: nothing here depends on it.
+// render returns the cluster as a list contains it. Fields that the exporter does not read are constant.
 func (c *cluster) render(projectID, name string) map[string]any {
 	state := c.state.State
 	if state == "" {
@@ -135,13 +154,16 @@ func regionConfig(free bool) map[string]any {
 		}
 	}
 	specs := func(nodes int) map[string]any {
-		return map[string]any{"diskIOPS": 3000, "diskSizeGB": 30.0, "ebsVolumeType": "STANDARD", "instanceSize": "M10", "nodeCount": nodes}
+		return map[string]any{
+			"diskIOPS": 3000, "diskSizeGB": 30.0, "ebsVolumeType": "STANDARD", "instanceSize": "M10", "nodeCount": nodes,
+		}
 	}
 	return map[string]any{
 		"analyticsSpecs": specs(0), "electableSpecs": specs(3), "readOnlySpecs": specs(0), "priority": 7,
 		"providerName": "AWS", "regionName": "US_EAST_1",
 		"autoScaling": map[string]any{
-			"compute": map[string]any{"enabled": false, "scaleDownEnabled": false}, "diskGB": map[string]any{"enabled": false},
+			"compute": map[string]any{"enabled": false, "scaleDownEnabled": false},
+			"diskGB":  map[string]any{"enabled": false},
 		},
 	}
 }

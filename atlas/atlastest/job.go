@@ -14,7 +14,7 @@ import (
 	"atlas-restore-exporter/atlas"
 )
 
-// Outcome is how a job ends.
+// Outcome is the result of a job.
 type Outcome int
 
 // The outcomes.
@@ -24,27 +24,27 @@ const (
 	IsCancelled
 )
 
-// Job is the life of a restore job: what Atlas says of it follows from this and the time.
+// Job describes the life of a restore job. Its status in a response depends on the time of the request.
 type Job struct {
-	ID      string // an object id made from Created where empty
+	ID      string // if empty, an object ID is generated from Created
 	Created time.Time
-	// Delivery is the word that Atlas uses for it; empty stands for a restore into a cluster. Legacy backup has method
-	// names, and "download" for what Atlas writes as HTTP without a target.
+	// Delivery is the delivery type in the wire format, or the method name of legacy backup. "download" for legacy
+	// backup is method HTTP without a target. If empty, the job restores to a cluster.
 	Delivery string
-	Queued   time.Duration // how long it waits before it runs; Flex and collection-level restores
-	Takes    time.Duration // from creation to its outcome; zero stands for ever
+	Queued   time.Duration // time before the job starts; Flex and collection-level restores only
+	Takes    time.Duration // time from creation to the outcome; if zero, the job never finishes
 	Outcome  Outcome
-	LinkLife time.Duration // how long a download can be fetched; zero stands for an hour
+	LinkLife time.Duration // lifetime of a download; if zero, one hour
 
 	TargetProjectID, TargetClusterName string
 	SnapshotID                         string
-	SnapshotTaken                      time.Time // a day before Created where zero
+	SnapshotTaken                      time.Time // if zero, a day before Created
 	PointInTime                        time.Time
-	Shards                             int    // of a dedicated download: one link each, in components
-	BatchID                            string // of a sharded legacy restore
-	Documents                          int64  // of a collection-level restore
+	Shards                             int    // of a dedicated download; each has a component with a link
+	BatchID                            string // sharded legacy restores only
+	Documents                          int64  // collection-level restores only
 
-	// Extra overrides fields of the answer; a nil value removes one. Raw, if set, is the whole answer.
+	// Extra overrides fields of the response; a nil value removes the field. Raw, if set, is the whole job.
 	Extra map[string]any
 	Raw   json.RawMessage
 }
@@ -52,15 +52,15 @@ type Job struct {
 // Order is the order of a list.
 type Order int
 
-// The orders. Newest first is what was recorded of Flex clusters; none is documented.
+// The orders. The order of Atlas is not documented. Recorded lists of Flex clusters are sorted newest first.
 const (
 	NewestFirst Order = iota
 	OldestFirst
-	Shuffled // another order, the same at each request
+	Shuffled // the same order for each request
 )
 
-// at returns the jobs that exist at an instant, in the list's order.
-func (l *list) at(now time.Time) []*Job {
+// at returns the jobs that exist at the given time, in the order of the list.
+func (l *jobList) at(now time.Time) []*Job {
 	var jobs []*Job
 	for _, job := range l.jobs {
 		if !job.Created.After(now) {
@@ -72,7 +72,7 @@ func (l *list) at(now time.Time) []*Job {
 		case OldestFirst:
 			return a.Created.Compare(b.Created)
 		case Shuffled:
-			return strings.Compare(shuffle(a.ID), shuffle(b.ID))
+			return strings.Compare(shuffleKey(a.ID), shuffleKey(b.ID))
 		default:
 			return b.Created.Compare(a.Created)
 		}
@@ -80,19 +80,20 @@ func (l *list) at(now time.Time) []*Job {
 	return jobs
 }
 
-func shuffle(id string) string {
+func shuffleKey(id string) string {
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(id))
 	return string(hash.Sum(nil))
 }
 
+// serialHex returns 64 pseudorandom hex digits.
 func serialHex(serial int) string {
 	sum := sha256.Sum256(fmt.Append(nil, "atlastest", serial))
 	return hex.EncodeToString(sum[:])
 }
 
-// complete fills in what was left out.
-func (j *Job) complete(name atlas.List, serial int) {
+// setDefaults sets the fields that are empty.
+func (j *Job) setDefaults(list atlas.List, serial int) {
 	if j.Created.IsZero() {
 		j.Created = time.Now()
 	}
@@ -111,21 +112,21 @@ func (j *Job) complete(name atlas.List, serial int) {
 	if j.Delivery == "" {
 		j.Delivery = map[atlas.BackupType]string{
 			atlas.Dedicated: "automated", atlas.Serverless: "automated", atlas.Flex: "RESTORE", atlas.Legacy: "HTTP",
-		}[name.BackupType]
+		}[list.BackupType]
 	}
-	if j.TargetClusterName == "" && !j.download() {
-		j.TargetClusterName = name.ClusterName
+	if j.TargetClusterName == "" && !j.isDownload() {
+		j.TargetClusterName = list.ClusterName
 	}
-	if j.TargetProjectID == "" && !j.download() {
-		j.TargetProjectID = name.ProjectID
+	if j.TargetProjectID == "" && !j.isDownload() {
+		j.TargetProjectID = list.ProjectID
 	}
 }
 
-func (j *Job) download() bool {
+func (j *Job) isDownload() bool {
 	return slices.Contains([]string{"download", "DOWNLOAD", "CLIENT_PIT_HTTP", "QUERY"}, j.Delivery)
 }
 
-// The stages of a job's life.
+// The stages of a job.
 const (
 	queued = iota
 	running
@@ -142,26 +143,26 @@ func (j *Job) stage(now time.Time) int {
 	return queued
 }
 
-func (j *Job) ends() time.Time { return j.Created.Add(j.Takes) }
+func (j *Job) finished() time.Time { return j.Created.Add(j.Takes) }
 
-// linkExpires returns until when an archive can be fetched.
-func (j *Job) linkExpires() time.Time { return j.ends().Add(j.LinkLife) }
+// linkExpires returns the time when the download expires.
+func (j *Job) linkExpires() time.Time { return j.finished().Add(j.LinkLife) }
 
-// render returns the job as Atlas writes it at an instant.
-func (j *Job) render(name atlas.List, now time.Time) any {
+// render returns the job in the wire format of the list, at the given time.
+func (j *Job) render(list atlas.List, now time.Time) any {
 	if j.Raw != nil {
 		return j.Raw
 	}
 	var wire map[string]any
-	switch name.BackupType {
+	switch list.BackupType {
 	case atlas.Dedicated, atlas.Serverless:
-		wire = j.dedicated(name, now)
+		wire = j.dedicated(list, now)
 	case atlas.Flex:
-		wire = j.flex(name, now)
+		wire = j.flex(list, now)
 	case atlas.Collection:
 		wire = j.collection(now)
 	case atlas.Legacy:
-		wire = j.legacy(name, now)
+		wire = j.legacy(list, now)
 	}
 	maps.Copy(wire, j.Extra)
 	maps.DeleteFunc(wire, func(_ string, value any) bool { return value == nil })
@@ -170,15 +171,16 @@ func (j *Job) render(name atlas.List, now time.Time) any {
 
 func date(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// url is a link of the kind that Atlas gives for archives.
-func (j *Job) url(part string) string {
-	return "https://restore-" + j.ID + ".example.net:27017/" + serialHex(int(j.Created.Unix()))[:32] + "/" + part + ".tar.gz"
+// downloadLink returns a realistic download link.
+func (j *Job) downloadLink(part string) string {
+	token := serialHex(int(j.Created.Unix()))[:32]
+	return "https://restore-" + j.ID + ".example.net:27017/" + token + "/" + part + ".tar.gz"
 }
 
-// dedicated has what 854 recorded jobs have. What a download looks like once its link has expired is not known; here
-// it is flagged, and the link is gone.
-func (j *Job) dedicated(name atlas.List, now time.Time) map[string]any {
-	path := "/api/atlas/v2/groups/" + name.ProjectID + "/clusters/" + name.ClusterName
+// dedicated has the fields of 854 recorded jobs. No expired download was recorded. The simulator assumes that it has
+// the flag expired and no link.
+func (j *Job) dedicated(list atlas.List, now time.Time) map[string]any {
+	path := "/api/atlas/v2/groups/" + list.ProjectID + "/clusters/" + list.ClusterName
 	wire := map[string]any{
 		"id": j.ID, "deliveryType": j.Delivery, "snapshotId": j.SnapshotID, "timestamp": date(j.SnapshotTaken),
 		"cancelled": false, "failed": false, "expired": false, "deliveryUrl": []string{},
@@ -187,13 +189,13 @@ func (j *Job) dedicated(name atlas.List, now time.Time) map[string]any {
 			link(path+"/backup/restoreJobs/"+j.ID, "self"),
 			link(path+"/backup/snapshots/"+j.SnapshotID, "https://cloud.mongodb.com/snapshot"),
 			link(path, "https://cloud.mongodb.com/cluster"),
-			link("/api/atlas/v2/groups/"+name.ProjectID, "https://cloud.mongodb.com/group"),
+			link("/api/atlas/v2/groups/"+list.ProjectID, "https://cloud.mongodb.com/group"),
 		},
 	}
 	if !j.PointInTime.IsZero() {
 		wire["pointInTimeUTCSeconds"] = j.PointInTime.Unix()
 	}
-	if !j.download() {
+	if !j.isDownload() {
 		wire["targetClusterName"], wire["targetGroupId"] = j.TargetClusterName, j.TargetProjectID
 		wire["targetDeploymentItemName"] = "atlas-" + j.ID[:6] + "-shard-0"
 	}
@@ -202,58 +204,58 @@ func (j *Job) dedicated(name atlas.List, now time.Time) map[string]any {
 	}
 	switch {
 	case j.Outcome == Fails:
-		wire["failed"], wire["cancelled"], wire["finishedAt"] = true, true, date(j.ends())
+		wire["failed"], wire["cancelled"], wire["finishedAt"] = true, true, date(j.finished())
 	case j.Outcome == IsCancelled:
-		wire["cancelled"], wire["finishedAt"] = true, date(j.ends())
-	case !j.download():
-		wire["finishedAt"] = date(j.ends())
+		wire["cancelled"], wire["finishedAt"] = true, date(j.finished())
+	case !j.isDownload():
+		wire["finishedAt"] = date(j.finished())
 	case now.Before(j.linkExpires()):
 		wire["expiresAt"] = date(j.linkExpires())
-		j.offer(wire)
+		j.addLinks(wire)
 	default:
 		wire["expiresAt"], wire["expired"] = date(j.linkExpires()), true
 	}
 	return wire
 }
 
-// offer puts the links into a download: one, or one a shard.
-func (j *Job) offer(wire map[string]any) {
+// addLinks adds the link of a download, or one link for each shard.
+func (j *Job) addLinks(wire map[string]any) {
 	if j.Shards == 0 {
-		wire["deliveryUrl"] = []string{j.url(j.SnapshotID)}
+		wire["deliveryUrl"] = []string{j.downloadLink(j.SnapshotID)}
 		return
 	}
 	var components []any
 	for i := range j.Shards {
 		shard := fmt.Sprintf("shard-%d", i)
-		components = append(components, map[string]any{"replicaSetName": shard, "downloadUrl": j.url(shard)})
+		components = append(components, map[string]any{"replicaSetName": shard, "downloadUrl": j.downloadLink(shard)})
 	}
 	wire["components"] = components
 }
 
-// flex has what 11,085 recorded jobs have; no download was recorded.
-func (j *Job) flex(name atlas.List, now time.Time) map[string]any {
+// flex has the fields of 11,085 recorded jobs. No download was recorded.
+func (j *Job) flex(list atlas.List, now time.Time) map[string]any {
 	wire := map[string]any{
-		"id": j.ID, "deliveryType": j.Delivery, "snapshotId": j.SnapshotID, "instanceName": name.ClusterName,
-		"projectId": name.ProjectID, "restoreScheduledDate": date(j.Created),
+		"id": j.ID, "deliveryType": j.Delivery, "snapshotId": j.SnapshotID, "instanceName": list.ClusterName,
+		"projectId": list.ProjectID, "restoreScheduledDate": date(j.Created),
 		"snapshotFinishedDate": date(j.SnapshotTaken), "expirationDate": date(j.Created.Add(6 * time.Hour)),
 		"status": [...]string{"PENDING", "RUNNING", "COMPLETED"}[j.stage(now)],
 	}
-	if !j.download() {
+	if !j.isDownload() {
 		wire["targetDeploymentItemName"], wire["targetProjectId"] = j.TargetClusterName, j.TargetProjectID
 	}
 	if j.stage(now) != ended {
 		return wire
 	}
-	wire["restoreFinishedDate"] = date(j.ends())
+	wire["restoreFinishedDate"] = date(j.finished())
 	if j.Outcome != Succeeds {
 		wire["status"] = "FAILED"
-	} else if j.download() {
-		wire["snapshotUrl"], wire["expirationDate"] = j.url(j.SnapshotID), date(j.linkExpires())
+	} else if j.isDownload() {
+		wire["snapshotUrl"], wire["expirationDate"] = j.downloadLink(j.SnapshotID), date(j.linkExpires())
 	}
 	return wire
 }
 
-// collection has what the documented example has; none was recorded.
+// collection has the fields of the documented example. No job was recorded.
 func (j *Job) collection(now time.Time) map[string]any {
 	wire := map[string]any{
 		"id": j.ID, "snapshotId": j.SnapshotID, "createdAt": date(j.Created), "collectionSuffix": "",
@@ -272,10 +274,10 @@ func (j *Job) collection(now time.Time) map[string]any {
 	}
 	switch {
 	case j.stage(now) == running && j.Takes > 0:
-		done := float64(now.Sub(j.Created)) / float64(j.Takes)
-		wire["restoredDocuments"] = int64(done * float64(j.Documents))
+		progress := float64(now.Sub(j.Created)) / float64(j.Takes)
+		wire["restoredDocuments"] = int64(progress * float64(j.Documents))
 	case j.stage(now) == ended:
-		wire["finishedAt"], wire["restoredDocuments"] = date(j.ends()), j.Documents
+		wire["finishedAt"], wire["restoredDocuments"] = date(j.finished()), j.Documents
 		if j.Outcome != Succeeds {
 			wire["state"] = map[Outcome]string{Fails: "FAILED", IsCancelled: "CANCELED"}[j.Outcome]
 			wire["errorMessage"], wire["restoredDocuments"] = "a namespace could not be restored", j.Documents/2
@@ -284,22 +286,23 @@ func (j *Job) collection(now time.Time) map[string]any {
 	return wire
 }
 
-// legacy has what the sample of the older API version has. An automated restore reports HTTP and a target.
-func (j *Job) legacy(name atlas.List, now time.Time) map[string]any {
+// legacy has the fields of the sample of the older API version. An automated restore has the method HTTP
+// and a target.
+func (j *Job) legacy(list atlas.List, now time.Time) map[string]any {
 	delivery := map[string]any{"methodName": j.Delivery, "statusName": "NOT_STARTED"}
 	if j.Delivery == "download" {
 		delivery["methodName"] = "HTTP"
 	}
 	wire := map[string]any{
-		"id": j.ID, "snapshotId": j.SnapshotID, "created": date(j.Created), "clusterName": name.ClusterName,
-		"groupId": name.ProjectID, "clusterId": "7c88887880eef52e5f4d0e2d", "encryptionEnabled": false,
+		"id": j.ID, "snapshotId": j.SnapshotID, "created": date(j.Created), "clusterName": list.ClusterName,
+		"groupId": list.ProjectID, "clusterId": "7c88887880eef52e5f4d0e2d", "encryptionEnabled": false,
 		"timestamp": map[string]any{"date": date(j.SnapshotTaken), "increment": 1},
 		"hashes":    []any{}, "links": []any{}, "delivery": delivery, "statusName": "IN_PROGRESS",
 	}
 	if j.BatchID != "" {
 		wire["batchId"] = j.BatchID
 	}
-	if j.download() {
+	if j.isDownload() {
 		delivery["expirationHours"], delivery["maxDownloads"] = max(int(j.LinkLife.Hours()), 1), 1
 	} else {
 		delivery["targetClusterName"], delivery["targetGroupId"] = j.TargetClusterName, j.TargetProjectID
@@ -308,11 +311,11 @@ func (j *Job) legacy(name atlas.List, now time.Time) map[string]any {
 		return wire
 	}
 	wire["statusName"] = map[Outcome]string{Succeeds: "FINISHED", Fails: "BROKEN", IsCancelled: "KILLED"}[j.Outcome]
-	if !j.download() || j.Outcome != Succeeds {
+	if !j.isDownload() || j.Outcome != Succeeds {
 		return wire
 	}
 	delivery["expires"] = date(j.linkExpires())
-	delivery["urlV2"], delivery["authHeader"], delivery["authValue"] = j.url(j.SnapshotID), "X-Auth", serialHex(1)
+	delivery["urlV2"], delivery["authHeader"], delivery["authValue"] = j.downloadLink(j.SnapshotID), "X-Auth", serialHex(1)
 	delivery["statusName"] = "READY"
 	if !now.Before(j.linkExpires()) {
 		delivery["statusName"] = "EXPIRED"

@@ -10,15 +10,15 @@ import (
 	"sync"
 )
 
-// Pipe serves a handler over connections in memory: real HTTP without sockets, which is what testing/synctest can put
-// under its clock. Give DialContext to the client.
+// Pipe serves a handler over in-memory connections. Unlike sockets, they work with the fake clock of testing/synctest.
+// Set atlas.Options.DialContext to the method DialContext.
 type Pipe struct {
 	server   *http.Server
 	listener *pipeListener
 	served   sync.WaitGroup
 }
 
-// NewPipe starts to serve.
+// NewPipe starts serving a handler. The caller must call Close.
 func NewPipe(handler http.Handler) *Pipe {
 	pipe := &Pipe{
 		server:   &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)}, //nolint:gosec // in memory
@@ -28,7 +28,7 @@ func NewPipe(handler http.Handler) *Pipe {
 	return pipe
 }
 
-// DialContext connects to the handler, whatever the address.
+// DialContext connects to the handler. It ignores the address.
 func (p *Pipe) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
@@ -41,14 +41,14 @@ func (p *Pipe) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// Close ends all connections.
+// Close closes all connections and waits until the server has stopped.
 func (p *Pipe) Close() {
 	_ = p.server.Close()
-	_ = p.listener.Close() // the server may not have got to know it yet
+	_ = p.listener.Close() // Serve may not have registered it yet
 	p.served.Wait()
 }
 
-// pipeListener hands the server's ends of connections to the server.
+// pipeListener accepts the server ends of connections.
 type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}

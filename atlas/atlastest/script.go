@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// rule is a scripted answer.
+// rule is a scripted response.
 type rule struct {
 	match func(*http.Request) bool
-	left  int // how often it is still given; below zero for ever
+	left  int // number of requests that it still applies to; if negative, all
 	then  http.Handler
 }
 
-// Script gives an answer of its own to the next requests that match: to as many as times says, to all for zero. Rules
-// are tried in the order of their making. The function that it returns takes the rule back.
+// Script handles the given number of matching requests with then instead of the simulated response. If times is 0, it
+// handles all matching requests. If several rules match, the oldest applies. The returned function removes the rule.
 func (s *Server) Script(match func(*http.Request) bool, times int, then http.Handler) (remove func()) {
 	if times == 0 {
 		times = -1
@@ -40,14 +40,14 @@ func (s *Server) scripted(r *http.Request) http.Handler {
 	rules := slices.Clone(s.rules)
 	s.mu.Unlock()
 	for _, rule := range rules {
-		if rule.match(r) && s.takeTurn(rule) { // a match may use the server itself
+		if rule.match(r) && s.useRule(rule) { // without the lock, because match may call methods of the server
 			return rule.then
 		}
 	}
 	return nil
 }
 
-func (s *Server) takeTurn(rule *rule) bool {
+func (s *Server) useRule(rule *rule) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if rule.left == 0 {
@@ -57,7 +57,7 @@ func (s *Server) takeTurn(rule *rule) bool {
 	return true
 }
 
-// PathHas matches requests whose path contains a text.
+// PathHas matches requests whose path contains the text.
 func PathHas(text string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return strings.Contains(r.URL.Path, text) }
 }
@@ -65,25 +65,25 @@ func PathHas(text string) func(*http.Request) bool {
 // TokenRequests matches requests for access tokens.
 func TokenRequests(r *http.Request) bool { return r.URL.Path == tokenPath }
 
-// APIError answers with Atlas' error shape.
+// APIError responds with an ApiError of Atlas.
 func APIError(status int, code, detail string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		apiError(status, code, detail).write(w, r)
+		errorResponse(status, code, detail).write(w, r)
 	})
 }
 
-// RetryAfter answers 429 with a Retry-After header of any content, or without one where it is empty.
+// RetryAfter responds with status 429 and a Retry-After header. If value is empty, there is no header.
 func RetryAfter(value string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refusal := apiError(http.StatusTooManyRequests, "RATE_LIMITED_TOKEN_BUCKET", "Rate limit exceeded.")
+		rejection := errorResponse(http.StatusTooManyRequests, "RATE_LIMITED_TOKEN_BUCKET", "Rate limit exceeded.")
 		if value != "" {
-			refusal.header = http.Header{"Retry-After": {value}}
+			rejection.header = http.Header{"Retry-After": {value}}
 		}
-		refusal.write(w, r)
+		rejection.write(w, r)
 	})
 }
 
-// Body answers with any status, content type and body.
+// Body responds with a status, a content type and a body.
 func Body(status int, contentType, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -92,20 +92,20 @@ func Body(status int, contentType, body string) http.Handler {
 	})
 }
 
-// Redirect answers with a redirect.
+// Redirect responds with a redirect.
 func Redirect(location string) http.Handler {
 	return http.RedirectHandler(location, http.StatusFound)
 }
 
-// Hang never answers.
+// Hang never responds.
 func Hang() http.Handler {
 	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // until then the server does not notice that the client has gone
+		_, _ = io.Copy(io.Discard, r.Body) // the server detects a closed connection only after the body is read
 		<-r.Context().Done()
 	})
 }
 
-// Slow answers 200 and sends one byte of JSON in each interval.
+// Slow responds with status 200 and sends one byte of JSON in each interval.
 func Slow(interval time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
@@ -123,7 +123,7 @@ func Slow(interval time.Duration) http.Handler {
 	})
 }
 
-// BreakOff announces a body and closes the connection within it.
+// BreakOff closes the connection in the middle of the body.
 func BreakOff() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "1000")
@@ -133,7 +133,7 @@ func BreakOff() http.Handler {
 	})
 }
 
-// Huge answers 200 with a body of so many bytes; compressed, it is small on the wire.
+// Huge responds with status 200 and a body of the given size. If compressed, few bytes are sent.
 func Huge(size int, compressed bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		var body io.Writer = w
@@ -154,10 +154,10 @@ func Huge(size int, compressed bool) http.Handler {
 	})
 }
 
-// Status answers with a status and an empty body.
+// Status responds with a status and an empty body.
 func Status(status int) http.Handler { return Body(status, "text/plain", "") }
 
-// Pages answers a list without end: each page has jobs of its own and a link to the next.
+// Pages responds with an endless list: each page has different items and a link to the next page.
 func Pages(job func(page, item int) string, perPage int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		page, _ := strconv.Atoi(r.URL.Query().Get("pageNum"))

@@ -1,13 +1,19 @@
-// Package atlastest simulates the part of the MongoDB Atlas Administration API that this project reads: restore jobs
-// of all backup types, the lists of projects and clusters, both authentications, paging, rate limits and refusals. Where what Atlas really does is not
-// known, the simulator does the likely thing and says so.
+// Package atlastest simulates the part of the MongoDB Atlas Administration API that the exporter reads: restore jobs of
+// all backup types, lists of projects and clusters, both authentication schemes, paging, rate limits and errors.
+// Responses have the fields of recorded responses, or of the documentation if none were recorded. If the behavior of
+// Atlas is not known, a comment states the assumption.
 //
-// A Server is an http.Handler. Tests put it behind a Pipe or an httptest.Server; `demo` serves it on loopback.
+// [New] returns a [Server] without projects. Methods add projects, clusters, credentials and jobs; the status of a
+// [Job] follows from its description and the time. [Server.Script] replaces single responses, for example with an error
+// or a response that never ends. [Server.Requests] returns the received requests.
+//
+// A Server is an http.Handler. Tests serve it with a [Pipe] or an httptest.Server, and the demo serves it on loopback.
 package atlastest
 
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,32 +21,33 @@ import (
 	"atlas-restore-exporter/atlas"
 )
 
-// ClusterKind says what a cluster is, and so which paths it can be asked at.
+// ClusterKind is the kind of a cluster. It determines the paths that serve the cluster.
 type ClusterKind int
 
 // The kinds of clusters.
 const (
-	DedicatedCluster   ClusterKind = iota // cloud backup, collection-level restores
-	LegacyCluster                         // a dedicated cluster on legacy backup
-	FlexCluster                           // the small shared tier
-	ServerlessInstance                    // since January 2026 there are none
-	FreeCluster                           // M0: listed among the dedicated ones, and without backups
+	DedicatedCluster ClusterKind = iota // cloud backup, collection-level restores
+	LegacyCluster                       // a dedicated cluster on legacy backup
+	FlexCluster
+	ServerlessInstance // retired in January 2026
+	FreeCluster        // M0: in the list of dedicated clusters, but without backups
 )
 
-// Server is a simulated Atlas. Its exported fields are set before it serves; everything else goes through methods,
-// which are safe while it serves.
+// Server simulates the Atlas API. Its exported fields must be set before it serves requests. Its methods are safe for
+// concurrent use.
 type Server struct {
-	// NonceLife is how long a digest nonce is valid. Zero stands for ever.
+	// NonceLife is the lifetime of a nonce of digest authentication. If zero, nonces do not expire.
 	NonceLife time.Duration
-	// Capacity and RefillPerMinute are the token bucket of each project and set of endpoints. Zero stands for what is
-	// documented: 1200 and 500, for the list of dedicated clusters 10000 and 5000. A Capacity below zero leaves the RateLimit headers out, and the limit.
+	// Capacity and RefillPerMinute configure the token bucket of each project and set of operations. If Capacity is
+	// zero, the documented values are used: 10,000 and 5,000 for the list of dedicated clusters, else 1,200 and 500. If
+	// it is negative, there is no limit and there are no RateLimit headers.
 	Capacity, RefillPerMinute int
-	// ServerlessServed brings back the serverless paths, which otherwise answer as sunset ones do.
+	// ServerlessServed enables the serverless paths, which otherwise return status 410.
 	ServerlessServed bool
 
 	mu       sync.Mutex
 	projects map[string]*project
-	accounts map[string]credential // service accounts by client id
+	accounts map[string]credential // service accounts by client ID
 	keys     map[string]credential // API keys by public key
 	tokens   map[string]token
 	nonces   map[string]time.Time
@@ -48,7 +55,7 @@ type Server struct {
 	rules    []*rule
 	requests []Request
 	serial   int
-	added    int // clusters
+	added    int // number of clusters, for their IDs
 }
 
 type project struct {
@@ -61,28 +68,32 @@ type cluster struct {
 	created time.Time
 	kind    ClusterKind
 	state   ClusterState
-	lists   map[atlas.BackupType]*list
+	lists   map[atlas.BackupType]*jobList
 }
 
-type list struct {
+type jobList struct {
 	jobs  []*Job
 	order Order
 }
 
-// credential is a secret and, unless it sees everything, the projects that it sees.
+// credential is a service account or an API key.
 type credential struct {
 	secret   string
-	projects []string
+	projects []string // accessible projects; if empty, all
 }
 
-// Request is a request that was made, as tests look at it.
+func (c credential) canAccess(projectID string) bool {
+	return len(c.projects) == 0 || slices.Contains(c.projects, projectID)
+}
+
+// Request is a received request.
 type Request struct {
 	Method, Path, Query string
 	Header              http.Header
 	Status              int
 }
 
-// New returns an empty Atlas.
+// New returns a server without projects and credentials.
 func New() *Server {
 	return &Server{
 		projects: map[string]*project{},
@@ -101,13 +112,13 @@ func (s *Server) AddProject(id, name string) {
 	s.projects[id] = &project{name: name, clusters: map[string]*cluster{}}
 }
 
-// AddCluster adds a cluster to a project that exists.
+// AddCluster adds a cluster to an existing project.
 func (s *Server) AddCluster(projectID, name string, kind ClusterKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.added++
 	s.projects[projectID].clusters[name] = &cluster{
-		id: serialHex(-s.added)[:24], created: time.Now(), kind: kind, lists: map[atlas.BackupType]*list{},
+		id: serialHex(-s.added)[:24], created: time.Now(), kind: kind, lists: map[atlas.BackupType]*jobList{},
 	}
 }
 
@@ -118,78 +129,77 @@ func (s *Server) RemoveCluster(projectID, name string) {
 	delete(s.projects[projectID].clusters, name)
 }
 
-// AddServiceAccount adds a service account that sees the given projects, or all where none is given.
+// AddServiceAccount adds a service account that can access the given projects. If there are none, it can access all.
 func (s *Server) AddServiceAccount(clientID, clientSecret string, projects ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accounts[clientID] = credential{clientSecret, projects}
 }
 
-// AddAPIKey adds an API key that sees the given projects, or all where none is given.
+// AddAPIKey adds an API key that can access the given projects. If there are none, it can access all.
 func (s *Server) AddAPIKey(public, private string, projects ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys[public] = credential{private, projects}
 }
 
-// AddJobs adds restore jobs to a list of a cluster that exists, and returns their ids.
-func (s *Server) AddJobs(name atlas.List, jobs ...Job) []string {
+// AddJobs adds restore jobs to a list of an existing cluster, and returns their IDs.
+func (s *Server) AddJobs(list atlas.List, jobs ...Job) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := s.list(name)
 	ids := make([]string, 0, len(jobs))
 	for _, job := range jobs {
 		s.serial++
-		job.complete(name, s.serial)
-		list.jobs = append(list.jobs, &job)
+		job.setDefaults(list, s.serial)
+		added := s.jobList(list)
+		added.jobs = append(added.jobs, &job)
 		ids = append(ids, job.ID)
 	}
 	return ids
 }
 
-// ChangeJob changes a job that was added.
-func (s *Server) ChangeJob(name atlas.List, id string, change func(*Job)) {
+// ChangeJob changes an existing job. It panics if there is no such job.
+func (s *Server) ChangeJob(list atlas.List, id string, change func(*Job)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, job := range s.list(name).jobs {
-		if job.ID == id {
-			change(job)
-			return
-		}
-	}
-	panic(fmt.Sprintf("atlastest: no job %s", id))
+	jobs := s.jobList(list).jobs
+	change(jobs[indexOf(jobs, id)])
 }
 
-// RemoveJob takes a job from its list, as no real Atlas was seen to do.
-func (s *Server) RemoveJob(name atlas.List, id string) {
+// RemoveJob removes a job from its list. Atlas is not known to do that. It panics if there is no such job.
+func (s *Server) RemoveJob(list atlas.List, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := s.list(name)
-	for i, job := range list.jobs {
-		if job.ID == id {
-			list.jobs = append(list.jobs[:i:i], list.jobs[i+1:]...)
-			return
-		}
-	}
-	panic(fmt.Sprintf("atlastest: no job %s", id))
+	from := s.jobList(list)
+	i := indexOf(from.jobs, id)
+	from.jobs = slices.Delete(from.jobs, i, i+1)
 }
 
-// SetOrder sets the order of a list; newest first is what was recorded.
-func (s *Server) SetOrder(name atlas.List, order Order) {
+func indexOf(jobs []*Job, id string) int {
+	i := slices.IndexFunc(jobs, func(job *Job) bool { return job.ID == id })
+	if i < 0 {
+		panic(fmt.Sprintf("atlastest: no job %s", id))
+	}
+	return i
+}
+
+// SetOrder sets the order of a list. The default is NewestFirst.
+func (s *Server) SetOrder(list atlas.List, order Order) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.list(name).order = order
+	s.jobList(list).order = order
 }
 
-func (s *Server) list(name atlas.List) *list {
-	cluster := s.projects[name.ProjectID].clusters[name.ClusterName]
-	if cluster.lists[name.BackupType] == nil {
-		cluster.lists[name.BackupType] = &list{}
+// jobList returns a list of an existing cluster. The caller must hold s.mu.
+func (s *Server) jobList(list atlas.List) *jobList {
+	cluster := s.projects[list.ProjectID].clusters[list.ClusterName]
+	if cluster.lists[list.BackupType] == nil {
+		cluster.lists[list.BackupType] = &jobList{}
 	}
-	return cluster.lists[name.BackupType]
+	return cluster.lists[list.BackupType]
 }
 
-// Requests returns the requests for which match is true, in the order of their answers; all for a nil match.
+// Requests returns the matching requests, in the order of their responses. If match is nil, it returns all.
 func (s *Server) Requests(match func(Request) bool) []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,14 +212,14 @@ func (s *Server) Requests(match func(Request) bool) []Request {
 	return matched
 }
 
-// ForgetRequests starts the record of requests anew.
+// ForgetRequests clears the list of received requests.
 func (s *Server) ForgetRequests() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = nil
 }
 
-// ServeHTTP answers as Atlas does, unless a scripted answer is due.
+// ServeHTTP serves a scripted response if a rule matches, else the simulated response.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	recorder := &statusRecorder{ResponseWriter: w}
 	defer func() { s.record(r, recorder.status) }()
@@ -217,35 +227,34 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		scripted.ServeHTTP(recorder, r)
 		return
 	}
-	answer := s.answer(r)
-	answer.write(recorder, r)
+	s.respond(r).write(recorder, r)
 }
 
-func (s *Server) answer(r *http.Request) answer {
+func (s *Server) respond(r *http.Request) response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.URL.Path == tokenPath {
-		return s.issueToken(r)
+		return s.tokenResponse(r)
 	}
 	if r.Method != http.MethodGet {
-		return answer{status: http.StatusMethodNotAllowed}
+		return response{status: http.StatusMethodNotAllowed}
 	}
-	seen, refusal := s.authenticate(r)
-	if refusal != nil {
-		return *refusal
+	credential, challenge := s.authenticate(r)
+	if challenge != nil {
+		return *challenge
 	}
 	const projects = "/api/atlas/v2/groups"
 	if r.URL.Path == projects {
-		return s.listProjects(r, seen)
+		return s.projectsResponse(r, credential)
 	}
 	path, ok := strings.CutPrefix(r.URL.Path, projects+"/")
 	if !ok {
-		return noSuchResource(r)
+		return resourceNotFound(r)
 	}
-	return s.project(r, seen, strings.Split(path, "/"))
+	return s.projectResponse(r, credential, strings.Split(path, "/"))
 }
 
-// maxRequests bounds the record: a demo may run for long.
+// maxRequests limits the recorded requests, because the demo may run for days.
 const maxRequests = 100_000
 
 func (s *Server) record(r *http.Request, status int) {
@@ -256,7 +265,7 @@ func (s *Server) record(r *http.Request, status int) {
 	}
 }
 
-// statusRecorder remembers the status of an answer.
+// statusRecorder records the status of a response.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int
@@ -267,5 +276,5 @@ func (s *statusRecorder) WriteHeader(status int) {
 	s.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets http.ResponseController reach the connection.
+// Unwrap gives http.ResponseController access to the connection.
 func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }

@@ -10,19 +10,19 @@ func dashboards() map[string]object {
 const (
 	own    = `job=~"$job",instance=~"$instance"`
 	chosen = own + `,project_id=~"$project",cluster_name=~"$cluster"`
-	// perCluster drops what tells exporters apart, so that two of the same targets don't count double.
+	// perCluster removes the labels of the exporter, so that two replicas don't count twice.
 	perCluster = "max by (project_id, cluster_name) "
 	perTarget  = "max by (project_id, cluster_name, backup_type) "
 	perKind    = "max by (project_id, cluster_name, backup_type, delivery_type) "
 	drills     = `,delivery_type=~"automated|point_in_time"`
 )
 
-// m returns a selector of a metric of ours, with the matchers of the variables and more.
+// m returns a selector of a target metric with the matchers of all variables, and more.
 func m(name string, more ...string) string {
 	return "mongodbatlas_restore_" + name + "{" + chosen + strings.Join(more, "") + "}"
 }
 
-// e returns a selector of a metric of the exporter itself.
+// e returns a selector of a metric of the exporter.
 func e(name string) string { return "mongodbatlas_restore_exporter_" + name + "{" + own + "}" }
 
 func orZero(expr string) string { return expr + " or vector(0)" }

@@ -1,4 +1,4 @@
-// Command grafana writes the dashboards: run `go run ./deploy/grafana` in the project's root after a change here.
+// Command grafana writes the dashboards. Run `go run ./deploy/grafana` in the root of the project after each change.
 package main
 
 import (
@@ -14,7 +14,8 @@ func main() {
 	for name, d := range dashboards() {
 		text, err := json.MarshalIndent(d, "", " ")
 		if err == nil {
-			err = os.WriteFile(filepath.Join("deploy", "grafana", "dashboards", name+".json"), append(text, '\n'), 0o644) //nolint:gosec // for everybody to read
+			file := filepath.Join("deploy", "grafana", "dashboards", name+".json")
+			err = os.WriteFile(file, append(text, '\n'), 0o644) //nolint:gosec // a public file
 		}
 		if err != nil {
 			_, _ = fmt.Fprintln(os.Stderr, "grafana:", err)
@@ -26,7 +27,7 @@ func main() {
 // object is a JSON object.
 type object = map[string]any
 
-// target is a query of a panel, with what its series are called.
+// target is a query of a panel with the legend of its series.
 type target struct{ expr, legend string }
 
 // panel is a panel of a dashboard: 24 units are a whole row.
@@ -38,10 +39,10 @@ type panel struct {
 	overrides, transformations     []object
 }
 
-// row is panels beside each other.
+// row is a row of panels.
 type row []panel
 
-// dashboard lays rows out below each other. Variables narrow each other down from left to right.
+// dashboard returns a dashboard with rows of panels. Each variable depends on the variables before it.
 func dashboard(uid, title, description string, variables []object, rows ...row) object {
 	panels, y, id := []object{}, 0, 0
 	for _, r := range rows {
@@ -94,9 +95,13 @@ func list(objects []object) []object { return append([]object{}, objects...) }
 func stat(title, description, unit string, width int, expr, color string) panel {
 	return panel{
 		kind: "stat", title: title, description: description, unit: unit, width: width, height: 4,
-		targets:  []target{{expr, ""}},
-		options:  object{"colorMode": "value", "graphMode": "none", "reduceOptions": object{"calcs": []string{"lastNotNull"}}},
-		defaults: object{"color": object{"mode": "thresholds"}, "thresholds": thresholds("green", 1, color), "noValue": "none"},
+		targets: []target{{expr, ""}},
+		options: object{
+			"colorMode": "value", "graphMode": "none", "reduceOptions": object{"calcs": []string{"lastNotNull"}},
+		},
+		defaults: object{
+			"color": object{"mode": "thresholds"}, "thresholds": thresholds("green", 1, color), "noValue": "none",
+		},
 	}
 }
 
@@ -108,7 +113,10 @@ func thresholds(below string, from float64, above string) object {
 func series(title, description, unit string, width int, targets ...target) panel {
 	return panel{
 		kind: "timeseries", title: title, description: description, unit: unit, width: width, height: 8, targets: targets,
-		options:  object{"legend": object{"displayMode": "list", "placement": "bottom", "showLegend": true}, "tooltip": object{"mode": "multi"}},
+		options: object{
+			"legend":  object{"displayMode": "list", "placement": "bottom", "showLegend": true},
+			"tooltip": object{"mode": "multi"},
+		},
 		defaults: object{"min": 0, "custom": object{"fillOpacity": 10, "lineWidth": 1, "showPoints": "never"}},
 	}
 }
@@ -162,11 +170,12 @@ func variable(name, label, query string, multi bool) object {
 	return v
 }
 
-// variables are those of all dashboards: where to ask, and which exporters.
+// variables returns the variables of all dashboards (data source and exporters), and more.
 func variables(more ...object) []object {
+	const buildInfo = "mongodbatlas_restore_exporter_build_info"
 	return append([]object{
 		{"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "current": object{}},
-		variable("job", "Job", "label_values(mongodbatlas_restore_exporter_build_info, job)", true),
-		variable("instance", "Instance", `label_values(mongodbatlas_restore_exporter_build_info{job=~"$job"}, instance)`, true),
+		variable("job", "Job", "label_values("+buildInfo+", job)", true),
+		variable("instance", "Instance", `label_values(`+buildInfo+`{job=~"$job"}, instance)`, true),
 	}, more...)
 }

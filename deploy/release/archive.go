@@ -20,8 +20,8 @@ type entry struct {
 	content []byte
 }
 
-// pack returns the archive that a platform's people expect. Nothing of the machine goes in: files are sorted, belong to
-// root, and have one date.
+// pack returns an archive in the usual format of a platform. It doesn't depend on the machine: files are sorted, belong
+// to root, and have the same date.
 func pack(p platform, entries []entry, at time.Time) ([]byte, error) {
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.name, b.name) })
 	var archive bytes.Buffer

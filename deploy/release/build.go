@@ -33,19 +33,19 @@ func (p platform) extension() string {
 	return ".tar.gz"
 }
 
-// environment is what the flags of `make build` leave to the machine: here everything that could make a difference is
-// settled. The Go is the one that go.mod names, whichever is installed.
+// environment returns the environment of a build. It sets everything that could change the binary and that the flags of
+// `make build` don't set, including the Go toolchain, which is the one in go.mod.
 func environment(p platform, goVersion string) []string {
 	return append(os.Environ(), "CGO_ENABLED=0", "GOOS="+p.os, "GOARCH="+p.arch, "GOAMD64=v1", "GOARM64=v8.0",
 		"GOFLAGS=-mod=readonly", "GOWORK=off", "GOEXPERIMENT=", "GOTOOLCHAIN=go"+goVersion)
 }
 
-// buildFlags are those of `make build`, and that the binary must name its commit.
+// buildFlags returns the flags of `make build`, and the one that records the commit.
 func buildFlags(version string) []string {
 	return []string{"build", "-buildvcs=true", "-trimpath", "-ldflags", "-s -w -X main.version=" + version}
 }
 
-// build returns the binary of a platform, and what it says of itself.
+// build returns the binary for a platform and its build information.
 func (r *release) build(ctx context.Context, p platform) ([]byte, *debug.BuildInfo, error) {
 	goVersion, err := r.goVersion()
 	if err != nil {
@@ -57,12 +57,13 @@ func (r *release) build(ctx context.Context, p platform) ([]byte, *debug.BuildIn
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(dir, p.executable())
-	command := exec.CommandContext(ctx, "go", append(buildFlags(r.version), "-o", file, ".")...) //nolint:gosec // the version has been looked at
+	args := append(buildFlags(r.version), "-o", file, ".")
+	command := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the version has been checked
 	command.Dir, command.Env = r.root, environment(p, goVersion)
 	if _, err := output(command); err != nil {
 		return nil, nil, err
 	}
-	binary, err := os.ReadFile(file) //nolint:gosec // which has just been built
+	binary, err := os.ReadFile(file) //nolint:gosec // the path is a temporary file
 	if err != nil {
 		return nil, nil, err
 	}
@@ -73,7 +74,7 @@ func (r *release) build(ctx context.Context, p platform) ([]byte, *debug.BuildIn
 	return binary, info, check(info, p, goVersion)
 }
 
-// check wants a binary to say that it is what was asked for.
+// check compares the build information of a binary with the requested platform and Go version.
 func check(info *debug.BuildInfo, p platform, goVersion string) error {
 	if info.GoVersion != "go"+goVersion {
 		return fmt.Errorf("built by %s, want go%s", info.GoVersion, goVersion)
@@ -82,7 +83,7 @@ func check(info *debug.BuildInfo, p platform, goVersion string) error {
 		"GOOS": p.os, "GOARCH": p.arch, "CGO_ENABLED": "0", "-trimpath": "true", "vcs.modified": "false",
 	} {
 		if got := setting(info, key); got != want {
-			return fmt.Errorf("the binary says %s=%s, want %s", key, got, want)
+			return fmt.Errorf("the binary was built with %s=%s, want %s", key, got, want)
 		}
 	}
 	if experiments := setting(info, "GOEXPERIMENT"); experiments != "" {
@@ -99,15 +100,15 @@ func setting(info *debug.BuildInfo, key string) string {
 	return info.Settings[i].Value
 }
 
-// goVersion returns the version of Go that go.mod names.
+// goVersion returns the version of the Go toolchain in go.mod.
 func (r *release) goVersion() (string, error) {
 	text, err := os.ReadFile(filepath.Join(r.root, "go.mod"))
 	if err != nil {
 		return "", err
 	}
-	match := regexp.MustCompile(`(?m)^go (\d+\.\d+\.\d+)$`).FindSubmatch(text)
+	match := regexp.MustCompile(`(?m)^toolchain go(\d+\.\d+\.\d+)$`).FindSubmatch(text)
 	if match == nil {
-		return "", errors.New("go.mod names no version of Go like 1.26.8")
+		return "", errors.New("go.mod has no toolchain line such as toolchain go1.26.8")
 	}
 	return string(match[1]), nil
 }
@@ -119,7 +120,7 @@ func (r *release) git(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(text), err
 }
 
-// output runs a command and returns what it writes, or what it complains of.
+// output runs a command and returns its output. An error contains the error output.
 func output(command *exec.Cmd) (string, error) {
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr

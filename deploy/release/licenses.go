@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// licenseFile is what files are called that must go with every copy.
+// licenseFile matches the names of files that must be part of every copy.
 var licenseFile = regexp.MustCompile(`(?i)^(LICEN[CS]E|COPYING|NOTICE|PATENTS)([.-].*)?$`)
 
-// licenses returns the licenses of Go and of every module that is linked into a binary: their terms want them to go with
+// licenses returns the licenses of Go and of every module that is linked into a binary, which must be distributed with
 // it.
 func (r *release) licenses(ctx context.Context, info *debug.BuildInfo) ([]entry, error) {
 	goroot, err := r.goCommand(ctx, "env", "GOROOT")
@@ -46,12 +46,12 @@ func (r *release) licenses(ctx context.Context, info *debug.BuildInfo) ([]entry,
 }
 
 func (r *release) goCommand(ctx context.Context, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, "go", args...) //nolint:gosec // constants and modules that are linked
+	command := exec.CommandContext(ctx, "go", args...) //nolint:gosec // constants and linked modules
 	command.Dir = r.root
 	return output(command)
 }
 
-// licensesIn returns the licenses in a module's root. That there is none is an error: somebody has to look.
+// licensesIn returns the licenses in the root of a module. A module without a license is an error.
 func licensesIn(dir, module string) ([]entry, error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {
@@ -62,7 +62,7 @@ func licensesIn(dir, module string) ([]entry, error) {
 		if !file.Type().IsRegular() || !licenseFile.MatchString(file.Name()) {
 			continue
 		}
-		content, err := os.ReadFile(filepath.Join(dir, file.Name())) //nolint:gosec // of a module that is linked
+		content, err := os.ReadFile(filepath.Join(dir, file.Name())) //nolint:gosec // the path is in a linked module
 		if err != nil {
 			return nil, err
 		}

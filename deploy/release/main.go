@@ -1,8 +1,8 @@
-// Command release writes what a release consists of: for each platform an archive and a bill of materials, and the
-// checksums of them all. Run `make release VERSION=v1.2.3` in the project's root, a git checkout without changes.
+// Command release writes the files of a release: an archive and a bill of materials for each platform, and the
+// checksums of all files. Run `make release VERSION=v1.2.3` in the root of a git checkout without uncommitted changes.
 //
-// The same commit, version and Go give the same bytes, wherever and whenever this runs: README.md beside this file says
-// how others check that.
+// The same commit, version, and Go toolchain give the same bytes on every machine. README.md in this directory
+// describes how to verify a release.
 package main
 
 import (
@@ -31,14 +31,14 @@ const (
 	sourceEnv = "SOURCE_DATE_EPOCH"
 )
 
-// platforms are what a release is built for.
+// platforms are the platforms of a release.
 var platforms = []platform{
 	{"linux", "amd64"}, {"linux", "arm64"},
 	{"darwin", "amd64"}, {"darwin", "arm64"},
 	{"windows", "amd64"}, {"windows", "arm64"},
 }
 
-// documents are what an archive has besides the binary and the licenses of others.
+// documents are the files of an archive in addition to the binary and the third-party licenses.
 var documents = []string{
 	"README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE", "config.example.yaml",
 	"deploy/prometheus/prometheus.yaml", "deploy/prometheus/rules.yaml",
@@ -47,9 +47,9 @@ var documents = []string{
 
 func main() {
 	r := release{root: ".", platforms: platforms, stdout: os.Stdout}
-	flag.StringVar(&r.version, "version", "", "version of the release, like v1.2.3")
+	flag.StringVar(&r.version, "version", "", "version of the release, such as v1.2.3")
 	flag.StringVar(&r.out, "out", "dist", "directory to write to")
-	flag.Func("platforms", "platforms to make it for, like linux/amd64,darwin/arm64 (default all)", r.choose)
+	flag.Func("platforms", "platforms, such as linux/amd64,darwin/arm64 (default all)", r.choose)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := r.make(ctx)
@@ -66,29 +66,29 @@ type release struct {
 	platforms []platform
 	stdout    io.Writer
 
-	commit time.Time // dates everything in the release
+	commit time.Time // date of all files in the release
 }
 
-// choose makes the release for some platforms only.
+// choose limits the release to some platforms.
 func (r *release) choose(names string) error {
 	r.platforms = nil
 	for name := range strings.SplitSeq(names, ",") {
 		i := slices.IndexFunc(platforms, func(p platform) bool { return p.String() == name })
 		if i < 0 {
-			return fmt.Errorf("%s is none of %v", name, platforms)
+			return fmt.Errorf("%s must be one of %v", name, platforms)
 		}
 		r.platforms = append(r.platforms, platforms[i])
 	}
 	return nil
 }
 
-// versionPattern is what Go takes for the version of a module.
+// versionPattern matches module versions.
 var versionPattern = regexp.MustCompile(`^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$`)
 
-// make makes the release.
+// make writes the release.
 func (r *release) make(ctx context.Context) error {
 	if !versionPattern.MatchString(r.version) {
-		return fmt.Errorf("version %q: want one like v1.2.3 or v1.2.3-rc.1", r.version)
+		return fmt.Errorf("version %q: must have the form v1.2.3 or v1.2.3-rc.1", r.version)
 	}
 	if err := r.prepare(ctx); err != nil {
 		return err
@@ -113,14 +113,14 @@ func (r *release) make(ctx context.Context) error {
 	return r.write(sums, []byte(strings.Join(lines, "")))
 }
 
-// prepare wants a checkout that says exactly what is released, and takes its date.
+// prepare rejects a checkout with uncommitted changes, and determines the date of the release.
 func (r *release) prepare(ctx context.Context) error {
 	changes, err := r.git(ctx, "status", "--porcelain")
 	if err != nil {
-		return fmt.Errorf("want a git checkout, whose commit the binaries name: %w", err)
+		return fmt.Errorf("not a git checkout: %w", err)
 	}
 	if changes != "" {
-		return fmt.Errorf("the checkout has changes that are not committed:\n%s", changes)
+		return fmt.Errorf("the checkout has uncommitted changes:\n%s", changes)
 	}
 	seconds := os.Getenv(sourceEnv)
 	if seconds == "" {

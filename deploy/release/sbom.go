@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The parts of a CycloneDX 1.6 document (https://cyclonedx.org/docs/1.6/json) that are of use here.
+// The parts of a CycloneDX 1.6 document (https://cyclonedx.org/docs/1.6/json) that are used here.
 type (
 	bom struct {
 		Schema       string      `json:"$schema"`
@@ -60,8 +60,8 @@ type (
 	}
 )
 
-// billOfMaterials says what a binary was made of, from what the binary itself says: the modules that are linked, with
-// the checksums of go.sum, and Go's standard library.
+// billOfMaterials returns the bill of materials of a binary, derived from its build information: the linked modules
+// with the checksums of go.sum, and the standard library.
 func billOfMaterials(info *debug.BuildInfo, binary []byte, version string, at time.Time) ([]byte, error) {
 	sum := sha256.Sum256(binary)
 	exporter := newComponent("application", info.Main.Path, version)
@@ -102,23 +102,23 @@ func newComponent(kind, module, version string) component {
 	return component{Ref: url, Type: kind, Name: module, Version: version, PURL: url}
 }
 
-// packageURL returns the package URL of a module, which is in lower case whatever the module's path is.
+// packageURL returns the package URL of a module, which is always in lowercase.
 func packageURL(module, version string) string {
 	return "pkg:golang/" + strings.ToLower(module) + "@" + strings.ReplaceAll(version, "+", "%2B")
 }
 
-// moduleHash returns a checksum of go.sum as CycloneDX writes hashes. It is the SHA-256 of the list of the module's files
-// and their hashes, as `go mod verify` computes it, not that of an archive.
+// moduleHash converts a checksum of go.sum to the format of CycloneDX. The checksum is the SHA-256 of the list of the
+// module's files and their hashes (dirhash Hash1), not of an archive.
 func moduleHash(sum string) (string, error) {
 	encoded, ok := strings.CutPrefix(sum, "h1:")
 	if !ok {
-		return "", fmt.Errorf("checksum %s is of an unknown kind", sum)
+		return "", fmt.Errorf("unknown type of checksum %s", sum)
 	}
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	return hex.EncodeToString(raw), err
 }
 
-// serialNumber returns a UUID of the kind that its maker defines (version 8): the same binary has the same.
+// serialNumber returns a UUID of version 8 (RFC 9562) that depends only on the binary.
 func serialNumber(sum [sha256.Size]byte) string {
 	id := sum[:16]
 	id[6] = id[6]&0x0f | 0x80

@@ -1,11 +1,12 @@
-// Package contract holds the simulator, and the client's requests, to the official description of the API. It is a
-// module of its own because the validator is heavy, and nothing else needs it.
+// Package contract checks the simulated API and the requests of the client against the OpenAPI description of Atlas. It
+// is a separate module, because only this test needs the validator, which has many dependencies.
 package contract
 
 import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,12 +23,15 @@ import (
 	"atlas-restore-exporter/atlas/atlastest"
 )
 
-// description loads the official description, which is no part of this project.
-func description(t *testing.T) routers.Router {
+const project = "32b6e34b3d91647abb20e7b8"
+
+// loadDescription loads the OpenAPI description, which is not part of the project. It skips the test if the description
+// is not available.
+func loadDescription(t *testing.T) routers.Router {
 	t.Helper()
 	dir := os.Getenv("ATLAS_CONTRACT_DIR")
 	if dir == "" {
-		t.Skip("ATLAS_CONTRACT_DIR is not set: it names a folder with atlas-openapi-restore.json, the official description of the API")
+		t.Skip("ATLAS_CONTRACT_DIR is not set; it must be a directory with atlas-openapi-restore.json")
 	}
 	doc, err := openapi3.NewLoader().LoadFromFile(filepath.Join(dir, "atlas-openapi-restore.json"))
 	if err != nil {
@@ -41,31 +45,33 @@ func description(t *testing.T) routers.Router {
 	return router
 }
 
-// amend makes the description allow what real answers were recorded to hold.
+// amend changes the description so that it allows recorded responses.
 func amend(doc *openapi3.T) {
 	doc.Servers = openapi3.Servers{{URL: "/"}}
 	schemas := doc.Components.Schemas
 	timestamp := schemas["ApiBSONTimestampView"].Value.Properties
-	timestamp["date"].Value.Nullable = true // 854 of 854 dedicated jobs have an object full of nulls
+	timestamp["date"].Value.Nullable = true // all 854 dedicated jobs have an object of nulls
 	timestamp["increment"].Value.Nullable = true
-	timestamp["increment"].Value.Min = nil                                     // a counter within the second: the documented sample of a legacy job has 1
-	schemas["BiConnector"].Value.Properties["readPreference"].Value.Enum = nil // recorded in lower case
-	// A region's name is a string, and what fits one provider's hardware can fit another's.
+	timestamp["increment"].Value.Min = nil // a counter within the second: 1 in the documented legacy job
+	readPreference := schemas["BiConnector"].Value.Properties["readPreference"].Value
+	readPreference.Enum = nil // recorded in lower case
+	// The name of a region is a string, and hardware of one provider can match the schema of another.
 	region := schemas["CloudRegionConfig20240805"].Value.Properties["regionName"].Value
 	region.Type, region.OneOf = &openapi3.Types{openapi3.TypeString}, nil
 	for _, name := range []string{"HardwareSpec20240805", "DedicatedHardwareSpec20240805"} {
 		hardware := schemas[name].Value
 		hardware.AnyOf, hardware.OneOf = hardware.OneOf, nil
 	}
-	schemas["ApiError"].Value.Properties["parameters"].Value.Items = openapi3.NewSchemaRef("", openapi3.NewSchema()) // strings and numbers
+	parameters := schemas["ApiError"].Value.Properties["parameters"].Value
+	parameters.Items = openapi3.NewSchemaRef("", openapi3.NewSchema()) // strings and numbers
 }
 
-// validator answers as the simulator does, and checks each request and answer.
+// validator serves the simulated API, and validates each request and response.
 type validator struct {
 	*testing.T
 	router routers.Router
 	sim    http.Handler
-	seen   map[string]int // answers by path of the description and status
+	seen   map[string]int // number of responses by path and status
 }
 
 func (v *validator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -73,16 +79,14 @@ func (v *validator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Header.Del("Accept-Encoding")
 	v.sim.ServeHTTP(recorder, r)
 	if r.URL.Path != "/api/oauth/token" {
-		v.validate(r, recorder.Result()) //nolint:bodyclose // in memory
+		v.validate(r, recorder.Result())
 	}
-	for name, values := range recorder.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), recorder.Header())
 	w.WriteHeader(recorder.Code)
 	_, _ = w.Write(recorder.Body.Bytes())
 }
 
-func (v *validator) validate(r *http.Request, answer *http.Response) {
+func (v *validator) validate(r *http.Request, response *http.Response) {
 	route, parameters, err := v.router.FindRoute(r)
 	if err != nil {
 		v.Errorf("%s %s: %v", r.Method, r.URL, err)
@@ -97,40 +101,45 @@ func (v *validator) validate(r *http.Request, answer *http.Response) {
 	}
 	for name := range r.URL.Query() {
 		if route.Operation.Parameters.GetByInAndName("query", name) == nil {
-			v.Errorf("request %s: no query parameter %s is described", r.URL, name)
+			v.Errorf("request %s: query parameter %s is not documented", r.URL, name)
 		}
 	}
 	accepted := route.Operation.Responses.Status(http.StatusOK).Value.Content
 	if accepted[r.Header.Get("Accept")] == nil {
-		v.Errorf("request %s: version %s is not described", r.URL, r.Header.Get("Accept"))
+		v.Errorf("request %s: version %s is not documented", r.URL, r.Header.Get("Accept"))
 	}
-	body, err := io.ReadAll(answer.Body)
+	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		v.Fatal(err)
 	}
-	v.seen[route.Path+" "+answer.Status]++
-	response := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: request, Status: answer.StatusCode, Header: answer.Header,
+	v.seen[route.Path+" "+response.Status]++
+	if err := openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: request, Status: response.StatusCode, Header: response.Header,
 		Body:    io.NopCloser(bytes.NewReader(body)),
 		Options: &openapi3filter.Options{MultiError: true},
-	}
-	if err := openapi3filter.ValidateResponse(context.Background(), response); err != nil {
-		v.Errorf("answer to %s: %v\n%s", r.URL, err, body)
+	}); err != nil {
+		v.Errorf("response to %s: %v\n%s", r.URL, err, body)
 	}
 }
 
-const project = "32b6e34b3d91647abb20e7b8"
+// expectSeen fails the test if fewer than n kinds of responses were validated.
+func (v *validator) expectSeen(n int) {
+	v.Helper()
+	if len(v.seen) < n {
+		v.Errorf("only %d kinds of responses were validated: %v", len(v.seen), v.seen)
+	}
+}
 
-// TestContract has the client read every kind of job in every stage of its life, and refusals.
-func TestContract(t *testing.T) {
-	router := description(t)
+// connect returns a simulated API with a project, and a client whose requests and responses are validated.
+func connect(t *testing.T) (*atlastest.Server, *atlas.Client, *validator) {
+	t.Helper()
 	sim := atlastest.New()
 	sim.ServerlessServed = true
 	sim.AddAPIKey("abcdefgh", "secret")
 	sim.AddProject(project, "Payments")
-	v := &validator{t, router, sim, map[string]int{}}
+	v := &validator{t, loadDescription(t), sim, map[string]int{}}
 	server := httptest.NewServer(v)
-	defer server.Close()
+	t.Cleanup(server.Close)
 	client, err := atlas.NewClient(atlas.Options{
 		BaseURL:    server.URL,
 		Credential: atlas.Credential{APIKey: &atlas.APIKey{PublicKey: "abcdefgh", PrivateKey: "secret"}},
@@ -138,46 +147,78 @@ func TestContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	t.Cleanup(client.Close)
+	return sim, client, v
+}
 
-	for _, test := range []struct {
-		backupType atlas.BackupType
-		kind       atlastest.ClusterKind
-		download   string
-	}{
-		{atlas.Dedicated, atlastest.DedicatedCluster, "download"},
-		{atlas.Collection, atlastest.DedicatedCluster, ""},
-		{atlas.Flex, atlastest.FlexCluster, "DOWNLOAD"},
-		{atlas.Serverless, atlastest.ServerlessInstance, ""},
-		{atlas.Legacy, atlastest.LegacyCluster, "download"},
-	} {
-		list := atlas.List{ProjectID: project, ClusterName: "c-" + string(test.backupType), BackupType: test.backupType}
-		sim.AddCluster(project, list.ClusterName, test.kind)
-		ids := sim.AddJobs(list, lives(test.backupType, test.download)...)
-		for _, err := range client.RestoreJobs(t.Context(), list) {
-			if err != nil {
-				t.Errorf("%v: %v", list, err)
+// listTest is a list of restore jobs, and the delivery type of its downloads if it has any.
+type listTest struct {
+	backupType atlas.BackupType
+	kind       atlastest.ClusterKind
+	download   string
+}
+
+var listTests = []listTest{
+	{atlas.Dedicated, atlastest.DedicatedCluster, "download"},
+	{atlas.Collection, atlastest.DedicatedCluster, ""},
+	{atlas.Flex, atlastest.FlexCluster, "DOWNLOAD"},
+	{atlas.Serverless, atlastest.ServerlessInstance, ""},
+	{atlas.Legacy, atlastest.LegacyCluster, "download"},
+}
+
+func (l listTest) list(cluster string) atlas.List {
+	return atlas.List{ProjectID: project, ClusterName: cluster, BackupType: l.backupType}
+}
+
+func TestContract_JobsInEachStageMatchTheDescription(t *testing.T) {
+	for _, test := range listTests {
+		t.Run(string(test.backupType), func(t *testing.T) {
+			sim, client, v := connect(t)
+			sim.AddCluster(project, "prod", test.kind)
+			list := test.list("prod")
+			ids := sim.AddJobs(list, jobsInEachStage(test.backupType, test.download)...)
+			for _, err := range client.RestoreJobs(t.Context(), list) {
+				if err != nil {
+					t.Error(err)
+				}
 			}
-		}
-		for _, id := range ids {
-			if _, err := client.RestoreJob(t.Context(), list, id); err != nil {
-				t.Errorf("%v %s: %v", list, id, err)
+			for _, id := range ids {
+				if _, err := client.RestoreJob(t.Context(), list, id); err != nil {
+					t.Errorf("%s: %v", id, err)
+				}
 			}
-		}
-		if _, err := client.RestoreJob(t.Context(), list, "6a794733c0eb9e7a17740663"); err == nil {
-			t.Errorf("%v: a job that is not there was read", list)
-		}
-		list.ClusterName = "none"
-		for _, err := range client.RestoreJobs(t.Context(), list) {
-			if err == nil {
-				t.Errorf("%v: a cluster that is not there was read", list)
-			}
-		}
+			v.expectSeen(2)
+		})
 	}
+}
+
+func TestContract_NotFoundErrorsMatchTheDescription(t *testing.T) {
+	for _, test := range listTests {
+		t.Run(string(test.backupType), func(t *testing.T) {
+			sim, client, v := connect(t)
+			sim.AddCluster(project, "prod", test.kind)
+			if _, err := client.RestoreJob(t.Context(), test.list("prod"), "6a794733c0eb9e7a17740663"); err == nil {
+				t.Error("no error for a job that doesn't exist")
+			}
+			for _, err := range client.RestoreJobs(t.Context(), test.list("none")) {
+				if err == nil {
+					t.Error("no error for a cluster that doesn't exist")
+				}
+			}
+			v.expectSeen(2)
+		})
+	}
+}
+
+func TestContract_ProjectsAndClustersMatchTheDescription(t *testing.T) {
+	sim, client, v := connect(t)
+	sim.AddCluster(project, "prod", atlastest.DedicatedCluster)
+	sim.AddCluster(project, "old", atlastest.LegacyCluster)
+	sim.AddCluster(project, "team", atlastest.FlexCluster)
+	sim.AddCluster(project, "free", atlastest.FreeCluster)
 	if _, err := client.ProjectName(t.Context(), project); err != nil {
 		t.Error(err)
 	}
-	sim.AddCluster(project, "free", atlastest.FreeCluster)
 	if _, err := client.Projects(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -186,26 +227,25 @@ func TestContract(t *testing.T) {
 			t.Errorf("%s: %v, %v", kind, clusters, err)
 		}
 	}
-	if len(v.seen) < 5*4+4 {
-		t.Errorf("too few kinds of answers were validated: %v", v.seen)
-	}
+	v.expectSeen(4)
 }
 
-// lives returns jobs in every stage.
-func lives(backupType atlas.BackupType, download string) []atlastest.Job {
+// jobsInEachStage returns jobs in each stage, with each outcome and delivery type of the backup type.
+func jobsInEachStage(backupType atlas.BackupType, download string) []atlastest.Job {
 	now := time.Now()
+	hourAgo := now.Add(-time.Hour)
 	jobs := []atlastest.Job{
 		{Queued: time.Hour},
-		{Created: now.Add(-time.Hour), Takes: 2 * time.Hour, Documents: 1000},
-		{Created: now.Add(-time.Hour), Takes: time.Minute},
-		{Created: now.Add(-time.Hour), Takes: time.Minute, Outcome: atlastest.Fails},
+		{Created: hourAgo, Takes: 2 * time.Hour, Documents: 1000},
+		{Created: hourAgo, Takes: time.Minute},
+		{Created: hourAgo, Takes: time.Minute, Outcome: atlastest.Fails},
 	}
 	switch backupType {
 	case atlas.Dedicated, atlas.Serverless:
-		jobs = append(jobs, atlastest.Job{Delivery: "pointInTime", PointInTime: now.Add(-time.Hour)})
+		jobs = append(jobs, atlastest.Job{Delivery: "pointInTime", PointInTime: hourAgo})
 	case atlas.Collection:
-		jobs = append(jobs, atlastest.Job{PointInTime: now.Add(-time.Hour)},
-			atlastest.Job{Created: now.Add(-time.Hour), Takes: time.Minute, Outcome: atlastest.IsCancelled})
+		jobs = append(jobs, atlastest.Job{PointInTime: hourAgo},
+			atlastest.Job{Created: hourAgo, Takes: time.Minute, Outcome: atlastest.IsCancelled})
 	case atlas.Legacy:
 		jobs = append(jobs, atlastest.Job{BatchID: "5a66783b80eef5354c77ee13"})
 	case atlas.Flex:
@@ -213,10 +253,9 @@ func lives(backupType atlas.BackupType, download string) []atlastest.Job {
 	if download == "" {
 		return jobs
 	}
-	return append(jobs,
-		atlastest.Job{Delivery: download},
-		atlastest.Job{Created: now.Add(-time.Hour), Takes: time.Minute, Delivery: download, LinkLife: 2 * time.Hour},
-		atlastest.Job{Created: now.Add(-time.Hour), Takes: time.Minute, Delivery: download, LinkLife: time.Minute},
-		atlastest.Job{Created: now.Add(-time.Hour), Takes: time.Minute, Delivery: download, LinkLife: 2 * time.Hour, Shards: 3},
-	)
+	finished := atlastest.Job{Created: hourAgo, Takes: time.Minute, Delivery: download}
+	ready, expired, sharded := finished, finished, finished
+	ready.LinkLife, expired.LinkLife = 2*time.Hour, time.Minute
+	sharded.LinkLife, sharded.Shards = 2*time.Hour, 3
+	return append(jobs, atlastest.Job{Delivery: download}, ready, expired, sharded)
 }

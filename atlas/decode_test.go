@@ -1,0 +1,219 @@
+package atlas
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	jobID   = "6a794733c0eb9e7a17740663" // of a recorded job
+	flexRow = `{"id":"` + jobID + `","status":"RUNNING","deliveryType":"RESTORE"}`
+)
+
+func timestamp(t *testing.T, text string) Timestamp {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return TimestampOf(at)
+}
+
+func expectJob(t *testing.T, backupType BackupType, wire string, want RestoreJob) {
+	t.Helper()
+	var unknown unknownValues
+	job, err := routes[backupType].job([]byte(wire), &unknown)
+	if err != nil {
+		t.Errorf("%s: %v", wire, err)
+	}
+	if job != want {
+		t.Errorf("%s:\n got %+v\nwant %+v", wire, job, want)
+	}
+}
+
+func TestDecodeJob_ReadsAllFieldsOfDedicatedJobs(t *testing.T) {
+	expectJob(t, Dedicated, `{"id":"6a794733c0eb9e7a17740663","deliveryType":"pointInTime","snapshotId":"s",
+		"targetGroupId":"g","targetClusterName":"c","targetDeploymentItemName":"not it",
+		"timestamp":"2026-08-10T03:35:05Z","finishedAt":"2026-08-10T03:40:10Z","expiresAt":"2026-08-10T04:40:10Z",
+		"failed":true,"expired":true,"desiredTimestamp":{"increment":1,"time":null,"date":"2026-08-10T03:00:00Z"},
+		"pointInTimeUTCSeconds":5,"oplogTs":6,"unheardOf":{}}`,
+		RestoreJob{
+			ID: "6a794733c0eb9e7a17740663", SnapshotID: "s", TargetProjectID: "g", TargetClusterName: "c",
+			Created: 0x6a794733, Finished: timestamp(t, "2026-08-10T03:40:10Z"),
+			Expiry: timestamp(t, "2026-08-10T04:40:10Z"), Snapshot: timestamp(t, "2026-08-10T03:35:05Z"),
+			PointInTime: timestamp(t, "2026-08-10T03:00:00Z"), DeliveryType: DeliveryPointInTime, Status: StatusFailed,
+			HasFlags: true, FailedFlag: true, ExpiredFlag: true,
+		})
+}
+
+func TestDecodeJob_ReadsThePointInTimeOfDedicatedJobsFromTheFirstFieldThatIsSet(t *testing.T) {
+	want := RestoreJob{ID: "x", DeliveryType: DeliveryPointInTime, Status: StatusInProgress, HasFlags: true}
+	want.PointInTime = 1786000000
+	expectJob(t, Dedicated, `{"id":"x","deliveryType":"pointInTime","desiredTimestamp":{"date":null},
+		"pointInTimeUTCSeconds":1786000000,"oplogTs":7}`, want)
+	want.PointInTime = 1786000001
+	expectJob(t, Dedicated, `{"id":"x","deliveryType":"pointInTime","oplogTs":1786000001}`, want)
+}
+
+func TestDecodeJob_CountsAllLinksOfDedicatedDownloads(t *testing.T) {
+	expectJob(t, Dedicated, `{"id":"x","deliveryType":"download","targetGroupId":"g","targetClusterName":"c",
+		"deliveryUrl":["https://a","https://b"],"components":[{"downloadUrl":"https://c",
+		"privateDownloadDeliveryUrls":[{"endpointId":"vpce-0","deliveryUrl":"https://d"}]}],
+		"privateDownloadDeliveryUrls":[{"deliveryUrl":"https://e"}]}`,
+		RestoreJob{ID: "x", DownloadURLs: 5, DeliveryType: DeliveryDownload, Status: StatusReady, HasFlags: true})
+}
+
+func TestDecodeJob_ReadsAllFieldsOfFlexJobs(t *testing.T) {
+	expectJob(t, Flex, `{"id":"6a793f812c88faeba59bc399","deliveryType":"RESTORE","status":"COMPLETED","snapshotId":"s",
+		"targetProjectId":"g","targetDeploymentItemName":"c","restoreScheduledDate":"2026-08-10T03:03:29Z",
+		"restoreFinishedDate":"2026-08-10T03:04:32Z","snapshotFinishedDate":"2026-08-02T17:06:56Z",
+		"expirationDate":"2026-08-10T09:03:29Z","instanceName":"source","projectId":"p"}`,
+		RestoreJob{
+			ID: "6a793f812c88faeba59bc399", SnapshotID: "s", TargetProjectID: "g", TargetClusterName: "c",
+			Created: timestamp(t, "2026-08-10T03:03:29Z"), Finished: timestamp(t, "2026-08-10T03:04:32Z"),
+			Snapshot: timestamp(t, "2026-08-02T17:06:56Z"), Expiry: timestamp(t, "2026-08-10T09:03:29Z"),
+			DeliveryType: DeliveryAutomated, Status: StatusCompleted,
+		})
+}
+
+func TestDecodeJob_ReadsAllFieldsOfCollectionJobs(t *testing.T) {
+	expectJob(t, Collection, `{"id":"x","state":"IN_PROGRESS","snapshotId":"s","targetGroupId":"g","targetClusterName":"c",
+		"createdAt":"2026-07-07T12:00:00Z","finishedAt":null,"restoredDocuments":0,"totalDocuments":20000,
+		"pointInTimeUtcSeconds":1786000000,"oplogTs":7}`,
+		RestoreJob{
+			ID: "x", SnapshotID: "s", TargetProjectID: "g", TargetClusterName: "c",
+			Created: timestamp(t, "2026-07-07T12:00:00Z"), PointInTime: 1786000000,
+			RestoredDocuments: CountOf(0), TotalDocuments: CountOf(20000),
+			DeliveryType: DeliveryPointInTime, Status: StatusInProgress,
+		})
+}
+
+func TestDecodeJob_ReadsAllFieldsOfLegacyJobs(t *testing.T) {
+	expectJob(t, Legacy, `{"id":"x","batchId":"b","snapshotId":"s","statusName":"FINISHED",
+		"created":"2018-01-22T23:48:11Z","timestamp":{"date":"2018-01-22T22:44:54Z","increment":1},
+		"delivery":{"methodName":"HTTP","statusName":"READY","expires":"2018-01-22T23:49:38Z","maxDownloads":2147483647,
+		"url":"https://a","urlV2":"https://a","authHeader":"h","authValue":"v"}}`,
+		RestoreJob{
+			ID: "x", BatchID: "b", SnapshotID: "s", Created: timestamp(t, "2018-01-22T23:48:11Z"),
+			Snapshot: timestamp(t, "2018-01-22T22:44:54Z"), Expiry: timestamp(t, "2018-01-22T23:49:38Z"),
+			MaxDownloads: CountOf(2147483647), DownloadURLs: 1, DeliveryType: DeliveryDownload, Status: StatusReady,
+		})
+	expectJob(t, Legacy, `{"id":"x","statusName":"FINISHED","delivery":{"methodName":"AUTOMATED_RESTORE",
+		"targetGroupId":"g","targetClusterName":"c"}}`,
+		RestoreJob{
+			ID: "x", TargetProjectID: "g", TargetClusterName: "c",
+			DeliveryType: DeliveryAutomated, Status: StatusCompleted,
+		})
+}
+
+// pageTest is a page of Flex jobs and the expected result.
+type pageTest struct {
+	name, body string
+	jobs       int
+	malformed  int
+	last       bool
+	total      string // if empty, the page has no count
+}
+
+func expectPages(t *testing.T, tests []pageTest) {
+	t.Helper()
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var unknown unknownValues
+			page, err := decodePage[flexJob]([]byte(test.body), &unknown)
+			if err != nil {
+				t.Fatal(err)
+			}
+			total := ""
+			if n, ok := page.TotalCount.Value(); ok {
+				total = fmt.Sprint(n)
+			}
+			if len(page.Jobs) != test.jobs || page.Malformed != test.malformed || page.Last != test.last ||
+				total != test.total {
+				t.Errorf("got %d jobs, %d malformed, last %t, total %q; want %d, %d, %t, %q", len(page.Jobs),
+					page.Malformed, page.Last, total, test.jobs, test.malformed, test.last, test.total)
+			}
+			if page.MalformedErr != nil && strings.Contains(page.MalformedErr.Error(), "secret") {
+				t.Errorf("the error quotes the response: %v", page.MalformedErr)
+			}
+		})
+	}
+}
+
+func TestDecodePage_EndsAtAPageWithoutANextLinkOrItems(t *testing.T) {
+	expectPages(t, []pageTest{
+		{
+			name: "last page", body: `{"results":[` + flexRow + `],"totalCount":1,"links":[{"rel":"self"}]}`,
+			jobs: 1, last: true, total: "1",
+		},
+		{name: "next link", body: `{"results":[` + flexRow + `],"links":[{"rel":"self"},{"rel":"next"}]}`, jobs: 1},
+		{name: "next link but no items", body: `{"results":[],"links":[{"rel":"next"}]}`, last: true},
+		{name: "no links", body: `{"results":[` + flexRow + `]}`, jobs: 1, last: true},
+		{name: "empty list", body: `{"results":[],"totalCount":0}`, last: true, total: "0"},
+	})
+}
+
+func TestDecodePage_KeepsTheOtherJobsIfSomeAreMalformed(t *testing.T) {
+	expectPages(t, []pageTest{
+		{
+			name: "wrong type", body: `{"results":[` + flexRow + `,{"id":5},` + flexRow + `]}`,
+			jobs: 2, malformed: 1, last: true,
+		},
+		{
+			name: "invalid date", body: `{"results":[{"id":"x","restoreFinishedDate":"https://secret"},` + flexRow + `]}`,
+			jobs: 1, malformed: 1, last: true,
+		},
+		{name: "not a job", body: `{"results":[null,"x",[],7,` + flexRow + `]}`, jobs: 1, malformed: 4, last: true},
+		{name: "no ID", body: `{"results":[{"status":"RUNNING"},` + flexRow + `]}`, jobs: 1, malformed: 1, last: true},
+		{name: "a path as ID", body: `{"results":[{"id":"../../x"},` + flexRow + `]}`, jobs: 1, malformed: 1, last: true},
+		{name: "only the ID is valid", body: `{"results":[{"id":"x","restoreFinishedDate":1}]}`, malformed: 1, last: true},
+	})
+}
+
+func TestDecodePage_RejectsPagesWithoutAnyRestoreJob(t *testing.T) {
+	expectPageErrors(t, []pageErrorTest{
+		{name: "no item is a job", body: `{"results":[17,"x",{"status":"RUNNING"}]}`, err: "no item is a restore job"},
+		{name: "no job has an ID", body: `{"results":[{},null]}`, err: "no item is a restore job"},
+	})
+}
+
+func TestDecodePage_RejectsPagesWithTooManyItems(t *testing.T) {
+	expectPageErrors(t, []pageErrorTest{
+		{"too many jobs", `{"results":[` + strings.Repeat(`{},`, 1000) + `{}]}`, "too many items for a page"},
+		{"too many numbers", `{"results":[` + strings.Repeat(`1,`, 1000) + `1]}`, "too many items for a page"},
+		{"15 MB of jobs", `{"results":[` + strings.Repeat(`{},`, 5_000_000) + `{}]}`, "too many items for a page"},
+	})
+}
+
+func TestDecodePage_RejectsOtherDocuments(t *testing.T) {
+	expectPageErrors(t, []pageErrorTest{
+		{name: "truncated", body: `{"results":[` + flexRow, err: "unexpected end of JSON input"},
+		{name: "HTML", body: `<html>`, err: "invalid character '<'"},
+		{name: "empty", body: ``, err: "unexpected end of JSON input"},
+		{name: "an array", body: `[]`, err: "cannot unmarshal array"},
+		{name: "null", body: `null`, err: "missing list of results"},
+		{name: "no results", body: `{"totalCount":3}`, err: "missing list of results"},
+		{name: "results of another type", body: `{"results":{"a":1}}`, err: "cannot unmarshal object"},
+		{name: "negative count", body: `{"results":[],"totalCount":-1}`, err: "invalid count"},
+	})
+}
+
+type pageErrorTest struct {
+	name, body string
+	err        string // part of the error
+}
+
+func expectPageErrors(t *testing.T, tests []pageErrorTest) {
+	t.Helper()
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var unknown unknownValues
+			_, err := decodePage[flexJob]([]byte(test.body), &unknown)
+			if err == nil || !strings.Contains(err.Error(), test.err) {
+				t.Fatalf("error %v, want %s", err, test.err)
+			}
+		})
+	}
+}

@@ -1,0 +1,230 @@
+package atlas_test
+
+import (
+	"errors"
+	"log"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/atlas/atlastest"
+)
+
+func TestToken_IsRequestedOnceForConcurrentRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		client := connect(t, sim, account)
+		expectTokenRequests(t, sim, 0)
+		concurrently(20, func() { expectRead(t, client) })
+		expectTokenRequests(t, sim, 1)
+	})
+}
+
+func TestToken_IsRenewedAMinuteBeforeItExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		client := connect(t, sim, account)
+		expectRead(t, client)
+		for range 58 {
+			time.Sleep(time.Minute)
+			expectRead(t, client)
+		}
+		expectTokenRequests(t, sim, 1)
+		time.Sleep(time.Minute + time.Second)
+		expectRead(t, client)
+		expectTokenRequests(t, sim, 2)
+	})
+}
+
+func TestToken_IsReplacedOnceAfterARevocation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		client := connect(t, sim, account)
+		expectRead(t, client)
+		sim.RevokeTokens()
+		concurrently(20, func() { expectRead(t, client) })
+		expectTokenRequests(t, sim, 2)
+	})
+}
+
+func TestToken_IsReplacedAtMostOnceInFiveMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		client := connect(t, sim, account)
+		expectRead(t, client)
+		sim.RevokeTokens()
+		expectRead(t, client)
+		sim.RevokeTokens()
+		expectReadError(t, client)
+		expectTokenRequests(t, sim, 2)
+		time.Sleep(5 * time.Minute)
+		expectRead(t, client)
+		expectTokenRequests(t, sim, 3)
+	})
+}
+
+func TestToken_IsNotReplacedIfTheProjectNeverAcceptedOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		sim.AddProject("other", "Other")
+		client := connect(t, sim, account)
+		if _, err := client.ProjectName(withDeadline(t), "other"); err != nil {
+			t.Fatal(err)
+		}
+		unauthorized := atlastest.APIError(401, "", "You are not authorized for this resource.")
+		sim.Script(atlastest.PathHas(project), 0, unauthorized)
+		for range 50 {
+			expectStatus(t, readError(t, client), 401)
+			if _, err := client.ProjectName(withDeadline(t), "other"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		expectTokenRequests(t, sim, 1)
+	})
+}
+
+func TestToken_IsReplacedOnlyOnceIfAProjectStopsAcceptingTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		client := connect(t, sim, account)
+		expectRead(t, client)
+		unauthorized := atlastest.APIError(401, "", "You are not authorized for this resource.")
+		sim.Script(atlastest.PathHas(project), 0, unauthorized)
+		for range 50 {
+			expectReadError(t, client)
+			time.Sleep(time.Minute)
+		}
+		expectTokenRequests(t, sim, 2)
+	})
+}
+
+func TestToken_IsNotReplacedAfterAMembershipError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		client := connect(t, sim, account)
+		expectRead(t, client)
+		sim.Script(atlastest.PathHas("backup"), 0, atlastest.APIError(401, "USER_CANNOT_ACCESS_GROUP", "No."))
+		expectReadError(t, client)
+		expectTokenRequests(t, sim, 1)
+	})
+}
+
+func TestToken_WithAnInvalidLifetimeIsStillReused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		sim.Script(atlastest.TokenRequests, 0, atlastest.Body(200, "application/json",
+			`{"access_token":"x","expires_in":-5,"token_type":"Bearer"}`))
+		client := connect(t, sim, account)
+		for range 50 {
+			expectReadError(t, client)
+		}
+		expectTokenRequests(t, sim, 2) // the API rejects the token, and its replacement
+	})
+}
+
+func TestToken_RejectedBeforeAnyWasAcceptedIsReplacedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		sim.Script(atlastest.TokenRequests, 1, atlastest.Body(200, "application/json",
+			`{"access_token":"bad","expires_in":3600,"token_type":"Bearer"}`))
+		client := connect(t, sim, account)
+		expectRead(t, client)
+		expectTokenRequests(t, sim, 2)
+	})
+}
+
+func TestToken_ThatNoProjectAcceptsIsNotReplacedAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		sim.Script(atlastest.PathHas("backup"), 0, atlastest.APIError(401, "", "You are not authorized for this resource."))
+		client := connect(t, sim, account)
+		for range 50 {
+			expectReadError(t, client)
+			time.Sleep(time.Minute) // beyond the interval between two replacements
+		}
+		expectTokenRequests(t, sim, 2)
+	})
+}
+
+func TestTokenEndpoint_RedirectIsNotFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		sim.Script(atlastest.TokenRequests, 1, atlastest.Redirect("http://elsewhere.test/"))
+		expectStatus(t, readError(t, connect(t, sim, account)), 302)
+		if n := len(sim.Requests(nil)); n != 1 {
+			t.Errorf("%d requests, want 1", n)
+		}
+	})
+}
+
+func TestTokenEndpoint_RetryAfterIsRespected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		sim.Script(atlastest.TokenRequests, 1, atlastest.RetryAfter("300"))
+		client := connect(t, sim, account)
+		for range 4 {
+			expectReadError(t, client)
+			time.Sleep(time.Minute)
+		}
+		expectTokenRequests(t, sim, 1)
+	})
+}
+
+func TestTokenEndpoint_FailuresAreCachedWithBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		events := &eventCounter{}
+		wrong := atlas.Credential{
+			Name: "c", ServiceAccount: &atlas.ServiceAccount{ClientID: "mdb_sa_id_1", ClientSecret: "wrong"},
+		}
+		client := connectWith(t, sim, atlas.Options{Credential: wrong, Observer: events})
+		for range 60 {
+			apiErr := asAPIError(t, readError(t, client), 401)
+			if !apiErr.FromTokenEndpoint() || apiErr.Code != "invalid_client" ||
+				apiErr.Detail != "Invalid credentials provided." {
+				t.Fatalf("%#v", apiErr)
+			}
+			time.Sleep(time.Minute)
+		}
+		if n := len(tokenRequests(sim)); n > 20 {
+			t.Errorf("%d token requests in an hour, want at most 20", n)
+		}
+		if events.accepted.Load() != 0 || events.rejected.Load() == 0 {
+			t.Errorf("credential accepted %d and rejected %d times", events.accepted.Load(), events.rejected.Load())
+		}
+	})
+}
+
+func TestTokenEndpoint_LostConnectionIsANetworkError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged strings.Builder
+		log.SetOutput(&logged) // net/http logs if a transport returns both a response and an error
+		defer log.SetOutput(os.Stderr)
+		sim := newAtlas()
+		sim.Script(atlastest.TokenRequests, 1, atlastest.BreakOff())
+		if err := readError(t, connect(t, sim, account)); !isNetwork(err) || logged.Len() > 0 {
+			t.Errorf("%v, log: %s", err, logged.String())
+		}
+	})
+}
+
+func TestTokenEndpoint_ResponseWithoutATokenIsMalformedAndRetried(t *testing.T) {
+	for _, body := range []string{`{}`, `<html>`, `{"access_token":5}`, `{"error":"odd"}`} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			sim.Script(atlastest.TokenRequests, 1, atlastest.Body(200, "application/json", body))
+			client := connect(t, sim, account)
+			err := readError(t, client)
+			malformed, ok := errors.AsType[*atlas.MalformedError](err)
+			if !ok || malformed.Operation != atlas.OperationToken {
+				t.Errorf("%s: %v", body, err)
+			}
+			time.Sleep(time.Minute)
+			expectRead(t, client)
+		})
+	}
+}

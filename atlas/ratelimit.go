@@ -1,0 +1,155 @@
+package atlas
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Atlas has a token bucket for each project and set of operations. The limiter starts with the documented capacity of
+// the restore jobs. RateLimit headers report the actual capacity; the refill rate is assumed to be proportional to it.
+const (
+	defaultCapacity = 1200
+	refillPerMinute = 500.0 / defaultCapacity // of the capacity
+	maxCapacity     = 1_000_000               // larger values in headers are ignored
+
+	firstBackoff = 10 * time.Second // after a 429 without Retry-After; doubled each time, as Atlas recommends
+	maxBackoff   = 5 * time.Minute
+)
+
+// bucket identifies a token bucket of Atlas.
+type bucket struct{ projectID, operations string }
+
+// rateLimit limits the requests to one bucket. Other programs may take tokens from the same bucket.
+type rateLimit struct {
+	reserve float64 // share of the bucket and of its refill that is left to other programs
+
+	mu           sync.Mutex
+	capacity     int // of the whole bucket
+	limiter      *rate.Limiter
+	blockedUntil time.Time // after a 429 response
+	rejection    *Error    // the last 429 response
+	rejections   int       // in a row
+}
+
+func newRateLimit(reserve float64) *rateLimit {
+	r := &rateLimit{reserve: reserve, capacity: defaultCapacity}
+	r.limiter = rate.NewLimiter(r.limits())
+	return r
+}
+
+// limits returns the refill rate and the size of the bucket without the reserve.
+func (r *rateLimit) limits() (rate.Limit, int) {
+	share := float64(r.capacity) * (1 - r.reserve)
+	return rate.Limit(share * refillPerMinute / 60), max(int(share), 1)
+}
+
+// wait blocks until a request may be sent. If that is after the deadline of ctx, it returns the last 429 response or
+// ErrRateLimitExhausted without waiting.
+func (r *rateLimit) wait(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		limiter, delay, rejection := r.limiter, time.Until(r.blockedUntil), r.rejection
+		r.mu.Unlock()
+		if delay <= 0 {
+			return waitForToken(ctx, limiter)
+		}
+		if !endsBeforeDeadline(ctx, delay) {
+			return rejection
+		}
+		if err := sleep(ctx, delay); err != nil {
+			return err
+		}
+	}
+}
+
+func waitForToken(ctx context.Context, limiter *rate.Limiter) error {
+	if err := limiter.Wait(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%w: %w", ErrRateLimitExhausted, err)
+	}
+	return nil
+}
+
+// update adjusts the limiter to the headers of a response. It reports false if they have no valid remaining count.
+func (r *rateLimit) update(header http.Header) (remaining int, ok bool) {
+	remaining, err := strconv.Atoi(header.Get("RateLimit-Remaining"))
+	if err != nil || remaining < 0 || remaining > maxCapacity {
+		return 0, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	capacity, err := strconv.Atoi(header.Get("RateLimit-Limit"))
+	if err == nil && capacity > 0 && capacity <= maxCapacity && capacity != r.capacity {
+		r.capacity = capacity
+		limit, burst := r.limits()
+		r.limiter.SetLimit(limit)
+		r.limiter.SetBurst(burst)
+	}
+	// Other programs may have taken tokens that the limiter still has. The limiter is adjusted, not replaced, because
+	// requests wait at it.
+	available := max(remaining-(r.capacity-r.limiter.Burst()), 0) // without the reserve
+	now := time.Now()
+	if used := int(r.limiter.TokensAt(now)) - available; used > 0 {
+		r.limiter.AllowN(now, used)
+	}
+	return remaining, true
+}
+
+// rejected blocks the bucket after a 429 response: for Retry-After, or with exponential backoff. Concurrent requests
+// that are rejected together count once.
+func (r *rateLimit) rejected(rejection *Error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delay := max(rejection.RetryAfter, time.Second)
+	if rejection.RetryAfter == 0 {
+		delay = min(firstBackoff<<min(r.rejections, 10), maxBackoff)
+	}
+	now := time.Now()
+	if until := now.Add(jitter(delay)); now.After(r.blockedUntil) {
+		r.rejections++
+		r.blockedUntil, r.rejection = until, rejection
+	} else if rejection.RetryAfter > 0 && until.After(r.blockedUntil) {
+		r.blockedUntil, r.rejection = until, rejection
+	}
+}
+
+// accepted resets the backoff. It ignores responses to requests that were sent before the last 429 response.
+func (r *rateLimit) accepted() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Now().After(r.blockedUntil) {
+		r.rejections = 0
+	}
+}
+
+// jitter lengthens a delay by up to a tenth, so that requests that failed together are not retried together.
+func jitter(delay time.Duration) time.Duration {
+	return delay + rand.N(delay/10+1) //nolint:gosec // not security-relevant
+}
+
+// endsBeforeDeadline reports whether a delay that starts now ends before the deadline of ctx.
+func endsBeforeDeadline(ctx context.Context, delay time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) > delay
+}
+
+// sleep waits for the delay, or until ctx is done.
+func sleep(ctx context.Context, delay time.Duration) error {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,74 @@
+package atlas
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// linkPattern matches URLs, including the rest of a URL whose scheme contains unprintable characters.
+var linkPattern = regexp.MustCompile(`(?i)[a-z0-9+.-]*://[^\s"'<>]*`)
+
+// sanitizeText makes untrusted text safe for errors, logs and pages: one line of at most 200 characters, with links
+// and the given secrets replaced.
+func sanitizeText(text string, secrets ...string) string {
+	const maxLength = 200
+	text = oneLine(linkPattern.ReplaceAllString(text, "<link>"))
+	for _, secret := range secrets {
+		if secret = oneLine(secret); secret != "" { // in the form that the text would contain
+			text = strings.ReplaceAll(text, secret, redacted)
+		}
+	}
+	if runes := []rune(text); len(runes) > maxLength {
+		text = string(runes[:maxLength-1]) + "…"
+	}
+	return text
+}
+
+// oneLine replaces each run of spaces and unprintable characters with one space. That includes line breaks, control
+// characters, and marks that change the direction of text.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
+		return r == ' ' || r == utf8.RuneError || !unicode.IsPrint(r)
+	}), " ")
+}
+
+// sanitizeLabel makes an untrusted string safe for labels and logs: at most 128 bytes, with links replaced. Characters
+// that Atlas allows in no name are replaced with underscores.
+func sanitizeLabel(s string) string {
+	const maxLength = 128
+	if len(s) <= maxLength && isSimple(s) {
+		return s
+	}
+	if strings.Contains(s, "://") {
+		s = linkPattern.ReplaceAllString(s, "link")
+	}
+	if len(s) > maxLength {
+		// A copy, so that the label does not retain the whole response. Map copies only if it replaces a character.
+		s = strings.Clone(strings.ToValidUTF8(s[:maxLength], ""))
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.(),:&@+' ", r) {
+			return r
+		}
+		return '_'
+	}, s)
+}
+
+// isValidID reports whether an ID is safe in a path and as a label. Atlas documents 24 hex digits.
+func isValidID(id string) bool {
+	const maxLength = 64
+	return id != "" && len(id) <= maxLength && isSimple(id)
+}
+
+// isSimple reports whether a string has only ASCII letters, digits, hyphens and underscores.
+func isSimple(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}

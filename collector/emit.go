@@ -1,0 +1,168 @@
+package collector
+
+import (
+	"time"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/collector/history"
+	"atlas-restore-exporter/collector/poll"
+)
+
+// sink receives a sample of a family. The label values are those that all samples of the target have in common,
+// followed by others.
+type sink func(family *Family, value float64, common, others []string)
+
+// targetEmitter converts the snapshot of a target to samples. Collector and Exposition share it, and differ in the
+// sink.
+type targetEmitter struct {
+	sink   sink
+	common []string // values of the labels that all samples of the target have
+}
+
+func newTargetEmitter(s *poll.Snapshot, sink sink) *targetEmitter {
+	return &targetEmitter{sink, []string{s.Target.ProjectID, s.Target.ClusterName, string(s.Target.BackupType)}}
+}
+
+func (t *targetEmitter) emit(family *Family, value float64, labels ...string) {
+	t.sink(family, value, t.common, labels)
+}
+
+// emitTimestamp emits a timestamp unless it is unknown.
+func (t *targetEmitter) emitTimestamp(family *Family, at atlas.Timestamp, labels ...string) {
+	if at != 0 {
+		t.emit(family, float64(at), labels...)
+	}
+}
+
+// emitTimes emits the samples that change at every poll.
+func (t *targetEmitter) emitTimes(s *poll.Snapshot) {
+	if !s.LastPoll.IsZero() {
+		t.emit(familyLastPoll, seconds(s.LastPoll))
+	}
+	if !s.LastSuccess.IsZero() {
+		t.emit(familyLastSuccessfulPoll, seconds(s.LastSuccess))
+	}
+}
+
+// emitState emits all other samples. A stale snapshot has no per-job series.
+func (t *targetEmitter) emitState(s *poll.Snapshot, projectName string, stale bool) {
+	t.emitTarget(s, projectName)
+	if s.Summary == nil {
+		return
+	}
+	t.emitSummary(s)
+	if stale {
+		return
+	}
+	for i := range s.Summary.Series {
+		t.emitJob(s.Target.BackupType, &s.Summary.Series[i])
+	}
+}
+
+func (t *targetEmitter) emitTarget(s *poll.Snapshot, projectName string) {
+	t.emit(familyTargetInfo, 1, projectName, s.Target.Credential, s.Target.Source)
+	t.emit(familyPollInterval, s.Target.Interval.Seconds())
+	if objective := s.Target.Policy.Objectives.Duration; objective > 0 {
+		t.emit(familyObjective, objective.Seconds(), "duration")
+	}
+	if objective := s.Target.Policy.Objectives.DrillAge; objective > 0 {
+		t.emit(familyObjective, objective.Seconds(), "drill_age")
+	}
+	t.emit(familyPollFailures, float64(s.Failures))
+	t.emit(familyIntervalsMissed, float64(s.MissedIntervals))
+	t.emit(familyListTruncated, boolValue(s.Truncated))
+	t.emit(familyListInconsistent, boolValue(s.Inconsistent))
+	if !s.LastPoll.IsZero() {
+		t.emit(familyPollSuccess, boolValue(s.Err == nil))
+	}
+	if s.Err != nil {
+		t.emit(familyPollError, 1, string(s.Reason))
+	}
+}
+
+func (t *targetEmitter) emitSummary(s *poll.Snapshot) {
+	summary := s.Summary
+	for delivery := range atlas.DeliveryCount {
+		name := delivery.String()
+		for status := range atlas.StatusCount {
+			count := summary.Counts[delivery][status]
+			if count > 0 || canHaveStatus(s.Target.BackupType, delivery, status) {
+				t.emit(familyJobs, float64(count), name, status.String())
+			}
+		}
+		latest := &summary.Latest[delivery]
+		t.emitTimestamp(familyLastCreated, latest.LastCreated, name)
+		t.emitTimestamp(familyLastSuccess, latest.LastSuccess, name)
+		t.emitTimestamp(familyLastFailure, latest.LastFailure, name)
+		if latest.LastCompleted != 0 && latest.LastDuration >= 0 {
+			t.emit(familyLastDuration, float64(latest.LastDuration), name)
+		}
+		t.emitTimestamp(familyOldestActive, summary.OldestActive[delivery], name)
+	}
+	t.emitTimestamp(familyNextExpiry, summary.NextExpiry)
+	if s.Target.Policy.AllowedTargets != nil {
+		t.emit(familyUnexpectedJobs, float64(summary.Unexpected))
+	}
+	t.emit(familySeriesOmitted, float64(summary.Omitted))
+}
+
+func (t *targetEmitter) emitJob(backupType atlas.BackupType, job *history.JobState) {
+	t.emit(familyJobInfo, 1, job.ID, job.DeliveryType.String(), job.SnapshotID, job.TargetProjectID,
+		job.TargetClusterName, job.BatchID)
+	for status := range atlas.StatusCount {
+		if current := status == job.Status; current || canHaveStatus(backupType, job.DeliveryType, status) {
+			t.emit(familyJobStatus, boolValue(current), job.ID, status.String())
+		}
+	}
+	for _, field := range jobFields {
+		if value, known := field.value(job); known {
+			t.emit(field.family, value, job.ID)
+		}
+	}
+}
+
+// jobFields maps the families without labels other than the job ID to fields of a job. An unknown value has no series.
+var jobFields = []struct {
+	family *Family
+	value  func(*history.JobState) (value float64, known bool)
+}{
+	{familyJobFailed, func(j *history.JobState) (float64, bool) {
+		failed, _, _ := j.Flags(j.Status)
+		return boolValue(failed), true
+	}},
+	{familyJobExpired, func(j *history.JobState) (float64, bool) {
+		_, expired, _ := j.Flags(j.Status)
+		return boolValue(expired), true
+	}},
+	{familyJobCancelled, func(j *history.JobState) (float64, bool) {
+		_, _, cancelled := j.Flags(j.Status)
+		return boolValue(cancelled), true
+	}},
+	{familyJobCreated, func(j *history.JobState) (float64, bool) { return timestampValue(j.Created) }},
+	{familyJobFinished, func(j *history.JobState) (float64, bool) { return timestampValue(j.Finished) }},
+	{familyJobExpiry, func(j *history.JobState) (float64, bool) { return timestampValue(j.Expiry) }},
+	{familyJobSnapshot, func(j *history.JobState) (float64, bool) { return timestampValue(j.Snapshot) }},
+	{familyJobPointInTime, func(j *history.JobState) (float64, bool) { return timestampValue(j.PointInTime) }},
+	{familyJobDownloadURLs, func(j *history.JobState) (float64, bool) {
+		return float64(j.AvailableURLs()), j.HasDownloadURLs()
+	}},
+	{familyJobMaxDownloads, func(j *history.JobState) (float64, bool) { return countValue(j.MaxDownloads) }},
+	{familyJobRestoredDocuments, func(j *history.JobState) (float64, bool) { return countValue(j.RestoredDocuments) }},
+	{familyJobTotalDocuments, func(j *history.JobState) (float64, bool) { return countValue(j.TotalDocuments) }},
+}
+
+func timestampValue(at atlas.Timestamp) (value float64, known bool) { return float64(at), at != 0 }
+
+func countValue(c atlas.Count) (value float64, known bool) {
+	n, known := c.Value()
+	return float64(n), known
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1e3 }
+
+func boolValue(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

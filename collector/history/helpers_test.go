@@ -1,0 +1,106 @@
+package history
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+)
+
+const (
+	day     = 24 * time.Hour
+	project = "32b6e34b3d91647abb20e7b8"
+)
+
+var (
+	noon       = time.Date(2026, 8, 10, 12, 0, 0, 0, time.UTC)
+	wideLimits = Limits{MaxAge: 400 * day, MaxJobs: 5000}
+)
+
+// ago returns a time before noon.
+func ago(d time.Duration) atlas.Timestamp { return atlas.TimestampOf(noon.Add(-d)) }
+
+// job returns a job of the given age at noon. Jobs that completed or failed took a minute; a ready job is a download
+// without expiry.
+func job(id string, age time.Duration, status atlas.Status, changes ...func(*atlas.RestoreJob)) atlas.RestoreJob {
+	j := atlas.RestoreJob{
+		ID: id, SnapshotID: "snapshot", Created: ago(age), Snapshot: ago(age + day), Status: status,
+		DeliveryType: atlas.DeliveryAutomated, TargetProjectID: project, TargetClusterName: "prod",
+	}
+	switch status {
+	case atlas.StatusCompleted, atlas.StatusFailed:
+		j.Finished = ago(age - time.Minute)
+	case atlas.StatusReady:
+		j.DeliveryType, j.DownloadURLs, j.TargetProjectID, j.TargetClusterName = atlas.DeliveryDownload, 1, "", ""
+	default:
+	}
+	for _, change := range changes {
+		change(&j)
+	}
+	return j
+}
+
+func inBatch(id string) func(*atlas.RestoreJob) {
+	return func(j *atlas.RestoreJob) { j.BatchID = id }
+}
+
+func expiringAt(t atlas.Timestamp) func(*atlas.RestoreJob) {
+	return func(j *atlas.RestoreJob) { j.Expiry = t }
+}
+
+// newHistory returns an empty history that limits only the known jobs.
+func newHistory(limits Limits) *History { return New(Policy{Limits: limits}) }
+
+// readList returns a full poll of a list of these jobs, one per page. The list is long enough for incremental polls.
+func readList(h *History, now time.Time, jobs ...atlas.RestoreJob) *Reading {
+	r := h.Read(now, true)
+	for i := range max(len(jobs), 3) {
+		page := atlas.Page{TotalCount: atlas.CountOf(int64(len(jobs))), Last: i+1 >= max(len(jobs), 3)}
+		if i < len(jobs) {
+			page.Jobs, page.Items = jobs[i:i+1], 1
+		}
+		r.Add(&page)
+	}
+	return r
+}
+
+// mergeList merges a full poll of a list of these jobs at noon.
+func mergeList(h *History, jobs ...atlas.RestoreJob) { h.Merge(readList(h, noon, jobs...), noon) }
+
+// mergeNewest merges an incremental poll of one page with these jobs at noon.
+func mergeNewest(t *testing.T, h *History, jobs ...atlas.RestoreJob) {
+	t.Helper()
+	r := h.Read(noon, false)
+	if r.Full() {
+		t.Fatal("the poll is a full poll")
+	}
+	r.Add(&atlas.Page{Jobs: jobs})
+	h.Merge(r, noon)
+}
+
+// knownIDs returns the IDs of the known jobs, newest first.
+func knownIDs(h *History) []string {
+	var ids []string
+	for _, job := range h.newestFirst() {
+		ids = append(ids, job.ID)
+	}
+	return ids
+}
+
+func expectKnown(t *testing.T, h *History, want ...string) {
+	t.Helper()
+	if got := knownIDs(h); !slices.Equal(got, want) {
+		t.Errorf("known jobs are %q, want %q", got, want)
+	}
+}
+
+// latest returns the latest timestamps of automated restores at noon.
+func latest(h *History) Latest { return h.Summarize(noon).Latest[atlas.DeliveryAutomated] }
+
+func expectLatest(t *testing.T, h *History, want Latest) {
+	t.Helper()
+	if got := latest(h); got != want {
+		t.Errorf("latest timestamps are %+v\nwant %+v", got, want)
+	}
+}

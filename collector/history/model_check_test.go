@@ -1,0 +1,282 @@
+package history
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+)
+
+// pollOnce polls the list and checks the promises of TestModel.
+func (m *model) pollOnce() {
+	before, now := clone(m.history), m.now()
+	m.atlas.notFound = nil
+	reading, err := m.atlas.read(m.history.Read(now, m.elapsed-m.lastFullPoll >= fullPollInterval))
+	if err != nil {
+		m.checkUnchanged(before)
+		return
+	}
+	m.history.Merge(reading, now)
+	summary := m.history.Summarize(now)
+	m.checkSummary(summary, now)
+	m.checkFullPoll(before, reading)
+	m.checkLimits(summary, now)
+	m.checkRemoved(before)
+	m.checkKept(before, now)
+	m.checkSeen(before, now)
+	m.checkLatest(summary)
+	m.checkConsistency(reading)
+	m.checkFailures(before, reading, summary, now)
+	m.finishPoll(reading, summary)
+}
+
+// finishPoll forgets the events that no longer matter after a successful poll.
+func (m *model) finishPoll(reading *Reading, summary *Summary) {
+	m.published = summary
+	for _, job := range m.atlas.jobs {
+		job.unseen = job.unseen && job.unreadable
+	}
+	m.sincePoll = events{}
+	if reading.conclusive() {
+		m.misledBefore = m.atlas.misleading()
+	}
+	m.notFoundBefore = m.atlas.notFound
+	if reading.full {
+		m.lastFullPoll = m.elapsed
+		if !m.atlas.anyUnreadable() {
+			m.sinceFullPoll = events{}
+		}
+	}
+	m.recordConditions()
+}
+
+// checkUnchanged checks promise 1.
+func (m *model) checkUnchanged(before *History) {
+	if !reflect.DeepEqual(before, m.history) {
+		m.Fatalf("a failed poll changed the history")
+	}
+}
+
+// checkSummary checks promise 2. A summary may have been computed for an earlier time.
+func (m *model) checkSummary(summary *Summary, now time.Time) {
+	want := m.history.summarize(now)
+	want.validFrom = summary.validFrom
+	if !reflect.DeepEqual(summary, want) || summary.validFrom > atlas.TimestampOf(now) {
+		m.Fatalf("summary %+v\nwant    %+v", summary, want)
+	}
+}
+
+// checkFullPoll checks promise 3.
+func (m *model) checkFullPoll(before *History, reading *Reading) {
+	if (!before.sorted || before.pages <= 2) && !reading.full {
+		m.Fatalf("incremental poll of a list of %d pages, sorted %t", before.pages, before.sorted)
+	}
+}
+
+// checkLimits checks promise 4.
+func (m *model) checkLimits(s *Summary, now time.Time) {
+	sum := 0
+	for _, counts := range s.Counts {
+		for _, n := range counts {
+			sum += n
+		}
+	}
+	if sum != s.Known || sum != len(m.history.jobs) {
+		m.Fatalf("%d jobs by status, %d in the summary, %d in the history", sum, s.Known, len(m.history.jobs))
+	}
+	if len(s.Series) > m.history.policy.JobSeries.MaxPerTarget {
+		m.Fatalf("%d jobs have series", len(s.Series))
+	}
+	finished := 0
+	for _, job := range m.history.jobs {
+		if !unfinished(job, now) && job.BatchID == "" {
+			finished++
+		}
+	}
+	if finished > m.history.policy.Limits.MaxJobs {
+		m.Fatalf("%d finished jobs are known", finished)
+	}
+}
+
+// checkRemoved checks promise 5.
+func (m *model) checkRemoved(before *History) {
+	for _, id := range m.atlas.notFound {
+		twice := before.jobs[id] != nil && slices.Contains(m.notFoundBefore, id)
+		if twice && m.history.jobs[id] != nil {
+			m.Fatalf("%s is known, although it was not found twice", id)
+		}
+	}
+}
+
+// misledTwice reports whether the last two lists made existing jobs look as if they were removed.
+func (m *model) misledTwice() bool { return m.misledBefore && m.atlas.misleading() }
+
+// checkKept checks promise 6.
+func (m *model) checkKept(before *History, now time.Time) {
+	if m.misledTwice() {
+		return
+	}
+	for id, job := range before.jobs {
+		exists := m.atlas.jobs[id]
+		if exists == nil || m.history.jobs[id] != nil {
+			continue
+		}
+		if unfinished(job, now) && unfinished(&exists.RestoreJob, now) {
+			m.Fatalf("%s is unfinished, but no longer known", id)
+		}
+		if job.Created > m.history.droppedUpTo && !m.history.tooOld(job.Created, now) {
+			m.Fatalf("%s exists and is within the limits, but is no longer known", id)
+		}
+	}
+}
+
+// checkConsistency checks promise 13. A list that changes may seem to contradict itself.
+func (m *model) checkConsistency(reading *Reading) {
+	want := reading.full && reading.complete && m.atlas.contradicts()
+	if m.atlas.shiftAt == 0 && reading.Inconsistent() != want {
+		m.Fatalf("the list is reported as inconsistent: %t, want %t", !want, want)
+	}
+}
+
+// checkFailures checks promise 14.
+func (m *model) checkFailures(before *History, reading *Reading, summary *Summary, now time.Time) {
+	for id, job := range reading.jobs {
+		known := before.jobs[id]
+		if job.Status != atlas.StatusFailed || job.End() != 0 || known == nil || !known.Status.Unfinished() {
+			continue
+		}
+		m.record(func(e *events) { e.undated = true })
+		if got := summary.Latest[job.DeliveryType].LastFailure; got < atlas.TimestampOf(now) {
+			m.Fatalf("%s has failed, but the last failure was at %v", id, got.Time())
+		}
+	}
+}
+
+// checkSeen checks promise 7. It applies if the list was sorted, readable, and didn't change while it was read. Late
+// jobs are seen if totalCount reveals them; otherwise, the next full poll sees them.
+func (m *model) checkSeen(before *History, now time.Time) {
+	if m.sincePoll.reordered || m.sincePoll.unreadable || m.sincePoll.shifted || m.atlas.misleading() {
+		return
+	}
+	for id, listed := range m.atlas.jobs {
+		known := before.jobs[id]
+		switch {
+		case slices.Contains(m.atlas.notFound, id):
+			continue
+		case known != nil && unfinished(known, now) && (!m.sincePoll.cut || len(before.unfinished) <= MaxPages):
+		case m.sincePoll.cut:
+			continue
+		case known == nil && listed.unseen && !listed.late:
+		case known == nil && listed.unseen && !m.sincePoll.hidLateJobs():
+		default:
+			continue
+		}
+		switch seen := m.history.jobs[id]; {
+		case seen != nil && *seen == listed.RestoreJob:
+		case seen == nil && !unfinished(&listed.RestoreJob, now) && m.history.beyondLimits(&listed.RestoreJob, now):
+		default:
+			m.Fatalf("%s was not seen: %+v, known as %+v", id, listed, seen)
+		}
+	}
+}
+
+// checkLatest checks promise 8. It doesn't apply after events that change earlier restores, or their removal, or after
+// the clock was set back, which may undo the expiry of a download.
+func (m *model) checkLatest(summary *Summary) {
+	since := &m.sinceFullPoll
+	if m.published == nil || since.changed || since.removed || since.hidJobs() || since.setBack {
+		return
+	}
+	for delivery := range summary.Latest {
+		b, a := m.published.Latest[delivery], summary.Latest[delivery]
+		if a.LastCreated < b.LastCreated || a.LastSuccess < b.LastSuccess || a.LastFailure < b.LastFailure ||
+			a.LastCompleted < b.LastCompleted {
+			m.Fatalf("latest timestamps moved back from %+v to %+v", b, a)
+		}
+	}
+}
+
+// compareWithNewHistory checks promises 9 to 12.
+func (m *model) compareWithNewHistory() {
+	now := m.now()
+	fresh := New(m.history.policy)
+	reading, err := m.atlas.read(fresh.Read(now, true))
+	if err != nil {
+		m.Fatalf("full poll failed: %v", err)
+	}
+	fresh.Merge(reading, now)
+	same := m.compareJobs(m.history, fresh, now) && m.compareJobs(fresh, m.history, now)
+	m.checkBatches(now)
+	got, want := *m.history.Summarize(now), *fresh.Summarize(now)
+	e := &m.sinceStart
+	if e.undated {
+		return
+	}
+	if got.Latest != want.Latest && !e.changed && !e.removed && !e.hidJobs() && !e.setBack {
+		m.Fatalf("latest timestamps %+v\nwant %+v", got.Latest, want.Latest)
+	}
+	got.Latest, got.validFrom = want.Latest, want.validFrom
+	if same && !reflect.DeepEqual(got, want) {
+		m.Fatalf("summary %+v\nwant    %+v", got, want)
+	}
+}
+
+// compareJobs checks that a history has the same known jobs as another one, and reports whether there is no exception.
+func (m *model) compareJobs(a, b *History, now time.Time) (same bool) {
+	same = true
+	for id, job := range a.jobs {
+		other := b.jobs[id]
+		_, absentInA := a.absent[id]
+		_, absentInB := b.absent[id]
+		if other != nil && *other == *job && absentInA == absentInB {
+			continue
+		}
+		same = false
+		evicted := other == nil && !unfinished(job, now) && job.Created <= m.history.droppedUpTo
+		if !evicted {
+			m.Fatalf("%s: %+v in one history, %+v in the other", id, job, other)
+		}
+	}
+	return same
+}
+
+// checkBatches checks promise 10. It applies to batches without unfinished or late jobs whose jobs were always read
+// together.
+func (m *model) checkBatches(now time.Time) {
+	if m.sinceStart.removed || m.sinceStart.hidJobs() {
+		return
+	}
+	ongoing, known, unknown := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for id, job := range m.atlas.jobs {
+		switch {
+		case job.BatchID == "" || job.Created < m.history.droppedUpTo || job.late:
+		case unfinished(&job.RestoreJob, now):
+			ongoing[job.BatchID] = true
+		case m.history.jobs[id] != nil:
+			known[job.BatchID] = true
+		default:
+			unknown[job.BatchID] = true
+		}
+	}
+	for batch := range known {
+		if unknown[batch] && !ongoing[batch] {
+			m.Fatalf("only a part of %s is known", batch)
+		}
+	}
+}
+
+// clone copies a history with its jobs.
+func clone(h *History) *History {
+	c := *h
+	c.unfinished, c.absent = maps.Clone(h.unfinished), maps.Clone(h.absent)
+	c.notFound, c.failedSince = maps.Clone(h.notFound), maps.Clone(h.failedSince)
+	c.incompleteBatches = maps.Clone(h.incompleteBatches)
+	c.jobs = map[string]*atlas.RestoreJob{}
+	for id, job := range h.jobs {
+		copied := *job
+		c.jobs[id] = &copied
+	}
+	return &c
+}

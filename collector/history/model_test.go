@@ -1,0 +1,243 @@
+package history
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"atlas-restore-exporter/atlas"
+)
+
+// TestModel lets anything happen to a list and to the clock, in any order, and polls the list in between. It checks
+// these promises (the numbers are those in model_check_test.go):
+//
+// A failed poll
+//
+//  1. changes nothing.
+//
+// A successful poll
+//
+//  2. publishes the same summary as one that is computed from scratch,
+//  3. is a full poll if the list is short or was not sorted newest first,
+//  4. counts each job once, and keeps the limits on jobs and series,
+//  5. removes jobs that are not found twice in a row,
+//  6. never loses a job that still exists, except finished jobs beyond the limits,
+//  7. sees each new job and each change of an unfinished job,
+//  8. never moves a timestamp of Latest back,
+//  13. reports whether the list contradicts itself, and
+//  14. dates the failure of a job that it saw unfinished.
+//
+// Two full polls later, the history
+//
+//  9. has the same known jobs as a new history after one full poll, except for finished jobs that one of them evicted,
+//  10. has all finished jobs of a batch, or none,
+//  11. has the same latest timestamps, and
+//  12. has the same summary if it has the same known jobs.
+//
+// Promises 6 to 8, 10 and 11 have exceptions: some events hide from a poll that something has happened. See events.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newModel(t)
+		m.pollOnce()
+		t.Repeat(m.drawActions())
+		m.T = t
+		m.atlas.repair()
+		for range 2 {
+			m.elapsed += fullPollInterval
+			m.pollOnce()
+		}
+		m.compareWithNewHistory()
+	})
+}
+
+const fullPollInterval = day
+
+// model is a list, the history that follows it, and the events that limit its promises.
+type model struct {
+	*rapid.T
+	atlas    *modelAtlas
+	history  *History
+	shortJob bool // jobs finish before a poll can see them unfinished
+
+	elapsed      time.Duration // since the start, by a clock that is always right
+	ahead        time.Duration // of the exporter's clock; negative if it is behind
+	lastFullPoll time.Duration // by elapsed
+	published    *Summary      // of the last successful poll
+
+	sincePoll, sinceFullPoll, sinceStart events
+	misledBefore                         bool // see misleading; when a conclusive list was last read
+	notFoundBefore                       []string
+}
+
+// events are the possible past events that limit the promises.
+type events struct {
+	removed    bool // a job was removed from the list
+	reordered  bool // the list was not sorted newest first
+	shifted    bool // the list changed while it was read
+	unreadable bool // a job could not be decoded
+	totalWrong bool // totalCount was missing or wrong
+	changed    bool // a job that was not active changed
+	repeated   bool // jobs were listed twice
+	cut        bool // the list ended early
+	undated    bool // a poll had to date a failure itself
+	setBack    bool // the clock was set back
+}
+
+// hidJobs reports whether a list may have lacked jobs that existed.
+func (e *events) hidJobs() bool { return e.unreadable || e.shifted || e.cut }
+
+// hidLateJobs reports whether totalCount may not have revealed jobs that were added further down the list.
+func (e *events) hidLateJobs() bool { return e.totalWrong || e.removed || e.repeated }
+
+func (m *model) record(event func(*events)) {
+	event(&m.sincePoll)
+	event(&m.sinceFullPoll)
+	event(&m.sinceStart)
+}
+
+// recordConditions records the events that last until they are undone.
+func (m *model) recordConditions() {
+	m.record(func(e *events) {
+		e.reordered = e.reordered || m.atlas.order != newestFirst
+		e.totalWrong = e.totalWrong || m.atlas.totalError != 0
+		e.unreadable = e.unreadable || m.atlas.anyUnreadable()
+		e.repeated = e.repeated || m.atlas.repeat > 0
+		e.cut = e.cut || m.atlas.cut
+	})
+}
+
+// now returns the time by the exporter's clock.
+func (m *model) now() time.Time { return noon.Add(m.elapsed + m.ahead) }
+
+// atlasNow returns the time by the clock of Atlas.
+func (m *model) atlasNow() atlas.Timestamp { return atlas.TimestampOf(noon.Add(m.elapsed)) }
+
+func newModel(t *rapid.T) *model {
+	m := &model{T: t, atlas: &modelAtlas{
+		pageSize: rapid.IntRange(8, 20).Draw(t, "page size"), jobs: map[string]*modelJob{},
+	}}
+	m.shortJob = rapid.IntRange(0, 3).Draw(t, "short jobs") == 3
+	m.lastFullPoll = -fullPollInterval
+	m.history = New(m.drawPolicy())
+	n := rapid.SampledFrom([]int{0, 5, 60, 300, 400}).Draw(t, "jobs")
+	interval := rapid.SampledFrom([]time.Duration{time.Minute, time.Hour, 12 * time.Hour}).Draw(t, "interval")
+	for i := range n {
+		delivery, status := atlas.DeliveryAutomated, atlas.StatusCompleted
+		if i%7 == 6 {
+			delivery, status = atlas.DeliveryDownload, atlas.Status(i/7%int(atlas.StatusCount))
+		}
+		age, batch := n-i, ""
+		if i%20 < 3 { // a batch of three jobs
+			age, batch = n-i/20*20, fmt.Sprint("early batch", i/20)
+		}
+		job := m.newJob(delivery, status, m.atlasNow()-atlas.Timestamp(time.Duration(age)*interval/time.Second))
+		job.BatchID = batch
+		m.atlas.add(job)
+	}
+	return m
+}
+
+func (m *model) drawPolicy() Policy {
+	limits := []Limits{wideLimits, {MaxAge: 30 * day, MaxJobs: 100}, {MaxAge: 400 * day, MaxJobs: 60}}
+	return Policy{
+		Limits: rapid.SampledFrom(limits).Draw(m.T, "limits"),
+		JobSeries: SeriesLimits{
+			MaxAge: 72 * time.Hour, MaxPerTarget: rapid.SampledFrom([]int{50, 5}).Draw(m.T, "series"),
+		},
+		AllowedTargets: []AllowedTarget{{ProjectID: project, ClusterNames: []string{"prod"}}},
+	}
+}
+
+func (m *model) newJob(delivery atlas.DeliveryType, status atlas.Status, created atlas.Timestamp) atlas.RestoreJob {
+	job := atlas.RestoreJob{DeliveryType: delivery, Created: created}
+	if delivery != atlas.DeliveryDownload {
+		job.TargetProjectID, job.TargetClusterName = project, "prod"
+	}
+	return m.withStatus(job, status)
+}
+
+// withStatus returns a job in another status.
+func (m *model) withStatus(job atlas.RestoreJob, status atlas.Status) atlas.RestoreJob {
+	next := atlas.RestoreJob{
+		ID: job.ID, BatchID: job.BatchID, Created: job.Created, DeliveryType: job.DeliveryType,
+		TargetProjectID: job.TargetProjectID, TargetClusterName: job.TargetClusterName, Status: status,
+	}
+	now := max(m.atlasNow(), job.Created)
+	switch status {
+	case atlas.StatusCompleted, atlas.StatusFailed, atlas.StatusCancelled:
+		next.Finished = now
+	case atlas.StatusReady:
+		next.Expiry, next.DownloadURLs = now+3600, 1
+	case atlas.StatusExpired:
+		next.Expiry = now + 3600
+	default:
+	}
+	if job.Created == 0 {
+		next.Finished, next.Expiry = 0, 0
+	}
+	return next
+}
+
+func (m *model) drawDelivery() atlas.DeliveryType {
+	return atlas.DeliveryType(rapid.IntRange(0, int(atlas.DeliveryCount)-1).Draw(m.T, "delivery"))
+}
+
+func (m *model) drawStatus(delivery atlas.DeliveryType) atlas.Status {
+	if m.shortJob {
+		return rapid.SampledFrom([]atlas.Status{atlas.StatusCompleted, atlas.StatusFailed}).Draw(m.T, "outcome")
+	}
+	status := atlas.Status(rapid.IntRange(0, int(atlas.StatusCount)-1).Draw(m.T, "status"))
+	onlyDownloads := status == atlas.StatusReady || status == atlas.StatusExpired
+	if onlyDownloads && delivery != atlas.DeliveryDownload {
+		return atlas.StatusCompleted
+	}
+	return status
+}
+
+// drawActions draws the actions of a run: the usual ones and some of the unusual ones. If all of them could happen in
+// each run, few polls would be left to which the promises apply without exceptions.
+func (m *model) drawActions() map[string]func(*rapid.T) {
+	chosen := m.usualActions()
+	unusual := m.unusualActions()
+	for _, name := range slices.Sorted(maps.Keys(unusual)) {
+		if rapid.IntRange(0, 3).Draw(m.T, name) == 3 {
+			chosen[name] = unusual[name]
+		}
+	}
+	actions := map[string]func(*rapid.T){}
+	for name, action := range chosen {
+		actions[name] = func(t *rapid.T) { m.T = t; action() }
+	}
+	return actions
+}
+
+// TestModel_SeesNewJobsWhenTheOrderChanges lets the order of a list change without a totalCount that would reveal a
+// new job.
+func TestModel_SeesNewJobsWhenTheOrderChanges(t *testing.T) {
+	a := &modelAtlas{pageSize: 10, totalError: noTotal, jobs: map[string]*modelJob{}}
+	for i := range 100 {
+		a.add(job("", time.Duration(100-i)*time.Hour, atlas.StatusCompleted))
+	}
+	h := newHistory(wideLimits)
+	poll := func(fullPollDue bool) {
+		reading, err := a.read(h.Read(noon, fullPollDue))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Merge(reading, noon)
+	}
+	poll(true)
+	a.setOrder(oldestFirst)
+	added := a.add(job("", time.Minute, atlas.StatusCompleted))
+	if slices.ContainsFunc(a.page(1).Jobs, func(j atlas.RestoreJob) bool { return j.ID == added.ID }) {
+		t.Fatal("the new job is on the first page")
+	}
+	poll(false)
+	if known := h.Summarize(noon).Known; known != 101 {
+		t.Errorf("%d jobs are known", known)
+	}
+}

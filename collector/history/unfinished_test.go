@@ -1,0 +1,155 @@
+package history
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+)
+
+func TestPending_ReturnsJobsOfUnknownStatusForAWeek(t *testing.T) {
+	recent, old := job("recent", 7*day-time.Second, atlas.StatusUnknown), job("old", 7*day, atlas.StatusUnknown)
+	undated := job("undated", 0, atlas.StatusUnknown)
+	undated.Created = 0
+	h := newHistory(wideLimits)
+	mergeList(h, recent, old, undated)
+	for _, test := range []struct {
+		now  time.Time
+		want []string
+	}{{noon, []string{"recent"}}, {noon.Add(time.Second), nil}} {
+		r := h.Read(test.now, false)
+		r.Add(&atlas.Page{})
+		if pending, err := r.Pending(); err != nil || !slices.Equal(pending, test.want) {
+			t.Errorf("pending %v, %v; want %v", pending, err, test.want)
+		}
+	}
+}
+
+func TestAdd_ReadsOnAfterAJobOfUnknownStatusForAWeek(t *testing.T) {
+	recent, old := job("recent", day, atlas.StatusUnknown), job("old", 8*day, atlas.StatusUnknown)
+	h := newHistory(wideLimits)
+	mergeList(h, recent, old)
+	for job, want := range map[*atlas.RestoreJob]bool{&recent: false, &old: true} {
+		if enough := h.Read(noon, false).Add(&atlas.Page{Jobs: []atlas.RestoreJob{*job}}); enough != want {
+			t.Errorf("%s: enough %t", job.ID, enough)
+		}
+	}
+}
+
+func TestMerge_KeepsJobsOfUnknownStatusBeyondTheLimitsForAWeek(t *testing.T) {
+	h := newHistory(smallLimits)
+	recent, old := job("recent", 6*day, atlas.StatusUnknown), job("old", 8*day, atlas.StatusUnknown)
+	mergeList(h, recent, old)
+	expectKnown(t, h, "recent")
+	later := noon.Add(day)
+	h.Merge(readList(h, later, recent, old), later)
+	expectKnown(t, h)
+}
+
+func TestSummarize_IsValidUntilAJobOfUnknownStatusIsAWeekOld(t *testing.T) {
+	h := New(Policy{Limits: wideLimits, JobSeries: threeDays, AllowedTargets: []AllowedTarget{}})
+	mergeList(h, job("a", 6*day, atlas.StatusUnknown))
+	before := h.Summarize(noon)
+	if len(before.Series) != 1 || before.Unexpected != 1 || h.Summarize(noon.Add(day-time.Second)) != before {
+		t.Errorf("within a week: %+v", before)
+	}
+	if s := h.Summarize(noon.Add(day)); len(s.Series) != 0 || s.Unexpected != 0 || s.Known != 1 {
+		t.Errorf("after a week: %+v", s)
+	}
+}
+
+// undatedFailure returns a failed job without creation and finish time.
+func undatedFailure(changes ...func(*atlas.RestoreJob)) atlas.RestoreJob {
+	j := job("a", 0, atlas.StatusFailed)
+	j.Created, j.Finished, j.Snapshot = 0, 0, 0
+	for _, change := range changes {
+		change(&j)
+	}
+	return j
+}
+
+func TestLatest_DatesAFailureByItsFirstUsableTime(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		job  atlas.RestoreJob
+		want atlas.Timestamp
+	}{
+		{"created", undatedFailure(func(j *atlas.RestoreJob) { j.Created, j.PointInTime = 5, 6 }), 5},
+		{"point in time", undatedFailure(func(j *atlas.RestoreJob) { j.PointInTime, j.Snapshot = 6, 7 }), 6},
+		{"snapshot", undatedFailure(func(j *atlas.RestoreJob) { j.Snapshot = 7 }), 7},
+		{"nothing", undatedFailure(), 0},
+	} {
+		h := newHistory(wideLimits)
+		mergeList(h, test.job)
+		if got := latest(h).LastFailure; got != test.want {
+			t.Errorf("%s: last failure at %v", test.name, got)
+		}
+	}
+}
+
+func TestLatest_DatesAFailureByTheFirstPollThatSawIt(t *testing.T) {
+	running := undatedFailure(func(j *atlas.RestoreJob) { j.Status = atlas.StatusInProgress })
+	h := New(Policy{Limits: wideLimits, JobSeries: threeDays})
+	mergeList(h, running)
+	for minutes := 1; minutes <= 2; minutes++ {
+		now := noon.Add(time.Duration(minutes) * time.Minute)
+		count := func(j *atlas.RestoreJob) { j.DownloadURLs = uint16(minutes) } // so that it is stored again
+		h.Merge(readList(h, now, undatedFailure(count)), now)
+	}
+	if got := latest(h).LastFailure; got != ago(-time.Minute) {
+		t.Errorf("last failure at %v", got.Time())
+	}
+	if s := h.Summarize(noon.Add(2 * time.Minute)); len(s.Series) != 1 {
+		t.Errorf("%d jobs have series", len(s.Series))
+	}
+	for range 2 {
+		mergeList(h)
+	}
+	expectKnown(t, h)
+	if len(h.failedSince) > 0 {
+		t.Error("the time of the failure is kept for each job")
+	}
+	if got := latest(h).LastFailure; got != ago(-time.Minute) {
+		t.Errorf("after the job was removed, last failure at %v", got.Time())
+	}
+}
+
+func TestSummarize_OnlyCountsAnUndatedJobThatFailedFromTheStart(t *testing.T) {
+	h := New(Policy{Limits: wideLimits, JobSeries: threeDays, AllowedTargets: []AllowedTarget{}})
+	for range 2 {
+		mergeList(h, undatedFailure())
+	}
+	s := h.Summarize(noon)
+	if s.Counts[atlas.DeliveryAutomated][atlas.StatusFailed] != 1 || len(s.Series) != 0 || s.Unexpected != 0 {
+		t.Errorf("%+v", s)
+	}
+	expectLatest(t, h, Latest{})
+}
+
+func TestLatest_DatesADownloadThatExpiredEarlyByItsCreationUntilItsExpiry(t *testing.T) {
+	h := newSeriesHistory(threeDays, job("a", time.Hour, atlas.StatusReady, expiringAt(ago(-time.Hour)),
+		func(j *atlas.RestoreJob) { j.Status = atlas.StatusExpired }))
+	for i, want := range []atlas.Timestamp{ago(time.Hour), ago(-time.Hour)} {
+		now := noon.Add(time.Duration(i) * time.Hour)
+		if got := h.Summarize(now).Latest[atlas.DeliveryDownload].LastSuccess; got != want {
+			t.Errorf("at %v, last success at %v", now, got.Time())
+		}
+	}
+}
+
+func TestMerge_DoesNotLearnEvictedUndatedJobsAgain(t *testing.T) {
+	h := newHistory(Limits{MaxAge: 400 * day, MaxJobs: 1})
+	a := job("b", time.Hour, atlas.StatusCompleted)
+	mergeList(h, a, undatedFailure())
+	r := h.Read(noon, false)
+	r.Add(listPage(2, false, a, undatedFailure()))
+	expectFullPollNeeded(t, r, false, "")
+}
+
+func TestMerge_RetainsNoPartOfABatchFromAListThatContradictsItself(t *testing.T) {
+	h := newHistory(wideLimits)
+	r, _, _ := readTwice(h, listPage(2, true, job("1", 500*day, atlas.StatusCompleted, inBatch("b"))))
+	h.Merge(r, noon)
+	expectLatest(t, h, Latest{})
+}

@@ -1,0 +1,157 @@
+package poll
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/internal/recovery"
+)
+
+const (
+	// DiscoveryTimeout bounds an attempt to read one list of projects or clusters.
+	DiscoveryTimeout = 30 * time.Second
+
+	// firstDiscoveryRetry is the delay of the first retry after failures. It doubles with each further one.
+	firstDiscoveryRetry = 15 * time.Second
+	// inventoryUpdateInterval bounds how long targets that were found wait for slower lists before they are polled.
+	inventoryUpdateInterval = time.Second
+	// discoveryShare divides the concurrency of polls: discovery adds its requests to those of polls.
+	discoveryShare = 2
+)
+
+// discovery keeps the inventory up to date by the rules of one configuration. It continues if that is replaced by one
+// that is the same for it.
+type discovery struct {
+	config    *Config
+	inventory *inventoryStore
+	names     *projectNames
+	logger    *slog.Logger
+	// inventoryChanged is called when the inventory may have changed.
+	inventoryChanged func(ctx context.Context)
+}
+
+// sameDiscovery reports whether discovery by two configurations sends the same requests.
+func sameDiscovery(a, b *Config) bool {
+	return a.DiscoveryInterval == b.DiscoveryInterval && a.Concurrency == b.Concurrency &&
+		slices.EqualFunc(a.Discoveries, b.Discoveries, func(x, y Rule) bool {
+			return x.Target.Credential == y.Target.Credential &&
+				a.Clients[x.Target.Credential] == b.Clients[y.Target.Credential] &&
+				x.Target.ProjectID == y.Target.ProjectID && x.Projects.equal(y.Projects) &&
+				slices.Equal(x.BackupTypes, y.BackupTypes)
+		})
+}
+
+// run reads every list at once and then at the interval of the configuration, until ctx ends. In between, it retries
+// the lists that failed.
+func (d *discovery) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		next := time.Now().Add(d.config.DiscoveryInterval)
+		d.round(ctx, false)
+		for retry := firstDiscoveryRetry; retry < time.Until(next) && d.anyFailed() && sleep(ctx, retry); retry *= 2 {
+			d.round(ctx, true)
+		}
+		sleep(ctx, time.Until(next))
+	}
+}
+
+func (d *discovery) anyFailed() bool {
+	found, _ := d.inventory.snapshot()
+	return found.anyFailed()
+}
+
+// round reads every list once, or only lists that failed. Each second and at the end, it reports changes of the
+// inventory.
+func (d *discovery) round(ctx context.Context, failedOnly bool) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.readAll(ctx, failedOnly)
+	}()
+	ticker := time.NewTicker(inventoryUpdateInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			d.inventoryChanged(ctx)
+		case <-done:
+			d.inventoryChanged(ctx)
+			return
+		}
+	}
+}
+
+// readAll reads the lists of projects, and then the lists of clusters of these projects.
+func (d *discovery) readAll(ctx context.Context, failedOnly bool) {
+	for _, projects := range []bool{true, false} {
+		found, _ := d.inventory.snapshot()
+		var reads errgroup.Group
+		reads.SetLimit(max(d.config.Concurrency/discoveryShare, 1))
+		for key, kinds := range discoveryKeys(d.config, found) {
+			if (key.projectID == "") == projects && (!failedOnly || found.failed(key)) {
+				reads.Go(func() error { d.read(ctx, key, kinds); return nil })
+			}
+		}
+		_ = reads.Wait()
+	}
+}
+
+// read reads one list and records the result. A panic is recorded as a failure.
+func (d *discovery) read(ctx context.Context, key discoveryKey, kinds []atlas.ClusterKind) {
+	var found findings
+	var err error
+	recovery.Do(func() {
+		attemptCtx, cancel := context.WithTimeout(ctx, DiscoveryTimeout)
+		defer cancel()
+		client := d.config.Clients[key.credential]
+		if key.projectID == "" {
+			found.projects, err = readProjects(attemptCtx, client)
+		} else {
+			found.clusters, err = readClusters(attemptCtx, client, key.projectID, kinds)
+		}
+	}, func(value any) {
+		err = ErrInternal
+		d.logger.LogAttrs(ctx, slog.LevelError, "panic recovered during discovery, please report this bug",
+			recovery.Attrs(value)...)
+	})
+	if d.inventory.record(ctx, key, found, err) {
+		for _, project := range found.projects.items {
+			d.names.set(project.ID, project.Name)
+		}
+	}
+}
+
+func readProjects(ctx context.Context, client Client) (readItems[atlas.Project], error) {
+	projects, err := client.Projects(ctx)
+	return readItems[atlas.Project]{projects, true}, err
+}
+
+func readClusters(
+	ctx context.Context, client Client, projectID string, kinds []atlas.ClusterKind,
+) (map[atlas.ClusterKind]readItems[atlas.Cluster], error) {
+	found := map[atlas.ClusterKind]readItems[atlas.Cluster]{}
+	for _, kind := range kinds {
+		clusters, err := client.Clusters(ctx, projectID, kind)
+		if err != nil {
+			return nil, err
+		}
+		found[kind] = readItems[atlas.Cluster]{clusters, true}
+	}
+	return found, nil
+}
+
+// sleep waits, and reports false if ctx ended first.
+func sleep(ctx context.Context, duration time.Duration) bool {
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

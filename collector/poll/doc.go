@@ -1,0 +1,72 @@
+// Package poll keeps the restore jobs of many targets up to date. A target is a list of restore jobs, for one cluster
+// and one backup type, with the settings that it is polled with.
+//
+// # Manager, pollers, and snapshots
+//
+// A [Manager] has an active [Config] and one poller per target. Each poller has a goroutine, the target's history
+// (package history), and an immutable [Snapshot]. A poll reads pages of the list and jobs by ID until the history
+// needs no more, merges them into the history, and replaces the snapshot by one atomic swap. A failed poll replaces it
+// by a copy with the error, its [Reason], and the same jobs. The manager's configuration and its pollers are replaced
+// by one atomic swap, too. So readers, such as scrapes, never see a partial poll or a partial update, and never wait.
+//
+// # Schedule
+//
+// Each target is polled when Run starts, and then at ticks of its interval. Ticks of different targets are spread
+// evenly over the interval, so that requests don't come in bursts. The interval is shorter while a restore is in
+// progress, and longer while polls fail. A limiter bounds the number of concurrent polls; a poll waits for a slot.
+// [Manager.OldestWaiting] returns since when the oldest due poll has been waiting. When a poll starts late by whole
+// intervals, its target's snapshot counts them as missed. After a successful poll and outside of its slot, the poller
+// requests the name of the project if no name is known, or if the last request or discovery of it was an hour ago. A
+// failed request is repeated after a minute, a denied one after an hour.
+//
+// # Discovery, rules, and targets
+//
+// A [Rule] turns clusters into targets, for one project or for all projects that a credential can see. Each
+// configuration with rules has one goroutine that runs discovery. Once per interval, it reads these lists from Atlas,
+// several concurrently:
+//
+//  1. the projects of each credential that has a rule for all projects,
+//  2. the clusters of each project to which a rule applies, by kind (dedicated, Flex).
+//
+// It records the result of each list in the inventory. If a list can't be read, the inventory keeps its previous
+// content, and only the failed lists are read again after 15 s, 30 s, 60 s, and so on until the next interval.
+// [Manager.Discoveries] returns the status of each list.
+//
+// One wrong response must not remove targets. Therefore the inventory keeps a project or cluster until two consecutive
+// successful reads of its list don't contain it. Likewise, a cluster with changed tags, or a project with a new name,
+// also keeps the old tags or name until then, so a rule that selects by them still applies. Additions count at once.
+// If the counts of a list contradict each other, its items are added, and nothing is removed.
+//
+// The inventory has a version that changes only if different projects or clusters are found. Each second during
+// discovery and at its end, the goroutine compares the version with that of the last update, and updates the pollers
+// if it differs. So clusters are polled soon, even if the list of another project is slow.
+//
+// An update computes the targets by a pure function of the configuration and the inventory (targets in rules.go):
+// first the targets listed in the configuration, then those of rules for one project, then those of rules for all
+// projects. A rule for all projects doesn't apply to projects with a rule of their own. A rule selects by project
+// name, cluster name, and tags. A Flex cluster that is also in the list of dedicated clusters is only a Flex target.
+// If several rules find the same list, the first one determines its settings. Lists of other shards are left out, and
+// the number of targets found is bounded. The update keeps the pollers of unchanged targets, stops those of removed
+// ones, and launches pollers for new ones. Lists that no rule needs any longer are dropped from the inventory.
+//
+// # Applying a configuration
+//
+// Apply checks the new configuration and updates the pollers from it and the current inventory. Targets that no rule
+// selects any longer are removed at once. If discovery has to send other requests than before, Apply cancels it and
+// starts a new one; otherwise it continues, so that frequent reloads don't keep it from finishing. Discovery that was
+// cancelled can't change anything afterwards. The inventory, project names, and the history and failure counts of each
+// remaining target survive. If the settings or the client of a target have changed, its poller is replaced: the old
+// one is stopped, and the new one publishes the known jobs as summarized under the new settings, and polls at once. If
+// the number of concurrent polls is lowered, no poll starts until fewer than the new number are running.
+//
+// # Readiness
+//
+// A manager is ready once [Manager.Ready] was called when every list of projects has been read, every list of clusters
+// has been attempted, and every resulting target has been polled, successfully or not. Afterwards it stays ready.
+//
+// # Panics
+//
+// A panic during a poll or discovery is recovered and logged without its text, which may contain data from Atlas. It
+// counts as a failure with [ErrInternal], and the next poll of the target is a full poll. A panic while a project's
+// name is requested is counted and logged, but doesn't fail the poll.
+package poll

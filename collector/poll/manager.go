@@ -1,0 +1,290 @@
+package poll
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+)
+
+// Manager polls the targets of a configuration and those that discovery finds. Its methods can be called
+// concurrently. Methods that return state never wait for a poll, a discovery, or Apply.
+type Manager struct {
+	observer  Observer
+	logger    *slog.Logger
+	names     *projectNames
+	inventory *inventoryStore
+	polls     limiter
+
+	active atomic.Pointer[activeState]
+	ready  atomic.Bool // once true, always true
+
+	// mu serializes Apply, updates by discovery, and the start and end of Run.
+	mu            sync.Mutex
+	ctx           context.Context //nolint:containedctx // of Run; nil if the manager isn't running
+	started       time.Time
+	stopDiscovery context.CancelFunc
+	launched      int // number of pollers launched so far
+	running       sync.WaitGroup
+}
+
+// activeState is a configuration and the pollers that follow from it and from the inventory. It is immutable.
+type activeState struct {
+	config           *Config
+	inventoryVersion int
+	discovered       bool      // the inventory is complete
+	pollers          []*poller // in the order of the targets
+}
+
+// NewManager returns a manager with an active configuration. It sends no requests until Run, DiscoverOnce, or
+// PollOnce is called. It returns an error under the same conditions as Apply.
+func NewManager(config Config, observer Observer, logger *slog.Logger) (*Manager, error) {
+	m := &Manager{
+		observer: observer, logger: logger, names: newProjectNames(),
+		inventory: &inventoryStore{logger: logger, entries: inventory{}}, stopDiscovery: func() {},
+	}
+	m.active.Store(&activeState{config: &Config{}})
+	return m, m.Apply(config)
+}
+
+// Apply replaces the active configuration. It returns an error and changes nothing if a target is listed twice, a
+// credential has no client, or the interval of discovery isn't positive. Targets whose settings and client are the
+// same are not touched. Targets with other settings keep their known jobs and are polled at once. Clusters that were
+// found before stay found, as far as the new rules include them, until the new discovery has read them. Discovery is
+// restarted only if it has to send other requests.
+func (m *Manager) Apply(config Config) error {
+	if err := config.check(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	restart := !sameDiscovery(m.active.Load().config, &config)
+	if restart {
+		m.stopDiscovery() // from here on, it records nothing
+	}
+	concurrency := max(config.Concurrency, 1)
+	m.polls.setLimit(concurrency)
+	m.names.requests.setLimit(concurrency)
+	m.updatePollers(&config)
+	if restart {
+		m.startDiscovery(&config)
+	}
+	return nil
+}
+
+// Run polls every target at once and then at its interval, and runs discovery, until ctx ends.
+func (m *Manager) Run(ctx context.Context) {
+	m.mu.Lock()
+	m.ctx, m.started = ctx, time.Now()
+	active := m.active.Load()
+	for _, p := range active.pollers {
+		m.launch(p)
+	}
+	m.startDiscovery(active.config)
+	m.mu.Unlock()
+
+	<-ctx.Done()
+	m.mu.Lock()
+	m.ctx = nil // from here on, nothing is launched
+	m.mu.Unlock()
+	m.running.Wait()
+}
+
+// startDiscovery starts discovery by the rules of a configuration if the manager is running. The caller must hold m.mu.
+func (m *Manager) startDiscovery(config *Config) {
+	if m.ctx == nil || len(config.Discoveries) == 0 {
+		return
+	}
+	ctx, cancel := context.WithCancel(m.ctx)
+	m.stopDiscovery = cancel
+	m.running.Go(func() { m.newDiscovery(config).run(ctx) })
+}
+
+func (m *Manager) newDiscovery(config *Config) *discovery {
+	return &discovery{
+		config: config, inventory: m.inventory, names: m.names, logger: m.logger, inventoryChanged: m.updateIfChanged,
+	}
+}
+
+// DiscoverOnce reads every list of projects and clusters once, and updates the targets.
+func (m *Manager) DiscoverOnce(ctx context.Context) {
+	m.newDiscovery(m.active.Load().config).round(ctx, false)
+}
+
+// updateIfChanged updates the pollers if the inventory has changed since the last update. It does nothing if ctx has
+// ended: another configuration may be active.
+func (m *Manager) updateIfChanged(ctx context.Context) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	active := m.active.Load()
+	if _, version := m.inventory.snapshot(); ctx.Err() == nil && version != active.inventoryVersion {
+		m.updatePollers(active.config)
+	}
+}
+
+// updatePollers activates a configuration with a poller for each of its targets: the existing poller if nothing about
+// the target has changed, else a new one. It stops the pollers of other targets. The caller must hold m.mu.
+func (m *Manager) updatePollers(config *Config) {
+	found, version := m.inventory.snapshot()
+	keys := discoveryKeys(config, found)
+	for _, dropped := range m.inventory.retain(keys) {
+		m.names.forget(dropped.projectID)
+	}
+	planned, truncated := targets(config, found)
+	removed := map[atlas.List]*poller{}
+	for _, p := range m.active.Load().pollers {
+		removed[p.target.List] = p
+	}
+	pollers, added := make([]*poller, len(planned)), 0
+	for i := range planned {
+		old := removed[planned[i].list]
+		if old == nil {
+			added++
+		}
+		delete(removed, planned[i].list)
+		pollers[i] = m.replacePoller(old, &planned[i], config.Clients[planned[i].settings.Credential])
+	}
+	m.active.Store(&activeState{
+		config: config, inventoryVersion: version, discovered: found.contains(keys), pollers: pollers,
+	})
+	for _, p := range removed {
+		p.stop()
+	}
+	if truncated {
+		m.logger.Warn("found more targets than an exporter polls, divide them into shards", slog.Int("targets", len(pollers)))
+	}
+	if added+len(removed) > 0 {
+		m.logger.Info("targets changed", slog.Int("targets", len(pollers)), slog.Int("added", added),
+			slog.Int("removed", len(removed)))
+	}
+}
+
+// replacePoller returns the poller of a planned target: old if nothing has changed, else a new one that continues the
+// work of old, if any. The caller must hold m.mu.
+func (m *Manager) replacePoller(old *poller, planned *plannedTarget, client Client) *poller {
+	if old != nil && old.client == client && old.settings == planned.settings {
+		return old
+	}
+	target := planned.target()
+	if old != nil && old.client == client && reflect.DeepEqual(old.target, target) {
+		old.settings = planned.settings
+		return old
+	}
+	p := newPoller(target, client, m.names, m.observer, m.logger)
+	p.settings = planned.settings
+	if old != nil {
+		old.stop()
+		p.takeOver(old)
+	}
+	m.launch(p)
+	return p
+}
+
+// launch starts to poll a target if the manager is running. The caller must hold m.mu.
+func (m *Manager) launch(p *poller) {
+	if m.ctx == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(m.ctx)
+	ended := make(chan struct{})
+	p.stop = func() { cancel(); <-ended }
+	phase, started := phase(m.launched), m.started
+	m.launched++
+	m.running.Go(func() {
+		defer close(ended)
+		interval, due := pollInterval(p.published.Load()), time.Now()
+		served := due.Add(-interval)
+		for m.withSlot(ctx, func() {
+			var missed uint64
+			missed, served = missedIntervals(served, due, time.Now(), interval)
+			p.miss(missed)
+			p.poll(ctx)
+		}) {
+			interval = pollInterval(p.published.Load())
+			now := time.Now()
+			wait := untilTick(now.Sub(started), interval, time.Duration(phase*float64(interval)))
+			due = now.Add(wait)
+			if !p.waitForTick(ctx, wait) {
+				return
+			}
+		}
+	})
+}
+
+// withSlot polls as soon as there is a slot, and reports false if ctx ended before that or during the poll.
+func (m *Manager) withSlot(ctx context.Context, poll func()) bool {
+	if !m.polls.acquire(ctx) {
+		return false
+	}
+	defer m.polls.release()
+	poll()
+	return ctx.Err() == nil
+}
+
+// PollOnce polls every target once and calls done after each poll, but never concurrently. It also requests the names
+// of projects. It must not be called while Run is running.
+func (m *Manager) PollOnce(ctx context.Context, done func(*Snapshot)) {
+	var polls sync.WaitGroup
+	var mu sync.Mutex
+	for _, p := range m.active.Load().pollers {
+		polls.Go(func() {
+			if !m.withSlot(ctx, func() { p.poll(ctx) }) {
+				return
+			}
+			mu.Lock()
+			done(p.published.Load())
+			mu.Unlock()
+			p.refreshName(ctx)
+		})
+	}
+	polls.Wait()
+}
+
+// Snapshots returns the state of each target, in the order of the configuration and its rules.
+func (m *Manager) Snapshots() []*Snapshot {
+	pollers := m.active.Load().pollers
+	snapshots := make([]*Snapshot, len(pollers))
+	for i, p := range pollers {
+		snapshots[i] = p.published.Load()
+	}
+	return snapshots
+}
+
+// Discoveries returns the status of the discovery of each list, ordered by credential and project ID.
+func (m *Manager) Discoveries() []DiscoveryStatus { return m.inventory.statuses() }
+
+// ProjectName returns the name of a project, or an empty string if it is not known.
+func (m *Manager) ProjectName(projectID string) string { return m.names.name(projectID) }
+
+// Ready reports whether the state has been complete at some time since the start: discovery has read every list of
+// projects and attempted to read every list of clusters, and every target has been polled, with any result.
+func (m *Manager) Ready() bool {
+	active := m.active.Load()
+	if active.discovered && !slices.ContainsFunc(active.pollers, func(p *poller) bool {
+		return p.published.Load().LastPoll.IsZero()
+	}) {
+		m.ready.Store(true)
+	}
+	return m.ready.Load()
+}
+
+// Slots returns how many polls can run at once, and how many are running. For a while after the number was lowered,
+// more can be running.
+func (m *Manager) Slots() (total, inUse int) { return m.polls.slots() }
+
+// OldestWaiting returns since when the oldest poll that is due has been waiting for a slot, if any is waiting.
+func (m *Manager) OldestWaiting() (since time.Time, waiting bool) { return m.polls.oldestWaiting() }
+
+// Shard returns the shard of the active configuration.
+func (m *Manager) Shard() Shard { return m.active.Load().config.Shard }
+
+// Credentials returns the sorted names of the credentials of the active configuration.
+func (m *Manager) Credentials() []string {
+	return slices.Sorted(maps.Keys(m.active.Load().config.Clients))
+}

@@ -1,0 +1,160 @@
+package poll
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+
+	"atlas-restore-exporter/atlas"
+)
+
+// Rule is a rule that turns the clusters found in one project, or in all projects of a credential, into targets.
+type Rule struct {
+	// Target has the settings of each target that the rule finds. Only the ProjectID of its List is used. If it is
+	// empty, the rule applies to every project that the credential can see and that has no rule of its own.
+	Target      Target
+	Projects    Pattern           // of project names; ignored if there is a ProjectID
+	Clusters    Pattern           // of cluster names
+	Tags        map[string]string // a cluster must have all of them
+	BackupTypes []atlas.BackupType
+}
+
+// Pattern matches a name that Include matches and Exclude does not. A nil Include matches every name, a nil Exclude
+// none.
+type Pattern struct{ Include, Exclude *regexp.Regexp }
+
+func (p Pattern) matches(name string) bool {
+	return (p.Include == nil || p.Include.MatchString(name)) && (p.Exclude == nil || !p.Exclude.MatchString(name))
+}
+
+// equal reports whether two patterns have the same expressions.
+func (p Pattern) equal(other Pattern) bool {
+	same := func(a, b *regexp.Regexp) bool { return a == b || (a != nil && b != nil && a.String() == b.String()) }
+	return same(p.Include, other.Include) && same(p.Exclude, other.Exclude)
+}
+
+func (r *Rule) matches(cluster *atlas.Cluster) bool {
+	for key, value := range r.Tags {
+		if actual, ok := cluster.Tags[key]; !ok || actual != value {
+			return false
+		}
+	}
+	return r.Clusters.matches(cluster.Name)
+}
+
+// discoveryKeys returns the lists that discovery reads: projects, and clusters with their kinds. The projects
+// of rules for all projects must be in the inventory.
+func discoveryKeys(config *Config, found inventory) map[discoveryKey][]atlas.ClusterKind {
+	keys := map[discoveryKey][]atlas.ClusterKind{}
+	for i := range config.Discoveries {
+		rule := &config.Discoveries[i]
+		if rule.Target.ProjectID == "" {
+			keys[discoveryKey{rule.Target.Credential, ""}] = nil
+		}
+		for _, projectID := range projectsOf(config, rule, found) {
+			key := discoveryKey{rule.Target.Credential, projectID}
+			for _, backupType := range rule.BackupTypes {
+				kind, listed := atlas.ClusterKindOf(backupType)
+				if listed && !slices.Contains(keys[key], kind) {
+					keys[key] = append(keys[key], kind)
+				}
+			}
+		}
+	}
+	return keys
+}
+
+// projectsOf returns the IDs of the projects that a rule applies to.
+func projectsOf(config *Config, rule *Rule, found inventory) []string {
+	if rule.Target.ProjectID != "" {
+		return []string{rule.Target.ProjectID}
+	}
+	entry := found[discoveryKey{rule.Target.Credential, ""}]
+	if entry == nil {
+		return nil
+	}
+	var ids []string
+	for _, project := range entry.projects.all {
+		own := slices.ContainsFunc(config.Discoveries, func(r Rule) bool { return r.Target.ProjectID == project.ID })
+		if !own && rule.Projects.matches(project.Name) && !slices.Contains(ids, project.ID) {
+			ids = append(ids, project.ID)
+		}
+	}
+	return ids
+}
+
+// maxFound bounds the number of targets that an exporter polls because rules found them.
+const maxFound = 50_000
+
+// plannedTarget is a list to be polled with settings that belong to the configuration. Two planned targets with the
+// same list and the same pointer are equal, so that an update compares pointers.
+type plannedTarget struct {
+	list     atlas.List
+	settings *Target
+}
+
+func (p *plannedTarget) target() *Target {
+	target := *p.settings
+	target.List = p.list
+	return &target
+}
+
+// targets returns the targets of a configuration, given the inventory. It returns each list once, and only lists of
+// the shard: first the targets listed in the configuration, then those of rules for one project, then those of rules
+// for all projects. If several rules find a list, the first one determines its settings. Truncated means that
+// maxFound was reached.
+func targets(config *Config, found inventory) (planned []plannedTarget, truncated bool) {
+	seen := map[atlas.List]bool{}
+	add := func(list atlas.List, settings *Target) {
+		if !seen[list] && config.Shard.contains(list) {
+			planned = append(planned, plannedTarget{list, settings})
+		}
+		seen[list] = true
+	}
+	for i := range config.Targets {
+		add(config.Targets[i].List, &config.Targets[i])
+	}
+	listed := len(planned)
+	for _, rule := range rulesInOrder(config) {
+		for _, list := range listsOf(config, rule, found) {
+			if len(planned)-listed == maxFound {
+				return planned, true
+			}
+			add(list, &rule.Target)
+		}
+	}
+	return planned, false
+}
+
+// rulesInOrder returns the rules for one project before the rules for all projects.
+func rulesInOrder(config *Config) []*Rule {
+	rules := make([]*Rule, len(config.Discoveries))
+	for i := range rules {
+		rules[i] = &config.Discoveries[i]
+	}
+	slices.SortStableFunc(rules, func(a, b *Rule) int {
+		return cmp.Compare(min(len(b.Target.ProjectID), 1), min(len(a.Target.ProjectID), 1))
+	})
+	return rules
+}
+
+// listsOf returns the lists of restore jobs of the clusters that match a rule.
+func listsOf(config *Config, rule *Rule, found inventory) []atlas.List {
+	var lists []atlas.List
+	for _, projectID := range projectsOf(config, rule, found) {
+		entry := found[discoveryKey{rule.Target.Credential, projectID}]
+		if entry == nil {
+			continue
+		}
+		flex := entry.flexNames()
+		for _, backupType := range rule.BackupTypes {
+			kind, _ := atlas.ClusterKindOf(backupType)
+			for _, cluster := range entry.clusters[kind].all {
+				if rule.matches(&cluster) && (kind == atlas.FlexClusters || !flex[cluster.Name]) {
+					lists = append(lists, atlas.List{ProjectID: projectID, ClusterName: cluster.Name, BackupType: backupType})
+				}
+			}
+		}
+	}
+	return lists
+}

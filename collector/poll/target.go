@@ -1,0 +1,50 @@
+package poll
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/collector/history"
+)
+
+// Target is a list of restore jobs and the settings that it is polled with.
+type Target struct {
+	atlas.List
+
+	Credential string // name of the credential, and so of the client
+	Source     string // SourceConfig or SourceDiscovery
+
+	Interval         time.Duration // between the starts of two polls
+	ActiveInterval   time.Duration // the same while a restore is in progress; at most Interval, zero for Interval
+	Timeout          time.Duration // of a whole poll; at most Interval
+	FullPollInterval time.Duration // between two full polls
+	StaleAfter       time.Duration // time without a successful poll after which per-job series are dropped
+
+	Policy history.Policy
+}
+
+// The sources of targets.
+const (
+	SourceConfig    = "config"    // listed in the configuration
+	SourceDiscovery = "discovery" // found by a rule
+)
+
+// Client sends the requests of polls and discovery. An *atlas.Client implements it. Its methods are called
+// concurrently.
+type Client interface {
+	RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error]
+	RestoreJob(ctx context.Context, list atlas.List, id string) (atlas.RestoreJob, error)
+	ProjectName(ctx context.Context, projectID string) (string, error)
+	Projects(ctx context.Context) ([]atlas.Project, error)
+	Clusters(ctx context.Context, projectID string, kind atlas.ClusterKind) ([]atlas.Cluster, error)
+}
+
+// Observer counts the events of a Manager. Its methods are called concurrently and must not block.
+type Observer interface {
+	// PollFailed reports a failed poll of a target of the backup type.
+	PollFailed(backupType atlas.BackupType, reason Reason)
+	// PollPanicked reports a panic of the poller of a target of the backup type.
+	PollPanicked(backupType atlas.BackupType)
+}

@@ -1,0 +1,108 @@
+// Package docs contains only tests: they compare the documents with the code and the files that the documents name.
+package docs
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/collector/poll"
+	"atlas-restore-exporter/internal/testutil"
+)
+
+const readme = "../README.md"
+
+// TestReadme_ListsEveryMetric compares the tables of metrics with the metric families. With UPDATE_GOLDEN set, it
+// writes the tables.
+func TestReadme_ListsEveryMetric(t *testing.T) {
+	const begin, end = "<!-- metrics: ", "<!-- end of metrics -->\n"
+	text := testutil.ReadFile(t, readme)
+	from, to := strings.Index(text, begin), strings.Index(text, end)
+	if from < 0 || to < from {
+		t.Fatalf("%s has no comments around the tables of metrics", readme)
+	}
+	from += strings.Index(text[from:], "\n") + 1
+	want := metricTables()
+	if os.Getenv(testutil.UpdateGolden) != "" {
+		testutil.WriteFile(t, readme, text[:from]+want+text[to:])
+	} else if text[from:to] != want {
+		t.Errorf("the tables of metrics are\n%s\nwant\n%s", text[from:to], want)
+	}
+}
+
+// metricTables returns a table of the families of targets, of jobs, and of the exporter.
+func metricTables() string {
+	var target, job, exporter []collector.Family
+	for _, f := range collector.Families() {
+		switch {
+		case strings.HasPrefix(f.Name, "mongodbatlas_restore_exporter_"):
+			exporter = append(exporter, f)
+		case strings.Contains(strings.Join(f.Labels, " "), "job_id"):
+			job = append(job, f)
+		default:
+			target = append(target, f)
+		}
+	}
+	const common = "`project_id`, `cluster_name`, `backup_type`"
+	return metricTable("Per target, with the labels "+common+" and:", "mongodbatlas_restore_", 3, target) +
+		metricTable("Per job, with the labels "+common+", `job_id` and:", "mongodbatlas_restore_job_", 4, job) +
+		metricTable("The exporter:", "mongodbatlas_restore_exporter_", 0, exporter) + "\n"
+}
+
+// metricTable returns a table of families without the first labels, which the title lists.
+func metricTable(title, prefix string, commonLabels int, families []collector.Family) string {
+	var table strings.Builder
+	_, _ = fmt.Fprintf(&table, "\n%s\n\n| `%s…` | type | labels | meaning |\n| --- | --- | --- | --- |\n", title, prefix)
+	for _, f := range families {
+		var labels []string
+		for _, label := range f.Labels[commonLabels:] {
+			labels = append(labels, "`"+label+"`")
+		}
+		name := strings.TrimPrefix(f.Name, prefix)
+		_, _ = fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", name, f.Type, strings.Join(labels, ", "), f.Help)
+	}
+	return table.String()
+}
+
+// TestReadme_ListsEveryFieldOfRestoreJobs compares the table of fields with the official API description.
+func TestReadme_ListsEveryFieldOfRestoreJobs(t *testing.T) {
+	var description struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]json.RawMessage `json:"properties"`
+			} `json:"schemas"`
+		} `json:"components"`
+	}
+	testutil.ReadOpenAPI(t, &description)
+	_, table, _ := strings.Cut(testutil.ReadFile(t, readme), "## Fields of restore jobs")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for _, schema := range []string{
+		"DiskBackupSnapshotRestoreJob", "DiskBackupRestoreMember", "ServerlessBackupRestoreJob",
+		"FlexBackupRestoreJob20241113",
+		"ApiAtlasCollectionRestoreJobResponse", "BackupRestoreJob", "BackupRestoreJobDelivery",
+	} {
+		fields := description.Components.Schemas[schema].Properties
+		if len(fields) == 0 {
+			t.Errorf("the API description has no schema %s", schema)
+		}
+		for field := range fields {
+			if !regexp.MustCompile("[`.]" + field + "[`.[]").MatchString(table) {
+				t.Errorf("the table of fields has no %s of %s", field, schema)
+			}
+		}
+	}
+}
+
+// TestReadme_ExplainsEveryReason checks the table of reasons of failed polls.
+func TestReadme_ExplainsEveryReason(t *testing.T) {
+	text := testutil.ReadFile(t, readme)
+	for _, reason := range poll.Reasons() {
+		if !strings.Contains(text, fmt.Sprintf("| `%s` |", reason)) {
+			t.Errorf("the table of reasons has no %s", reason)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package config
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/collector/poll"
+	"atlas-restore-exporter/internal/files"
+)
+
+// MaxFileSize is the maximum size of a configuration file in bytes.
+const MaxFileSize = 4 << 20
+
+// Shard is the part of all targets that this exporter polls. The zero Shard contains every target.
+type Shard = poll.Shard
+
+// Config is a valid configuration with all defaults applied. It must not be modified while it is in use.
+type Config struct {
+	BaseURL     string         // of the Atlas API, without a path
+	RootCAs     *x509.CertPool // trusted certificate authorities; if nil, those of the system
+	CAs         string         // PEM text of RootCAs
+	Credentials []atlas.Credential
+	Concurrency int     // maximum number of concurrent polls
+	Reserve     float64 // share of the rate limits that is left to other clients of the Atlas API
+
+	Targets           []poll.Target // listed in the file
+	Discoveries       []poll.Rule   // rules that find more targets
+	DiscoveryInterval time.Duration
+	Shard             Shard // set by the caller, because it is a flag
+
+	Files    []string // files with secrets and certificate authorities that the configuration refers to
+	Warnings []string // valid settings that the user should reconsider
+
+	path string
+	text []byte
+}
+
+// Reread returns the same configuration with the current content of the files that it refers to. It doesn't read the
+// configuration file, which may contain unfinished changes.
+func (c *Config) Reread() (*Config, error) {
+	config, err := Parse(c.path, c.text)
+	if err == nil {
+		config.Shard = c.Shard
+	}
+	return config, err
+}
+
+// Load reads and checks a configuration file and the files that it refers to. If settings are invalid, the error has
+// one line for each of them.
+func Load(path string) (*Config, error) {
+	text, err := ReadFile(path, MaxFileSize)
+	if err != nil {
+		return nil, fmt.Errorf("configuration file: %w; set its path with --config.file", err)
+	}
+	config, err := Parse(path, text)
+	if err != nil {
+		return nil, err
+	}
+	config.warnIfSecretsReadable(path, string(text))
+	return config, nil
+}
+
+// Parse checks the text of a configuration file like Load. The path is only used in errors.
+func Parse(path string, text []byte) (*Config, error) {
+	b := builder{config: Config{path: path, text: text}}
+	b.document = decode(path, text, &b.raw)
+	b.invalid.text = text
+	if err := b.err(); err != nil {
+		return nil, err
+	}
+	b.build()
+	b.invalid.Files = b.config.Files
+	if err := b.err(); err != nil {
+		return nil, err
+	}
+	return &b.config, nil
+}
+
+// ReadFile reads a regular file of at most limit bytes, and gives up if that takes too long; see package files. Every
+// error is a *fs.PathError.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	text, err := files.Read(path, limit)
+	if _, ok := errors.AsType[*fs.PathError](err); err != nil && !ok {
+		err = &fs.PathError{Op: "read", Path: path, Err: err}
+	}
+	return text, err
+}
+
+// Poll returns the configuration of a poll.Manager that uses the given clients, which are keyed by the names of their
+// credentials.
+func (c *Config) Poll(clients map[string]poll.Client) poll.Config {
+	return poll.Config{
+		Targets: c.Targets, Discoveries: c.Discoveries, DiscoveryInterval: c.DiscoveryInterval,
+		Shard: c.Shard, Clients: clients, Concurrency: c.Concurrency,
+	}
+}

@@ -1,0 +1,66 @@
+package config
+
+import (
+	"crypto/x509"
+	"net"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	"atlas-restore-exporter/atlas"
+)
+
+const defaultBaseURL = "https://cloud.mongodb.com"
+
+// connection builds the settings of the connection to the Atlas API.
+func (b *builder) connection() {
+	b.config.BaseURL = defaultBaseURL
+	if b.raw.Atlas.BaseURL != nil {
+		b.config.BaseURL = strings.TrimSuffix(*b.raw.Atlas.BaseURL, "/")
+	}
+	base, err := url.Parse(b.config.BaseURL)
+	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") || base.Path != "" ||
+		base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		b.report("atlas.base_url", "must be https:// followed by a host and nothing else, such as %s", defaultBaseURL)
+		return
+	}
+	if base.Scheme == "http" && !isLoopback(base.Hostname()) {
+		b.warn("atlas.base_url is http: credentials and responses are sent unencrypted")
+	}
+	if b.raw.Atlas.CAFile == "" {
+		return
+	}
+	b.config.Files = append(b.config.Files, b.raw.Atlas.CAFile)
+	pem, err := ReadFile(b.raw.Atlas.CAFile, MaxFileSize)
+	if err != nil {
+		b.report("atlas.ca_file", "must be the path of a readable file: %v", err)
+		return
+	}
+	b.config.CAs = string(pem)
+	b.config.RootCAs = x509.NewCertPool()
+	if !b.config.RootCAs.AppendCertsFromPEM(pem) {
+		b.report("atlas.ca_file", "%s contains no PEM certificate", b.raw.Atlas.CAFile)
+	}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// ClientOptions returns the options of the client of a credential. The caller adds options that are not configurable.
+func (c *Config) ClientOptions(credential atlas.Credential) atlas.Options {
+	return atlas.Options{
+		BaseURL: c.BaseURL, Credential: credential, RootCAs: c.RootCAs, Concurrency: c.Concurrency, Reserve: c.Reserve,
+	}
+}
+
+// SameClient reports whether the client of a credential of c has the same options as its client under another
+// configuration, which may be nil. If so, the client can be kept across a reload.
+func (c *Config) SameClient(other *Config, credential atlas.Credential) bool {
+	return other != nil && other.BaseURL == c.BaseURL && other.CAs == c.CAs && other.Concurrency == c.Concurrency &&
+		other.Reserve == c.Reserve && slices.ContainsFunc(other.Credentials, func(o atlas.Credential) bool {
+		return reflect.DeepEqual(o, credential)
+	})
+}

@@ -1,0 +1,106 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	yaml "go.yaml.in/yaml/v4"
+)
+
+// document is a decoded YAML file. It maps paths and positions to each other, so that an issue can be reported with
+// both.
+type document struct {
+	invalid InvalidError
+	lines   map[string]int      // line of each path
+	keys    map[position]string // path of the key at a position
+	values  map[position]string // path of the value at a position
+}
+
+type position struct{ line, column int }
+
+// decode decodes YAML text into a struct, strictly. Issues are reported to the returned document.
+func decode(file string, text []byte, into any) *document {
+	d := &document{
+		invalid: InvalidError{file: file},
+		lines:   map[string]int{}, keys: map[position]string{}, values: map[position]string{},
+	}
+	var root yaml.Node
+	if err := yaml.Load(text, &root); err != nil {
+		d.reportYAML(err, into)
+		return d
+	}
+	d.walk("", root.Content[0])
+	if d.err() != nil {
+		return d
+	}
+	if err := root.Load(into, yaml.WithKnownFields()); err != nil {
+		d.reportYAML(err, into)
+	}
+	return d
+}
+
+// report adds an issue at a path. If the file doesn't contain the path, the line is that of the closest parent.
+func (d *document) report(path, format string, args ...any) {
+	parent := path
+	for d.lines[parent] == 0 && parent != "" {
+		parent = parent[:max(strings.LastIndexAny(parent, ".["), 0)]
+	}
+	d.add(issue{d.lines[parent], path, fmt.Sprintf(format, args...)})
+}
+
+func (d *document) add(i issue) { d.invalid.issues = append(d.invalid.issues, i) }
+
+// err returns all issues as an error, or nil if there are none.
+func (d *document) err() error {
+	if len(d.invalid.issues) == 0 {
+		return nil
+	}
+	return &d.invalid
+}
+
+// walk records the position of a node and of all nodes below it, and expands variables in strings.
+func (d *document) walk(path string, node *yaml.Node) {
+	if d.lines[path] == 0 {
+		d.lines[path] = node.Line
+	}
+	d.values[position{node.Line, node.Column}] = path
+	switch node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			key := node.Content[i]
+			child := strings.TrimPrefix(path+"."+key.Value, ".")
+			d.lines[child] = key.Line
+			d.keys[position{key.Line, key.Column}] = child
+			d.walk(child, node.Content[i+1])
+		}
+	case yaml.SequenceNode:
+		for i, item := range node.Content {
+			d.walk(fmt.Sprintf("%s[%d]", path, i), item)
+		}
+	case yaml.ScalarNode:
+		if node.ShortTag() == "!!str" {
+			node.Value = d.expand(path, node.Value)
+		}
+	default: // the target of an alias is walked where it is defined
+	}
+}
+
+// variable matches ${NAME}, and $${, which is the escaped form of ${.
+var variable = regexp.MustCompile(`\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// expand replaces variables with their values in the environment.
+func (d *document) expand(path, text string) string {
+	return variable.ReplaceAllStringFunc(text, func(match string) string {
+		if match == "$${" {
+			return "${"
+		}
+		name := match[2 : len(match)-1]
+		value, ok := os.LookupEnv(name)
+		if !ok {
+			d.report(path, "environment variable %s is not set", name)
+		}
+		return value
+	})
+}

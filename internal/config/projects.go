@@ -1,0 +1,133 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/collector/poll"
+)
+
+// projects builds the targets and discovery rules of all projects. They inherit the settings of base.
+func (b *builder) projects(base poll.Target) {
+	if len(b.raw.Projects) == 0 {
+		b.report("projects", "at least one project with clusters or discovery is required")
+	}
+	seen := map[string]bool{}
+	for i, project := range b.raw.Projects {
+		path := fmt.Sprintf("projects[%d]", i)
+		if project.ID == "" && (project.Discovery != nil || len(project.Clusters) == 0) {
+			b.checkAllProjects(path, project)
+		} else {
+			b.checkProject(path, project, seen[project.ID])
+		}
+		seen[project.ID] = true
+		target := base
+		target.ProjectID = project.ID
+		target.Credential = b.projectCredential(path+".credential", project.Credential)
+		target.Interval = b.interval(path+".interval", project.Interval, base.Interval)
+		b.overridePolicy(path+".", project.rawPolicy, &target.Policy)
+		b.clusters(path+".clusters", project.Clusters, target)
+		if project.Discovery != nil {
+			b.rule(path, project, target)
+		}
+	}
+}
+
+// checkProject checks an entry for one project.
+func (b *builder) checkProject(path string, project rawProject, duplicate bool) {
+	if b.checkProjectID(path+".id", project.ID) && duplicate {
+		b.report(path+".id", "duplicate project, already listed above")
+	}
+	const onlyWithoutID = "is only allowed in an entry without id, which applies to all projects of the credential"
+	if project.NameInclude != nil {
+		b.report(path+".name_include", onlyWithoutID)
+	}
+	if project.NameExclude != nil {
+		b.report(path+".name_exclude", onlyWithoutID)
+	}
+	if len(project.Clusters) == 0 && project.Discovery == nil {
+		b.report(path+".clusters", "at least one cluster, or discovery: {}, is required")
+	}
+}
+
+// checkAllProjects checks an entry that applies to all projects of its credential.
+func (b *builder) checkAllProjects(path string, project rawProject) {
+	if project.Discovery == nil {
+		b.report(path, "the id of a project, or discovery: {} for all projects of the credential, is required")
+	}
+	if len(project.Clusters) > 0 {
+		b.report(path+".clusters", "the id of the project of these clusters is required")
+	}
+}
+
+// projectCredential returns the name of the credential of a project. If there is only one credential, the name is
+// optional.
+func (b *builder) projectCredential(path, name string) string {
+	names := slices.Sorted(maps.Keys(b.raw.Credentials))
+	switch {
+	case len(names) == 0 || slices.Contains(names, name):
+	case name != "":
+		b.report(path, "unknown credential, must be one of %s", strings.Join(names, ", "))
+	case len(names) > 1:
+		b.report(path, "is required, must be one of %s", strings.Join(names, ", "))
+	default:
+		return names[0]
+	}
+	return name
+}
+
+// clusters builds the targets of the clusters of a project.
+func (b *builder) clusters(path string, clusters []rawCluster, base poll.Target) {
+	seen := map[atlas.List]bool{}
+	for i, cluster := range clusters {
+		path := fmt.Sprintf("%s[%d]", path, i)
+		b.checkClusterName(path+".name", cluster.Name)
+		target := base
+		target.ClusterName = cluster.Name
+		target.Interval = b.interval(path+".interval", cluster.Interval, base.Interval)
+		b.overridePolicy(path+".", cluster.rawPolicy, &target.Policy)
+		for _, backupType := range b.backupTypes(path+".backup_types", cluster.BackupTypes, atlas.Dedicated) {
+			target.BackupType = backupType
+			if seen[target.List] {
+				b.report(path, "duplicate cluster, already listed above with backup type %s", backupType)
+			}
+			seen[target.List] = true
+			b.config.Targets = append(b.config.Targets, target)
+		}
+	}
+}
+
+// backupTypes returns the configured backup types, or the defaults if the setting is absent.
+func (b *builder) backupTypes(path string, names []string, defaults ...atlas.BackupType) []atlas.BackupType {
+	if names == nil {
+		return defaults
+	}
+	if len(names) == 0 {
+		b.report(path, "must not be empty; omit it for the default: %s", join(defaults))
+	}
+	known := atlas.BackupTypes()
+	var types []atlas.BackupType
+	for i, name := range names {
+		backupType := atlas.BackupType(name)
+		switch path := fmt.Sprintf("%s[%d]", path, i); {
+		case !slices.Contains(known, backupType):
+			b.report(path, "must be one of %s", join(known))
+		case slices.Contains(types, backupType):
+			b.report(path, "duplicate backup type %s", name)
+		default:
+			types = append(types, backupType)
+		}
+	}
+	return types
+}
+
+func join(types []atlas.BackupType) string {
+	names := make([]string, len(types))
+	for i, backupType := range types {
+		names[i] = string(backupType)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,118 @@
+package config
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/common/model"
+	yaml "go.yaml.in/yaml/v4"
+
+	"atlas-restore-exporter/atlas"
+)
+
+// These types mirror the file. A setting that is absent is nil or empty.
+type (
+	rawConfig struct {
+		Atlas       rawAtlas                 `yaml:"atlas"`
+		Credentials map[string]rawCredential `yaml:"credentials"`
+		Polling     rawPolling               `yaml:"polling"`
+		Discovery   rawDiscovery             `yaml:"discovery"`
+		History     rawHistory               `yaml:"history"`
+		JobSeries   rawJobSeries             `yaml:"job_series"`
+		rawPolicy   `yaml:",inline"`
+		Projects    []rawProject `yaml:"projects"`
+	}
+	rawAtlas struct {
+		BaseURL *string `yaml:"base_url"`
+		CAFile  string  `yaml:"ca_file"`
+	}
+	rawCredential struct {
+		ServiceAccount *rawServiceAccount `yaml:"service_account"`
+		APIKey         *rawAPIKey         `yaml:"api_key"`
+	}
+	rawServiceAccount struct {
+		ClientID         string       `yaml:"client_id"`
+		ClientSecret     atlas.Secret `yaml:"client_secret"`
+		ClientSecretFile string       `yaml:"client_secret_file"`
+	}
+	rawAPIKey struct {
+		PublicKey      string       `yaml:"public_key"`
+		PrivateKey     atlas.Secret `yaml:"private_key"`
+		PrivateKeyFile string       `yaml:"private_key_file"`
+	}
+	rawPolling struct {
+		Interval         *duration `yaml:"interval"`
+		ActiveInterval   *duration `yaml:"active_interval"`
+		Timeout          *duration `yaml:"timeout"`
+		Concurrency      *int      `yaml:"concurrency"`
+		Reserve          *float64  `yaml:"reserve"`
+		FullPollInterval *duration `yaml:"full_poll_interval"`
+		StaleAfter       *duration `yaml:"stale_after"`
+	}
+	rawDiscovery struct {
+		Interval *duration `yaml:"interval"`
+	}
+	rawHistory struct {
+		MaxAge  *duration `yaml:"max_age"`
+		MaxJobs *int      `yaml:"max_jobs"`
+	}
+	rawJobSeries struct {
+		MaxAge       *duration `yaml:"max_age"`
+		MaxPerTarget *int      `yaml:"max_per_target"`
+	}
+	// rawPolicy is the part of the policy that can be set at the top level, for a project, and for a cluster.
+	rawPolicy struct {
+		Objectives     rawObjectives       `yaml:"objectives"`
+		AllowedTargets *[]rawAllowedTarget `yaml:"allowed_targets"`
+	}
+	rawObjectives struct {
+		Duration *duration `yaml:"duration"`
+		DrillAge *duration `yaml:"drill_age"`
+	}
+	rawAllowedTarget struct {
+		ProjectID    string   `yaml:"project_id"`
+		ClusterNames []string `yaml:"cluster_names"`
+	}
+	rawProject struct {
+		ID          string    `yaml:"id"`
+		NameInclude *string   `yaml:"name_include"`
+		NameExclude *string   `yaml:"name_exclude"`
+		Credential  string    `yaml:"credential"`
+		Interval    *duration `yaml:"interval"`
+		rawPolicy   `yaml:",inline"`
+		Clusters    []rawCluster `yaml:"clusters"`
+		Discovery   *rawRule     `yaml:"discovery"`
+	}
+	rawRule struct {
+		Include     *string           `yaml:"include"`
+		Exclude     *string           `yaml:"exclude"`
+		Tags        map[string]string `yaml:"tags"`
+		BackupTypes []string          `yaml:"backup_types"`
+	}
+	rawCluster struct {
+		Name        string    `yaml:"name"`
+		BackupTypes []string  `yaml:"backup_types"`
+		Interval    *duration `yaml:"interval"`
+		rawPolicy   `yaml:",inline"`
+	}
+)
+
+// duration has the format of durations in Prometheus: 30s, 5m, 400d.
+type duration time.Duration
+
+const (
+	second = duration(time.Second)
+	day    = duration(24 * time.Hour)
+)
+
+// UnmarshalYAML parses a duration.
+func (d *duration) UnmarshalYAML(node *yaml.Node) error {
+	parsed, err := model.ParseDuration(node.Value)
+	if err != nil {
+		return errors.New("must be a duration such as 30s, 5m, 24h, or 400d")
+	}
+	*d = duration(parsed)
+	return nil
+}
+
+func (d duration) String() string { return model.Duration(d).String() }

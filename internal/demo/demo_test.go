@@ -1,0 +1,122 @@
+package demo
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/internal/server"
+	"atlas-restore-exporter/internal/testutil"
+)
+
+// startDemo runs the demo until the test ends. It returns the base URL and the output of the demo.
+func startDemo(t *testing.T) (url string, stdout *testutil.Buffer) {
+	t.Helper()
+	stdout = &testutil.Buffer{}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	address := testutil.FreeAddress(t)
+	options := server.Options{ListenAddresses: []string{address}, Logger: slog.New(slog.DiscardHandler)}
+	go func() { ended <- Run(ctx, stdout, options) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run returned %v", err)
+		}
+	})
+	testutil.Eventually(t, func() bool { return stdout.String() != "" }, func() string { return "no URLs" })
+	return "http://" + address, stdout
+}
+
+func scrape(t *testing.T, url, accept string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Close = true
+	request.Header.Set("Accept", accept)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("status %d: %v", response.StatusCode, err)
+	}
+	return string(body)
+}
+
+func TestRun_ShowsEveryMetricFamily(t *testing.T) {
+	url, _ := startDemo(t)
+	var missing []string
+	testutil.Eventually(t, func() bool {
+		parser := expfmt.NewTextParser(model.LegacyValidation)
+		families, err := parser.TextToMetricFamilies(strings.NewReader(scrape(t, url, "text/plain")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		missing = nil
+		for _, family := range collector.Families() {
+			if families[family.Name] == nil {
+				missing = append(missing, family.Name)
+			}
+		}
+		return len(missing) == 0
+	}, func() string { return "missing families: " + strings.Join(missing, ", ") })
+}
+
+func TestRun_ServesOpenMetrics(t *testing.T) {
+	url, _ := startDemo(t)
+	if body := scrape(t, url, "application/openmetrics-text; version=1.0.0"); !strings.HasSuffix(body, "# EOF\n") {
+		t.Errorf("the response ends with %q", body[max(0, len(body)-100):])
+	}
+}
+
+func TestRun_PrintsURLsForABrowser(t *testing.T) {
+	url, stdout := startDemo(t)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"http://localhost:" + port + "/ ", "http://localhost:" + port + "/metrics "} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("no %q in %q", want, stdout.String())
+		}
+	}
+}
+
+func TestPrintURLs_DependOnTheWebConfiguration(t *testing.T) {
+	webFile := filepath.Join(t.TempDir(), "web.yaml")
+	testutil.WriteFile(t, webFile, "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n")
+	var stdout testutil.Buffer
+	address := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 10058}
+	printURLs(&stdout, 3, address, server.Options{WebConfigFile: webFile})
+	for _, want := range []string{"3 targets", "https://192.0.2.1:10058/metrics"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("no %q in %q", want, stdout.String())
+		}
+	}
+}
+
+func TestOrganization_HasJobsOfEveryBackupType(t *testing.T) {
+	var backupTypes []string
+	for _, list := range newOrganization().lists {
+		backupTypes = append(backupTypes, string(list.BackupType))
+	}
+	slices.Sort(backupTypes)
+	if got := slices.Compact(backupTypes); len(got) != 5 {
+		t.Errorf("backup types %v", got)
+	}
+}

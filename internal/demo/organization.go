@@ -1,0 +1,145 @@
+package demo
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/atlas/atlastest"
+)
+
+// The credential and the projects of the organization.
+const (
+	clientID     = "mdb_sa_id_demo"
+	clientSecret = "mdb_sa_sk_demo" //nolint:gosec // only the simulator accepts it
+	paymentsID   = "5f3a1b2c4d5e6f7a8b9c0d1e"
+	analyticsID  = "6a1b2c3d4e5f60718293a4b5"
+)
+
+const day = 24 * time.Hour
+
+// organization is a small simulated Atlas organization. It contains restore jobs of every backup type, delivery type
+// and outcome, so that every metric has a value.
+type organization struct {
+	*atlastest.Server
+	lists []atlas.List // all targets
+}
+
+// newOrganization returns an organization whose history ends now.
+func newOrganization() *organization {
+	o := &organization{Server: atlastest.New()}
+	o.AddServiceAccount(clientID, clientSecret)
+	o.addPayments()
+	o.addAnalytics()
+	return o
+}
+
+func (o *organization) addPayments() {
+	o.AddProject(paymentsID, "Payments")
+	o.addCluster(paymentsID, "prod-eu", atlastest.DedicatedCluster, atlas.Dedicated, drills(120, 7))
+	o.addCluster(paymentsID, "prod-eu", atlastest.DedicatedCluster, atlas.Collection, []atlastest.Job{
+		{Created: ago(50 * time.Hour), Takes: 40 * time.Minute, Documents: 1_200_000},
+	})
+	o.addCluster(paymentsID, "prod-us", atlastest.DedicatedCluster, atlas.Dedicated, append(drills(60, 7),
+		atlastest.Job{Created: ago(9 * time.Hour)}, // never finishes
+	))
+	o.addCluster(paymentsID, "orders", atlastest.DedicatedCluster, atlas.Dedicated, append(drills(40, 14),
+		atlastest.Job{Created: ago(5 * time.Hour), Takes: 27 * time.Minute, Outcome: atlastest.Fails},
+		atlastest.Job{
+			Created: ago(30 * time.Minute), Takes: 10 * time.Minute, Delivery: "download", LinkLife: time.Hour, Shards: 3,
+		},
+		atlastest.Job{
+			Created: ago(26 * time.Hour), Takes: 20 * time.Minute, Delivery: "pointInTime", PointInTime: ago(30 * time.Hour),
+		},
+	))
+	const batchID = "5a66783b80eef5354c77ee13"
+	o.addCluster(paymentsID, "archive", atlastest.LegacyCluster, atlas.Legacy, []atlastest.Job{
+		{Created: ago(40 * day), Takes: time.Hour, BatchID: batchID},
+		{Created: ago(40 * day), Takes: time.Hour, BatchID: batchID},
+		{Created: ago(20 * time.Hour), Takes: time.Hour, Delivery: "download", LinkLife: 2 * day},
+		{Created: ago(60 * time.Hour), Takes: time.Hour, Delivery: "download", LinkLife: day},
+	})
+}
+
+func (o *organization) addAnalytics() {
+	o.AddProject(analyticsID, "Analytics")
+	o.addCluster(analyticsID, "events", atlastest.FlexCluster, atlas.Flex, append(drills(1200, 1),
+		atlastest.Job{Created: ago(3 * time.Hour), Takes: 3 * time.Minute, Delivery: "DOWNLOAD", LinkLife: 4 * time.Hour},
+	))
+	o.addCluster(analyticsID, "reports", atlastest.FlexCluster, atlas.Flex, append(drills(10, 30),
+		atlastest.Job{
+			Created: ago(2 * time.Hour), Takes: 6 * time.Minute,
+			TargetProjectID: "6f0e0d0c0b0a090807060504", TargetClusterName: "somewhere-else",
+		},
+	))
+	o.addCluster(analyticsID, "never-drilled", atlastest.DedicatedCluster, atlas.Dedicated, nil)
+	o.AddCluster(analyticsID, "sandbox", atlastest.FreeCluster) // has no backups
+	// Atlas removed the API of serverless instances, so polling this target fails.
+	o.addCluster(analyticsID, "old-function", atlastest.ServerlessInstance, atlas.Serverless, nil)
+}
+
+func ago(d time.Duration) time.Time { return time.Now().Add(-d) }
+
+// drills returns n finished restores into the cluster restore-drill, the given number of days apart. The newest one is
+// half a day old, and every ninth one failed.
+func drills(n, days int) []atlastest.Job {
+	jobs := make([]atlastest.Job, n)
+	for i := range jobs {
+		jobs[i] = atlastest.Job{
+			Created:           ago(time.Duration((n-1-i)*days)*day + 12*time.Hour),
+			Takes:             time.Duration(4+i%7) * time.Minute,
+			TargetClusterName: "restore-drill",
+		}
+		if i%9 == 4 {
+			jobs[i].Outcome = atlastest.Fails
+		}
+	}
+	return jobs
+}
+
+// addCluster adds restore jobs to a cluster, and the cluster if the organization does not contain it.
+func (o *organization) addCluster(
+	projectID, name string, kind atlastest.ClusterKind, backupType atlas.BackupType, jobs []atlastest.Job,
+) {
+	exists := slices.ContainsFunc(o.lists, func(l atlas.List) bool {
+		return l.ProjectID == projectID && l.ClusterName == name
+	})
+	if !exists {
+		o.AddCluster(projectID, name, kind)
+	}
+	list := atlas.List{ProjectID: projectID, ClusterName: name, BackupType: backupType}
+	o.AddJobs(list, jobs...)
+	o.lists = append(o.lists, list)
+}
+
+// createJobs creates a restore job in each interval until ctx ends.
+func (o *organization) createJobs(ctx context.Context, interval time.Duration) {
+	dedicated := func(cluster string) atlas.List {
+		return atlas.List{ProjectID: paymentsID, ClusterName: cluster, BackupType: atlas.Dedicated}
+	}
+	collection := atlas.List{ProjectID: paymentsID, ClusterName: "prod-eu", BackupType: atlas.Collection}
+	flex := atlas.List{ProjectID: analyticsID, ClusterName: "events", BackupType: atlas.Flex}
+	jobs := []struct {
+		list atlas.List
+		job  atlastest.Job
+	}{
+		{flex, atlastest.Job{Queued: interval / 2, Takes: 2 * interval}},
+		{dedicated("prod-eu"), atlastest.Job{Takes: 3 * interval, TargetClusterName: "restore-drill"}},
+		{collection, atlastest.Job{Queued: interval / 2, Takes: 4 * interval, Documents: 800_000}},
+		{dedicated("orders"), atlastest.Job{Takes: 2 * interval, Delivery: "download", LinkLife: 6 * interval}},
+		{dedicated("orders"), atlastest.Job{Takes: 2 * interval, Outcome: atlastest.Fails}},
+		{dedicated("prod-us"), atlastest.Job{Takes: 2 * interval, Delivery: "download", Outcome: atlastest.IsCancelled}},
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for i := 0; ; i++ {
+		next := jobs[i%len(jobs)]
+		o.AddJobs(next.list, next.job)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package gzipcat
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/http"
+	"strconv"
+
+	"github.com/go-openapi/runtime/server-middleware/negotiate/header"
+)
+
+// gzipHeader is the header of a gzip member without a name and a modification time (RFC 1952, section 2.3).
+var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}
+
+// Serve writes a response with the texts of the Blocks, followed by end. The response is compressed if the client
+// accepts gzip. Serve compresses only end. It sets Content-Encoding and Content-Length; the caller sets all other
+// headers, such as Vary. The error is that of the client's connection.
+func Serve(w http.ResponseWriter, r *http.Request, blocks []Block, end []byte) error {
+	if acceptsGzip(r.Header) {
+		return serveGzip(w, r, blocks, end)
+	}
+	length := int64(len(end))
+	for i := range blocks {
+		length += blocks[i].size
+	}
+	w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	for i := range blocks {
+		if err := blocks[i].writeText(w); err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(end)
+	return err
+}
+
+func serveGzip(w http.ResponseWriter, r *http.Request, blocks []Block, end []byte) error {
+	parts, length := [][]byte{gzipHeader}, len(gzipHeader)
+	var whole Block
+	add := func(block *Block) {
+		data := block.data()
+		parts, length = append(parts, data), length+len(data)
+		whole.extend(block)
+	}
+	for i := range blocks {
+		add(&blocks[i])
+	}
+	last := Compress(end)
+	add(&last)
+	// The end of the stream, and the trailer of the member (RFC 1952, section 2.3.1).
+	tail := binary.LittleEndian.AppendUint32(bytes.Clone(finalBlock), whole.sum)
+	tail = binary.LittleEndian.AppendUint32(tail, uint32(whole.size)) //nolint:gosec // RFC 1952: modulo 2^32
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Header().Set("Content-Length", strconv.Itoa(length+len(tail)))
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	for _, part := range append(parts, tail) {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// acceptsGzip reports whether a client accepts gzip (RFC 9110, section 12.5.3). "*" matches gzip only if the header
+// doesn't list gzip. A client that sends no such header gets an uncompressed response.
+func acceptsGzip(request http.Header) bool {
+	accepted := false
+	for _, coding := range header.ParseAccept2(request, "Accept-Encoding") {
+		switch coding.Value {
+		case "gzip":
+			return coding.Q > 0
+		case "*":
+			accepted = coding.Q > 0
+		}
+	}
+	return accepted
+}

@@ -1,0 +1,23 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"atlas-restore-exporter/internal/testutil"
+)
+
+// TestWatchInterval_IsDocumented checks the documented time after which a rotated secret is used, and the watched
+// settings.
+func TestWatchInterval_IsDocumented(t *testing.T) {
+	text := testutil.ReadFile(t, "../../SECURITY.md")
+	for _, want := range []string{
+		fmt.Sprintf("Within %d s the exporter notices", int(watchInterval.Seconds())),
+		"`client_secret_file`", "`private_key_file`", "`atlas.ca_file`", "`--web.enable-lifecycle`",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("SECURITY.md does not contain %q", want)
+		}
+	}
+}

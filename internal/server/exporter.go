@@ -1,0 +1,126 @@
+package server
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/collector/poll"
+	"atlas-restore-exporter/internal/config"
+	"atlas-restore-exporter/internal/connlimit"
+)
+
+// Exporter polls the targets of a configuration and exports their metrics. Its methods can be called concurrently.
+type Exporter struct {
+	options     Options
+	manager     *poll.Manager
+	metrics     *collector.Exporter
+	connections *connlimit.Limiter   // of the endpoint
+	live        *prometheus.Registry // gathered for every scrape: everything except the metrics of targets
+	targets     *prometheus.Registry // metrics of targets, for scrapes that the cached exposition can't serve
+
+	mu      sync.Mutex
+	config  *config.Config           // the active configuration
+	clients map[string]*atlas.Client // by name of the credential
+}
+
+// New builds an exporter. It polls nothing before its manager runs.
+func New(cfg *config.Config, options Options) (*Exporter, error) {
+	e := &Exporter{
+		options:     options,
+		metrics:     collector.NewExporter(options.Build),
+		connections: connlimit.New(connlimit.Default()),
+		live:        prometheus.NewRegistry(),
+		targets:     prometheus.NewRegistry(),
+	}
+	clients, err := e.newClients(cfg)
+	if err != nil {
+		return nil, err
+	}
+	e.manager, err = poll.NewManager(cfg.Poll(pollClients(clients)), e.metrics, options.Logger)
+	if err != nil {
+		return nil, err
+	}
+	e.config, e.clients = cfg, clients
+	e.targets.MustRegister(collector.NewCollector(e.manager))
+	e.live.MustRegister(
+		e.metrics, collector.NewStateCollector(e.manager, e.metrics, collector.Counters{
+			RejectedConnections: e.connections.Rejected, DroppedLogMessages: options.DroppedLogMessages,
+		}),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return e, nil
+}
+
+// Manager returns the manager of the targets.
+func (e *Exporter) Manager() *poll.Manager { return e.manager }
+
+// Apply replaces the active configuration, or returns an error and keeps it. Credentials that did not change keep their
+// clients, with their tokens and rate limits.
+func (e *Exporter) Apply(cfg *config.Config) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	clients, err := e.newClients(cfg)
+	if err != nil {
+		return err
+	}
+	if err := e.manager.Apply(cfg.Poll(pollClients(clients))); err != nil {
+		return err
+	}
+	for name, old := range e.clients {
+		if clients[name] != old {
+			old.Close()
+		}
+	}
+	e.config, e.clients = cfg, clients
+	return nil
+}
+
+// newClients returns a client for each credential. The caller must hold e.mu, except in New.
+func (e *Exporter) newClients(cfg *config.Config) (map[string]*atlas.Client, error) {
+	clients := map[string]*atlas.Client{}
+	for _, credential := range cfg.Credentials {
+		if cfg.SameClient(e.config, credential) {
+			clients[credential.Name] = e.clients[credential.Name]
+			continue
+		}
+		options := cfg.ClientOptions(credential)
+		options.UserAgent = "atlas-restore-exporter/" + e.options.Build.Version
+		options.DialContext, options.Observer, options.Logger = e.options.DialContext, e.metrics, e.options.Logger
+		client, err := atlas.NewClient(options)
+		if err != nil {
+			return nil, err
+		}
+		clients[credential.Name] = client
+	}
+	return clients, nil
+}
+
+func pollClients(clients map[string]*atlas.Client) map[string]poll.Client {
+	converted := make(map[string]poll.Client, len(clients))
+	for name, client := range clients {
+		converted[name] = client
+	}
+	return converted
+}
+
+// files returns the files with secrets and certificates that the active configuration names.
+func (e *Exporter) files() []string { return e.activeConfig().Files }
+
+func (e *Exporter) activeConfig() *config.Config {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.config
+}
+
+// Close closes the idle connections to Atlas.
+func (e *Exporter) Close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, client := range e.clients {
+		client.Close()
+	}
+}

@@ -1,0 +1,54 @@
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"golang.org/x/sync/semaphore"
+
+	"atlas-restore-exporter/internal/recovery"
+)
+
+// contentSecurityPolicy allows nothing except the inline style of the status page.
+const contentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; " +
+	"base-uri 'none'; form-action 'none'"
+
+// securityHeaders sets the headers that restrict the use of a response by a browser.
+func securityHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", contentSecurityPolicy)
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("X-Frame-Options", "DENY")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// recoverPanics logs a panic of a handler without its text, which may contain a secret and which net/http would log. It
+// aborts the response, because a client must not mistake a partial response for a complete one.
+func recoverPanics(logger *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recovery.Do(func() { next.ServeHTTP(w, r) }, func(value any) {
+			if err, ok := value.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+				attrs := append([]slog.Attr{slog.String("request", r.Pattern)}, recovery.Attrs(value)...)
+				logger.LogAttrs(r.Context(), slog.LevelError, "request handler panicked, please report this bug", attrs...)
+			}
+			panic(http.ErrAbortHandler)
+		})
+	})
+}
+
+// limitConcurrency serves at most limit concurrent requests. It responds to further requests with status 503.
+func limitConcurrency(limit int64, next http.Handler) http.Handler {
+	slots := semaphore.NewWeighted(limit)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slots.TryAcquire(1) {
+			writeText(w, http.StatusServiceUnavailable, "too many concurrent requests")
+			return
+		}
+		defer slots.Release(1)
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,73 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/internal/status"
+)
+
+// Concurrent requests whose responses are made for one client alone.
+const (
+	maxScrapes = 8 // scrapes that the cached exposition can't serve, such as those in the protobuf format
+	maxPages   = 8 // requests for the status page
+)
+
+// Handler serves /metrics, the health endpoints and the status page, and POST /-/reload by means of reload. If reload
+// is nil, POST /-/reload is forbidden.
+func (e *Exporter) Handler(reload http.Handler) http.Handler {
+	if reload == nil {
+		reload = http.HandlerFunc(reloadForbidden)
+	}
+	page := &status.Page{
+		Source: e.manager,
+		Build:  status.Build{Version: e.options.Build.Version, GoVersion: e.options.Build.GoVersion},
+		Logger: e.options.Logger,
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", e.metricsHandler())
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+		writeText(w, http.StatusOK, "healthy")
+	})
+	mux.HandleFunc("GET /-/ready", e.serveReady)
+	mux.Handle("POST /-/reload", reload)
+	mux.Handle("GET /{$}", limitConcurrency(maxPages, page))
+	return securityHeaders(recoverPanics(e.options.Logger, mux))
+}
+
+// metricsHandler serves the cached exposition, whose size doesn't depend on the number of clients. Only scrapes that
+// the cached exposition can't serve are limited.
+func (e *Exporter) metricsHandler() http.Handler {
+	uncached := promhttp.HandlerFor(prometheus.Gatherers{e.live, e.targets}, promhttp.HandlerOpts{
+		ErrorLog:          slog.NewLogLogger(e.options.Logger.Handler(), slog.LevelError),
+		ErrorHandling:     promhttp.ContinueOnError,
+		EnableOpenMetrics: true,
+		Registry:          e.live,
+	})
+	limited := limitConcurrency(maxScrapes, uncached)
+	exposition := collector.NewExposition(e.manager, e.live, limited, e.options.Logger)
+	return promhttp.InstrumentMetricHandler(e.live, exposition)
+}
+
+func (e *Exporter) serveReady(w http.ResponseWriter, _ *http.Request) {
+	if e.manager.Ready() {
+		writeText(w, http.StatusOK, "ready")
+	} else {
+		writeText(w, http.StatusServiceUnavailable, "some targets have not been polled yet")
+	}
+}
+
+func reloadForbidden(w http.ResponseWriter, _ *http.Request) {
+	writeText(w, http.StatusForbidden, "reload by request is disabled: start with --web.enable-lifecycle, or send SIGHUP")
+}
+
+func writeText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, text)
+}

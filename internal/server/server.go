@@ -1,0 +1,187 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/sync/errgroup"
+
+	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/internal/config"
+	"atlas-restore-exporter/internal/connlimit"
+)
+
+// Limits of the HTTP server.
+const (
+	readTimeout     = 10 * time.Second
+	writeTimeout    = time.Minute
+	idleTimeout     = 30 * time.Second
+	maxHeaderBytes  = 64 << 10
+	shutdownTimeout = 5 * time.Second
+)
+
+// Options are the settings of an exporter that are not part of its configuration file.
+type Options struct {
+	ListenAddresses []string
+	SystemdSocket   bool   // use the listening sockets that systemd passes, instead of ListenAddresses
+	WebConfigFile   string // path of the TLS and basic authentication settings, in the format of exporter-toolkit
+	EnableLifecycle bool   // allow POST /-/reload
+
+	Build  collector.BuildInfo
+	Logger *slog.Logger
+
+	// ConfigFile is the path of the configuration file. It is only logged.
+	ConfigFile string
+	// DroppedLogMessages returns the number of dropped log messages. If nil, it is 0.
+	DroppedLogMessages func() uint64
+	// Load loads the configuration again for a reload.
+	Load func() (*config.Config, error)
+	// ReloadSignals triggers a reload for each signal; if nil, no signal does. The caller registers the signals before it
+	// loads the configuration, so that an early signal neither ends the process nor is lost.
+	ReloadSignals <-chan os.Signal
+
+	// OnListen, if not nil, is called with the address of each socket after it is bound.
+	OnListen func(net.Addr)
+	// ReadTimeout and WriteTimeout bound the time for a request and for its response. If zero, defaults apply.
+	ReadTimeout, WriteTimeout time.Duration
+	// DialContext opens the connections to Atlas. If nil, the net package does.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Run builds the exporter and serves it until ctx ends, or returns an error. It sends no request to Atlas before all
+// sockets are bound.
+func Run(ctx context.Context, cfg *config.Config, options Options) error {
+	logger := options.Logger
+	logStart(cfg, options)
+	logWarnings(logger, cfg)
+	if err := ValidateWebConfig(options.WebConfigFile); err != nil {
+		return err
+	}
+	exporter, err := New(cfg, options)
+	if err != nil {
+		return err
+	}
+	defer exporter.Close()
+
+	reloader := newReloader(exporter, options)
+	var reloadHandler http.Handler
+	if options.EnableLifecycle {
+		reloadHandler = reloader
+	}
+	server := newHTTPServer(exporter.Handler(reloadHandler), options)
+	server.ConnState = exporter.connections.ConnState
+	group, groupCtx := errgroup.WithContext(ctx)
+	start := sync.OnceFunc(func() {
+		group.Go(func() error { exporter.manager.Run(groupCtx); return nil })
+		group.Go(func() error { reloader.run(groupCtx); return nil })
+	})
+	// net/http calls BaseContext once for each listener, after all sockets are bound.
+	server.BaseContext = func(listener net.Listener) context.Context {
+		start()
+		if options.OnListen != nil {
+			options.OnListen(listener.Addr())
+		}
+		return context.Background()
+	}
+	group.Go(func() error { return listenAndServe(server, exporter.connections, options) })
+	group.Go(func() error {
+		<-groupCtx.Done()
+		if ctx.Err() != nil { // otherwise the server failed, and Run returns its error
+			logger.Info("shutting down")
+		}
+		return shutDown(server)
+	})
+	return group.Wait()
+}
+
+func newHTTPServer(handler http.Handler, options Options) *http.Server {
+	return &http.Server{
+		Handler:  handler,
+		ErrorLog: slog.NewLogLogger(options.Logger.Handler(), slog.LevelDebug),
+
+		ReadTimeout:       cmp.Or(options.ReadTimeout, readTimeout),
+		ReadHeaderTimeout: cmp.Or(options.ReadTimeout, readTimeout),
+		WriteTimeout:      cmp.Or(options.WriteTimeout, writeTimeout),
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+	}
+}
+
+// listenAndServe serves all listeners within the connection limit until the server is shut down.
+func listenAndServe(server *http.Server, connections *connlimit.Limiter, options Options) error {
+	listeners, err := listen(options)
+	if err != nil {
+		return err
+	}
+	for i, listener := range listeners {
+		listeners[i] = connections.Listen(listener)
+	}
+	err = web.ServeMultiple(listeners, server, &web.FlagConfig{
+		WebListenAddresses: &options.ListenAddresses,
+		WebSystemdSocket:   &options.SystemdSocket,
+		WebConfigFile:      &options.WebConfigFile,
+	}, options.Logger)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// listen binds all addresses, or returns the sockets that systemd passes.
+func listen(options Options) ([]net.Listener, error) {
+	if options.SystemdSocket {
+		return systemdListeners()
+	}
+	var listeners []net.Listener
+	for _, address := range options.ListenAddresses {
+		listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
+		if err != nil {
+			for _, bound := range listeners {
+				_ = bound.Close()
+			}
+			return nil, err
+		}
+		listeners = append(listeners, listener)
+	}
+	return listeners, nil
+}
+
+// shutDown waits for the requests in progress, and closes their connections after the shutdown timeout.
+func shutDown(server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if server.Shutdown(ctx) != nil {
+		return server.Close()
+	}
+	return nil
+}
+
+// logStart logs the line that a bug report should contain.
+func logStart(cfg *config.Config, options Options) {
+	addresses := slog.Any("listen_addresses", options.ListenAddresses)
+	if options.SystemdSocket {
+		addresses = slog.String("listen_addresses", "systemd socket")
+	}
+	options.Logger.Info("starting",
+		slog.String("version", options.Build.Version),
+		slog.String("revision", options.Build.Revision),
+		slog.String("go_version", options.Build.GoVersion),
+		slog.String("config_file", options.ConfigFile),
+		slog.String("shard", cfg.Shard.String()),
+		addresses,
+	)
+}
+
+func logWarnings(logger *slog.Logger, cfg *config.Config) {
+	for _, warning := range cfg.Warnings {
+		logger.Warn("configuration warning", slog.String("warning", warning))
+	}
+}

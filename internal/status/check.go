@@ -1,0 +1,133 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"atlas-restore-exporter/collector/poll"
+)
+
+// ErrTargetsFailed means that the configuration is valid but that a poll or a discovery failed.
+var ErrTargetsFailed = errors.New("some targets can't be polled")
+
+var errNoTargets = errors.New("no targets: discovery found no clusters that match the patterns, tags, and backup types")
+
+// CheckResult is the result of polling one target, or of a failed discovery.
+type CheckResult struct {
+	Credential  string     `json:"credential"`
+	ProjectID   string     `json:"project_id"`
+	ProjectName string     `json:"project_name"`
+	Cluster     string     `json:"cluster_name"`
+	BackupType  string     `json:"backup_type"` // "discovery" for a failed discovery
+	OK          bool       `json:"ok"`
+	Jobs        int        `json:"jobs"`
+	NewestJob   *NewestJob `json:"newest_job,omitempty"`
+	Reason      string     `json:"reason,omitempty"`
+	Error       string     `json:"error,omitempty"`
+	Remedy      string     `json:"remedy,omitempty"`
+}
+
+// NewestJob is the newest known restore job of a target.
+type NewestJob struct {
+	ID      string     `json:"id"`
+	Status  string     `json:"status"`
+	Created *time.Time `json:"created,omitempty"`
+}
+
+// backupTypeDiscovery takes the place of a backup type in the result of a failed discovery.
+const backupTypeDiscovery = "discovery"
+
+// Poller discovers and polls targets. A *poll.Manager implements it.
+type Poller interface {
+	Source
+	DiscoverOnce(ctx context.Context)
+	// PollOnce polls every target once and calls done after each poll, but never concurrently.
+	PollOnce(ctx context.Context, done func(*poll.Snapshot))
+}
+
+// Check runs discovery and polls every target once. It reports progress to w: on a single line that is overwritten if w
+// is a terminal, otherwise with one line for each target. It returns an error only if ctx ends.
+func Check(ctx context.Context, poller Poller, w io.Writer, terminal bool) ([]CheckResult, error) {
+	poller.DiscoverOnce(ctx)
+	done, total := 0, len(poller.Snapshots())
+	poller.PollOnce(ctx, func(s *poll.Snapshot) {
+		done++
+		if terminal {
+			_, _ = fmt.Fprintf(w, "\rpolled %d of %d targets", done, total)
+		} else {
+			_, _ = fmt.Fprintf(w, "polled %d of %d targets: %s %s\n", done, total, s.Target.ClusterName, s.Target.BackupType)
+		}
+	})
+	if terminal {
+		_, _ = fmt.Fprint(w, "\r\033[K") // clears the line
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("interrupted after %d of %d targets: %w", done, total, err)
+	}
+	snapshots := poller.Snapshots()
+	results := make([]CheckResult, 0, len(snapshots))
+	for _, d := range poller.Discoveries() {
+		if d.Err != nil {
+			results = append(results, newDiscoveryResult(&d, poller.ProjectName(d.ProjectID)))
+		}
+	}
+	for _, s := range snapshots {
+		results = append(results, newCheckResult(s, poller.ProjectName(s.Target.ProjectID)))
+	}
+	return results, nil
+}
+
+// WriteCheck writes results in the format "table" or "json". It returns ErrTargetsFailed if a result is not OK, and
+// another error if there are no results or w returns an error.
+func WriteCheck(w io.Writer, results []CheckResult, format string, now time.Time) error {
+	var err error
+	if format == "json" {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(results)
+	} else {
+		err = writeTable(w, results, now)
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(results) == 0:
+		return errNoTargets
+	case slices.ContainsFunc(results, func(r CheckResult) bool { return !r.OK }):
+		return ErrTargetsFailed
+	}
+	return nil
+}
+
+func newDiscoveryResult(d *poll.DiscoveryStatus, projectName string) CheckResult {
+	return CheckResult{
+		Credential: d.Credential, ProjectID: d.ProjectID, ProjectName: projectName, BackupType: backupTypeDiscovery,
+		Reason: string(d.Reason), Error: d.Err.Error(), Remedy: discoveryRemedy(d),
+	}
+}
+
+func newCheckResult(s *poll.Snapshot, projectName string) CheckResult {
+	result := CheckResult{
+		Credential: s.Target.Credential, ProjectID: s.Target.ProjectID, ProjectName: projectName,
+		Cluster: s.Target.ClusterName, BackupType: string(s.Target.BackupType), OK: s.Err == nil,
+	}
+	if s.Err != nil {
+		result.Reason, result.Error, result.Remedy = string(s.Reason), s.Err.Error(), targetRemedy(s)
+		return result
+	}
+	result.Jobs = s.Summary.Known
+	if len(s.Summary.Newest) > 0 {
+		job := s.Summary.Newest[0]
+		result.NewestJob = &NewestJob{ID: job.ID, Status: job.Status.String()}
+		if job.Created != 0 {
+			created := job.Created.Time()
+			result.NewestJob.Created = &created
+		}
+	}
+	return result
+}
