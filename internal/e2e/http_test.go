@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,29 +13,7 @@ import (
 // fetch gets a URL over a connection of its own. The status code is 0 if there is no response.
 func fetch(t *testing.T, url string, header ...string) (status int, body string) {
 	t.Helper()
-	return send(t, http.DefaultClient, http.MethodGet, url, header...)
-}
-
-func send(t *testing.T, client *http.Client, method, url string, header ...string) (status int, body string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Close = true
-	for i := 0; i+1 < len(header); i += 2 {
-		request.Header.Set(header[i], header[i+1])
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, err.Error()
-	}
-	return response.StatusCode, string(text)
+	return testutil.SendRequest(t, http.DefaultClient, http.MethodGet, url, header...)
 }
 
 // waitForMetrics waits until the metrics contain each of the texts, and returns the metrics.

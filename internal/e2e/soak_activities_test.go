@@ -121,7 +121,7 @@ func (s *soak) reload() {
 		testutil.WriteFile(s.T, s.configFile, "misspelled: 1\n")
 		want = http.StatusInternalServerError
 	}
-	status, body := send(s.T, http.DefaultClient, http.MethodPost, s.url+"/-/reload")
+	status, body := testutil.SendRequest(s.T, http.DefaultClient, http.MethodPost, s.url+"/-/reload")
 	if status != want && s.Context().Err() == nil {
 		s.Errorf("reload: %d %s, want %d", status, body, want)
 	}

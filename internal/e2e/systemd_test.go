@@ -25,7 +25,7 @@ func TestSystemdSocket_IsServedAndLeftInPlace(t *testing.T) {
 	}}
 	status, body := 0, ""
 	testutil.Eventually(t, func() bool {
-		status, body = send(t, client, http.MethodGet, "http://exporter/metrics")
+		status, body = testutil.SendRequest(t, client, http.MethodGet, "http://exporter/metrics")
 		return status == http.StatusOK && strings.Contains(body, "poll_success{")
 	}, func() string { return body + p.stderr.String() })
 	p.stop()

@@ -174,29 +174,7 @@ func (e *endpoint) waitForMetrics(wanted ...string) (body string) {
 // get requests a URL over a new connection. If there is no complete response, it returns status 0 and the error.
 func get(t *testing.T, client *http.Client, url string, headers ...string) (status int, body string) {
 	t.Helper()
-	return do(t, client, http.MethodGet, url, headers...)
-}
-
-func do(t *testing.T, client *http.Client, method, url string, headers ...string) (status int, body string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Close = true
-	for i := 0; i+1 < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, err.Error()
-	}
-	return response.StatusCode, string(text)
+	return testutil.SendRequest(t, client, http.MethodGet, url, headers...)
 }
 
 // send opens a connection and writes a text to it. The connection is closed when the test ends.

@@ -31,7 +31,7 @@ func enableLifecycle(o *Options) { o.EnableLifecycle = true }
 // postReload sends POST /-/reload.
 func (e *endpoint) postReload() (status int, body string) {
 	e.Helper()
-	return do(e.T, http.DefaultClient, http.MethodPost, "http://"+e.address+"/-/reload")
+	return testutil.SendRequest(e.T, http.DefaultClient, http.MethodPost, "http://"+e.address+"/-/reload")
 }
 
 func TestReload_ByRequestAppliesTheNewConfiguration(t *testing.T) {
