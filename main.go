@@ -69,6 +69,8 @@ type webFlags struct {
 	SystemdSocket   bool          `help:"Use the listening socket that systemd passes."`
 	EnableLifecycle bool          `help:"Allow POST /-/reload."`
 	Config          webConfigFlag `embed:""`
+
+	ExternalURL server.ExternalURL `help:"URL for links. Proxies must remove its path from requests." placeholder:"URL"`
 }
 
 type serveCommand struct {
@@ -196,7 +198,7 @@ func (c *checkCommand) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	defer exporter.Close()
-	results, err := status.Check(ctx, exporter.Manager(), env.stderr, isTerminal(env.stderr))
+	results, err := status.Check(ctx, exporter.Manager(), cfg.CredentialExpiry, env.stderr, isTerminal(env.stderr))
 	if err != nil {
 		return err
 	}
@@ -210,6 +212,7 @@ func (w webFlags) options(env *environment) server.Options {
 	options := env.options
 	options.ListenAddresses, options.SystemdSocket = w.ListenAddress, w.SystemdSocket
 	options.WebConfigFile, options.EnableLifecycle = w.Config.File, w.EnableLifecycle
+	options.ExternalURL = string(w.ExternalURL)
 	options.ReloadSignals = reloads
 	return options
 }

@@ -2,7 +2,6 @@ package atlas
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -12,14 +11,6 @@ import (
 	"net/url"
 	"sync"
 	"time"
-)
-
-const (
-	maxHeader    = 64 << 10
-	dialTimeout  = 10 * time.Second
-	idleTimeout  = 90 * time.Second
-	pingInterval = 5 * time.Second // without a frame from the server, until the HTTP/2 connection is checked
-	pingTimeout  = 5 * time.Second // until an HTTP/2 connection that did not return a ping is closed
 )
 
 // Options configure a Client. BaseURL and Credential are required.
@@ -45,18 +36,19 @@ type Options struct {
 
 // Client reads from the Atlas API with one credential. It is safe for concurrent use.
 type Client struct {
-	baseURL    string
-	credential string
-	userAgent  string
-	auth       authenticator
-	transport  *http.Transport
-	observer   Observer
-	logger     *slog.Logger
-	reserve    float64
+	baseURL     string
+	credential  string
+	userAgent   string
+	auth        authenticator
+	connections *connections
+	observer    Observer
+	logger      *slog.Logger
+	reserve     float64
 
 	mu         sync.Mutex
 	rateLimits map[bucket]*rateLimit
-	logged     map[unknownValue]struct{}
+	smallPages map[List]time.Time // until when small pages are requested
+	logged     map[logEntry]struct{}
 }
 
 // NewClient returns a client. It sends no requests: the first access token is requested when it is needed.
@@ -66,15 +58,16 @@ func NewClient(options Options) (*Client, error) {
 		return nil, errors.New("invalid base url: must start with http:// or https:// and contain a host")
 	}
 	client := &Client{
-		baseURL:    base.Scheme + "://" + base.Host,
-		credential: options.Credential.Name,
-		userAgent:  options.UserAgent,
-		transport:  newTransport(options),
-		observer:   options.Observer,
-		logger:     options.Logger,
-		reserve:    options.Reserve,
-		rateLimits: map[bucket]*rateLimit{},
-		logged:     map[unknownValue]struct{}{},
+		baseURL:     base.Scheme + "://" + base.Host,
+		credential:  options.Credential.Name,
+		userAgent:   options.UserAgent,
+		connections: newConnections(options),
+		observer:    options.Observer,
+		logger:      options.Logger,
+		reserve:     options.Reserve,
+		smallPages:  map[List]time.Time{},
+		rateLimits:  map[bucket]*rateLimit{},
+		logged:      map[logEntry]struct{}{},
 	}
 	if client.observer == nil {
 		client.observer = NopObserver{}
@@ -85,41 +78,18 @@ func NewClient(options Options) (*Client, error) {
 	switch credential := options.Credential; {
 	case credential.ServiceAccount != nil && credential.APIKey == nil:
 		tokenClient := &http.Client{
-			Transport:     tokenTransport{client.transport, options.UserAgent},
+			Transport:     tokenTransport{client.connections, options.UserAgent},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 		tokens := newTokenSource(credential, client.baseURL, tokenClient, client.observer)
-		client.auth = &bearerAuth{base: client.transport, tokens: tokens}
+		client.auth = &bearerAuth{base: client.connections, tokens: tokens}
 	case credential.APIKey != nil && credential.ServiceAccount == nil:
-		client.auth = newDigestAuth(client.transport, credential.APIKey)
+		client.auth = newDigestAuth(client.connections, credential.APIKey)
 	default:
 		return nil, fmt.Errorf("credential %q: exactly one of service account and api key is required", credential.Name)
 	}
 	return client, nil
 }
 
-// newTransport returns a transport that keeps one connection for each concurrent request. Go's default of two for each
-// host would open a new connection for nearly every request.
-func newTransport(options Options) *http.Transport {
-	dial := options.DialContext
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
-	}
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dial,
-		TLSClientConfig:        &tls.Config{RootCAs: options.RootCAs, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    dialTimeout,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           max(options.Concurrency, 2),
-		MaxIdleConnsPerHost:    max(options.Concurrency, 2),
-		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: maxHeader,
-		// All requests share one HTTP/2 connection. Pings detect a connection that a middlebox silently stopped
-		// forwarding, which would otherwise block every request until the operating system gives up.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: pingInterval, PingTimeout: pingTimeout},
-	}
-}
-
 // Close closes idle connections. Requests in progress are not interrupted.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() { c.connections.CloseIdleConnections() }

@@ -2,6 +2,7 @@ package atlas
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,9 @@ const (
 	jobID   = "6a794733c0eb9e7a17740663" // of a recorded job
 	flexRow = `{"id":"` + jobID + `","status":"RUNNING","deliveryType":"RESTORE"}`
 )
+
+// newFindings returns the findings for a response at noon, see status_test.go.
+func newFindings() findings { return findings{now: TimestampOf(noon)} }
 
 func timestamp(t *testing.T, text string) Timestamp {
 	t.Helper()
@@ -23,8 +27,8 @@ func timestamp(t *testing.T, text string) Timestamp {
 
 func expectJob(t *testing.T, backupType BackupType, wire string, want RestoreJob) {
 	t.Helper()
-	var unknown unknownValues
-	job, err := routes[backupType].job([]byte(wire), &unknown)
+	found := newFindings()
+	job, err := routes[backupType].job([]byte(wire), &found)
 	if err != nil {
 		t.Errorf("%s: %v", wire, err)
 	}
@@ -43,17 +47,18 @@ func TestDecodeJob_ReadsAllFieldsOfDedicatedJobs(t *testing.T) {
 			ID: "6a794733c0eb9e7a17740663", SnapshotID: "s", TargetProjectID: "g", TargetClusterName: "c",
 			Created: 0x6a794733, Finished: timestamp(t, "2026-08-10T03:40:10Z"),
 			Expiry: timestamp(t, "2026-08-10T04:40:10Z"), Snapshot: timestamp(t, "2026-08-10T03:35:05Z"),
-			PointInTime: timestamp(t, "2026-08-10T03:00:00Z"), DeliveryType: DeliveryPointInTime, Status: StatusFailed,
+			PointInTime: timestamp(t, "2026-08-10T03:00:00Z"), RecoveryPoint: timestamp(t, "2026-08-10T03:00:00Z"),
+			DeliveryType: DeliveryPointInTime, Status: StatusFailed,
 			HasFlags: true, FailedFlag: true, ExpiredFlag: true,
 		})
 }
 
 func TestDecodeJob_ReadsThePointInTimeOfDedicatedJobsFromTheFirstFieldThatIsSet(t *testing.T) {
 	want := RestoreJob{ID: "x", DeliveryType: DeliveryPointInTime, Status: StatusInProgress, HasFlags: true}
-	want.PointInTime = 1786000000
+	want.PointInTime, want.RecoveryPoint = 1786000000, 1786000000
 	expectJob(t, Dedicated, `{"id":"x","deliveryType":"pointInTime","desiredTimestamp":{"date":null},
 		"pointInTimeUTCSeconds":1786000000,"oplogTs":7}`, want)
-	want.PointInTime = 1786000001
+	want.PointInTime, want.RecoveryPoint = 1786000001, 1786000001
 	expectJob(t, Dedicated, `{"id":"x","deliveryType":"pointInTime","oplogTs":1786000001}`, want)
 }
 
@@ -62,7 +67,10 @@ func TestDecodeJob_CountsAllLinksOfDedicatedDownloads(t *testing.T) {
 		"deliveryUrl":["https://a","https://b"],"components":[{"downloadUrl":"https://c",
 		"privateDownloadDeliveryUrls":[{"endpointId":"vpce-0","deliveryUrl":"https://d"}]}],
 		"privateDownloadDeliveryUrls":[{"deliveryUrl":"https://e"}]}`,
-		RestoreJob{ID: "x", DownloadURLs: 5, DeliveryType: DeliveryDownload, Status: StatusReady, HasFlags: true})
+		RestoreJob{
+			ID: "x", DownloadURLs: 5, DeliveryType: DeliveryDownload, Status: StatusReady, ExpiresUnready: true,
+			HasFlags: true,
+		})
 }
 
 func TestDecodeJob_ReadsAllFieldsOfFlexJobs(t *testing.T) {
@@ -74,20 +82,29 @@ func TestDecodeJob_ReadsAllFieldsOfFlexJobs(t *testing.T) {
 			ID: "6a793f812c88faeba59bc399", SnapshotID: "s", TargetProjectID: "g", TargetClusterName: "c",
 			Created: timestamp(t, "2026-08-10T03:03:29Z"), Finished: timestamp(t, "2026-08-10T03:04:32Z"),
 			Snapshot: timestamp(t, "2026-08-02T17:06:56Z"), Expiry: timestamp(t, "2026-08-10T09:03:29Z"),
-			DeliveryType: DeliveryAutomated, Status: StatusCompleted,
+			RecoveryPoint: timestamp(
+				t,
+				"2026-08-02T17:06:56Z",
+			), DeliveryType: DeliveryAutomated, Status: StatusCompleted,
 		})
 }
 
 func TestDecodeJob_ReadsAllFieldsOfCollectionJobs(t *testing.T) {
-	expectJob(t, Collection, `{"id":"x","state":"IN_PROGRESS","snapshotId":"s","targetGroupId":"g","targetClusterName":"c",
+	expectJob(
+		t,
+		Collection,
+		`{"id":"x","state":"IN_PROGRESS","snapshotId":"s","targetGroupId":"g","targetClusterName":"c",
 		"createdAt":"2026-07-07T12:00:00Z","finishedAt":null,"restoredDocuments":0,"totalDocuments":20000,
-		"pointInTimeUtcSeconds":1786000000,"oplogTs":7}`,
+		"pointInTimeUtcSeconds":1786000000,"oplogTs":7,"writeStrategy":"CREATE_NEW",
+		"indexStatus":{"state":"IN_PROGRESS","failedCollectionCount":3}}`,
 		RestoreJob{
 			ID: "x", SnapshotID: "s", TargetProjectID: "g", TargetClusterName: "c",
-			Created: timestamp(t, "2026-07-07T12:00:00Z"), PointInTime: 1786000000,
+			Created: timestamp(t, "2026-07-07T12:00:00Z"), PointInTime: 1786000000, RecoveryPoint: 1786000000,
 			RestoredDocuments: CountOf(0), TotalDocuments: CountOf(20000),
+			Indexes: IndexesPending, IndexFailures: CountOf(3), WritesCopies: true,
 			DeliveryType: DeliveryPointInTime, Status: StatusInProgress,
-		})
+		},
+	)
 }
 
 func TestDecodeJob_ReadsAllFieldsOfLegacyJobs(t *testing.T) {
@@ -97,8 +114,9 @@ func TestDecodeJob_ReadsAllFieldsOfLegacyJobs(t *testing.T) {
 		"url":"https://a","urlV2":"https://a","authHeader":"h","authValue":"v"}}`,
 		RestoreJob{
 			ID: "x", BatchID: "b", SnapshotID: "s", Created: timestamp(t, "2018-01-22T23:48:11Z"),
-			Snapshot: timestamp(t, "2018-01-22T22:44:54Z"), Expiry: timestamp(t, "2018-01-22T23:49:38Z"),
-			MaxDownloads: CountOf(2147483647), DownloadURLs: 1, DeliveryType: DeliveryDownload, Status: StatusReady,
+			Snapshot: timestamp(t, "2018-01-22T22:44:54Z"), RecoveryPoint: timestamp(t, "2018-01-22T22:44:54Z"),
+			Expiry: timestamp(t, "2018-01-22T23:49:38Z"), MaxDownloads: CountOf(2147483647),
+			DownloadURLs: 1, DeliveryType: DeliveryDownload, Status: StatusReady,
 		})
 	expectJob(t, Legacy, `{"id":"x","statusName":"FINISHED","delivery":{"methodName":"AUTOMATED_RESTORE",
 		"targetGroupId":"g","targetClusterName":"c"}}`,
@@ -106,6 +124,72 @@ func TestDecodeJob_ReadsAllFieldsOfLegacyJobs(t *testing.T) {
 			ID: "x", TargetProjectID: "g", TargetClusterName: "c",
 			DeliveryType: DeliveryAutomated, Status: StatusCompleted,
 		})
+}
+
+func TestDecodeJob_ReadsTheIndexStatusOfCollectionJobs(t *testing.T) {
+	for _, test := range []struct {
+		indexStatus string
+		want        IndexStatus
+		unknown     []unknownValue
+	}{
+		{`{"state":"NOT_STARTED","failedCollectionCount":0}`, IndexesPending, nil},
+		{`{"state":"IN_PROGRESS"}`, IndexesPending, nil},
+		{`{"state":"SUCCESSFUL"}`, IndexesDone, nil},
+		{`{"state":"NOT_RESTORED"}`, IndexesDone, nil},
+		{`{"state":"FAILED"}`, IndexesFailed, nil},
+		{`{"failedCollectionCount":0}`, IndexesDone, nil},
+		{`{"state":null}`, IndexesAbsent, nil},
+		{`null`, IndexesAbsent, nil},
+		{`{"state":"ROLLBACK"}`, IndexesDone, []unknownValue{{"index_status_state", "ROLLBACK"}}},
+	} {
+		found := newFindings()
+		job, err := decodeJob[collectionJob](
+			[]byte(`{"id":"x","state":"SUCCESSFUL","indexStatus":`+test.indexStatus+`}`), &found)
+		if err != nil || job.Indexes != test.want || !slices.Equal(found.unknown, test.unknown) {
+			t.Errorf("%s: got %d, %v, unknown values %v", test.indexStatus, job.Indexes, err, found.unknown)
+		}
+	}
+}
+
+func TestDecodeJob_ReadsWhetherCollectionJobsWriteCopies(t *testing.T) {
+	for _, test := range []struct {
+		strategy string
+		copies   bool
+		unknown  int
+	}{{`"CREATE_NEW"`, true, 0}, {`"OVERWRITE_EXISTING"`, false, 0}, {`null`, false, 0}, {`"MERGE"`, false, 1}} {
+		found := newFindings()
+		job, err := decodeJob[collectionJob](
+			[]byte(`{"id":"x","state":"SUCCESSFUL","writeStrategy":`+test.strategy+`}`), &found)
+		if err != nil || job.WritesCopies != test.copies || len(found.unknown) != test.unknown {
+			t.Errorf("%s: got %t, %v, unknown values %v", test.strategy, job.WritesCopies, err, found.unknown)
+		}
+	}
+}
+
+func TestDecodeJob_DerivesTheRecoveryPointFromTheFirstTimeThatIsSet(t *testing.T) {
+	const taken = `"2026-08-01T00:00:00Z"`
+	snapshotTime := timestamp(t, "2026-08-01T00:00:00Z")
+	for _, test := range []struct {
+		backupType BackupType
+		job        string
+		want       Timestamp
+	}{
+		{Dedicated, `"pointInTimeUTCSeconds":1786000000,"timestamp":` + taken, 1786000000},
+		{Dedicated, `"timestamp":` + taken + `,"snapshotId":"6a6f78e0cab84da5c4476b25"`, snapshotTime},
+		{Dedicated, `"snapshotId":"6a6f78e0cab84da5c4476b25"`, 0},
+		{Flex, `"snapshotFinishedDate":` + taken, snapshotTime},
+		{Legacy, `"timestamp":{"date":` + taken + `}`, snapshotTime},
+		{Collection, `"oplogTs":1786000000,"snapshotId":"6a6f78e0cab84da5c4476b25"`, 1786000000},
+		{Collection, `"snapshotId":"6a6f78e0cab84da5c4476b25"`, 0x6a6f78e0},
+		{Collection, `"snapshotId":"ffffffffcab84da5c4476b25"`, 0},
+		{Collection, `"snapshotId":"none"`, 0},
+	} {
+		found := newFindings()
+		job, err := routes[test.backupType].job([]byte(`{"id":"x",`+test.job+`}`), &found)
+		if err != nil || job.RecoveryPoint != test.want {
+			t.Errorf("%s %s: got %d, %v; want %d", test.backupType, test.job, job.RecoveryPoint, err, test.want)
+		}
+	}
 }
 
 // pageTest is a page of Flex jobs and the expected result.
@@ -121,8 +205,8 @@ func expectPages(t *testing.T, tests []pageTest) {
 	t.Helper()
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var unknown unknownValues
-			page, err := decodePage[flexJob]([]byte(test.body), &unknown)
+			found := newFindings()
+			page, err := decodePage[flexJob]([]byte(test.body), &found)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,12 +247,18 @@ func TestDecodePage_KeepsTheOtherJobsIfSomeAreMalformed(t *testing.T) {
 		},
 		{
 			name: "invalid date", body: `{"results":[{"id":"x","restoreFinishedDate":"https://secret"},` + flexRow + `]}`,
-			jobs: 1, malformed: 1, last: true,
+			jobs: 2, last: true,
 		},
 		{name: "not a job", body: `{"results":[null,"x",[],7,` + flexRow + `]}`, jobs: 1, malformed: 4, last: true},
 		{name: "no ID", body: `{"results":[{"status":"RUNNING"},` + flexRow + `]}`, jobs: 1, malformed: 1, last: true},
-		{name: "a path as ID", body: `{"results":[{"id":"../../x"},` + flexRow + `]}`, jobs: 1, malformed: 1, last: true},
-		{name: "only the ID is valid", body: `{"results":[{"id":"x","restoreFinishedDate":1}]}`, malformed: 1, last: true},
+		{
+			name:      "a path as ID",
+			body:      `{"results":[{"id":"../../x"},` + flexRow + `]}`,
+			jobs:      1,
+			malformed: 1,
+			last:      true,
+		},
+		{name: "only the ID is valid", body: `{"results":[{"id":"x","restoreFinishedDate":1}]}`, jobs: 1, last: true},
 	})
 }
 
@@ -209,8 +299,8 @@ func expectPageErrors(t *testing.T, tests []pageErrorTest) {
 	t.Helper()
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			var unknown unknownValues
-			_, err := decodePage[flexJob]([]byte(test.body), &unknown)
+			found := newFindings()
+			_, err := decodePage[flexJob]([]byte(test.body), &found)
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Fatalf("error %v, want %s", err, test.err)
 			}

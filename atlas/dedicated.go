@@ -1,5 +1,7 @@
 package atlas
 
+import "cmp"
+
 // dedicatedJob is a restore job of cloud backup or of a serverless instance. Jobs of serverless instances lack two of
 // the fields. There is no status field: the status is derived from flags, dates and links.
 type dedicatedJob struct {
@@ -33,30 +35,34 @@ type dedicatedPrivateURL struct {
 	DeliveryURL wireLinks `json:"deliveryUrl"`
 }
 
-func (d dedicatedJob) job(unknown *unknownValues) RestoreJob {
-	delivery := d.delivery(unknown)
+func (d dedicatedJob) job(found *findings) RestoreJob {
+	delivery := d.delivery(found)
 	links := d.links()
+	d.FinishedAt = found.time("finished_at", d.FinishedAt)
 	return RestoreJob{
 		ID:                d.ID,
 		SnapshotID:        d.SnapshotID,
 		TargetProjectID:   string(d.TargetGroupID),
 		TargetClusterName: string(d.TargetClusterName),
 		Finished:          d.FinishedAt,
-		Expiry:            d.ExpiresAt,
-		Snapshot:          d.Timestamp,
-		PointInTime: firstNonZero(
-			d.DesiredTimestamp.Date, Timestamp(d.PointInTimeUTCSeconds), Timestamp(d.OplogTS)),
-		DownloadURLs:  links.count(),
-		DeliveryType:  delivery,
-		Status:        d.status(delivery, links),
-		HasFlags:      true,
-		FailedFlag:    d.Failed,
-		ExpiredFlag:   d.Expired,
-		CancelledFlag: d.Cancelled,
+		Expiry:            found.expiry("expires_at", d.ExpiresAt),
+		Snapshot:          found.time("timestamp", d.Timestamp),
+		PointInTime: cmp.Or(
+			found.time("desired_timestamp_date", d.DesiredTimestamp.Date),
+			found.time("point_in_time_utc_seconds", Timestamp(d.PointInTimeUTCSeconds)),
+			found.time("oplog_ts", Timestamp(d.OplogTS))),
+		DownloadURLs:   links.count(),
+		DeliveryType:   delivery,
+		Status:         d.status(delivery, links, found),
+		ExpiresUnready: delivery == DeliveryDownload && !d.Failed && !found.omits("failed"),
+		HasFlags:       true,
+		FailedFlag:     d.Failed,
+		ExpiredFlag:    d.Expired,
+		CancelledFlag:  d.Cancelled,
 	}
 }
 
-func (d dedicatedJob) delivery(unknown *unknownValues) DeliveryType {
+func (d dedicatedJob) delivery(found *findings) DeliveryType {
 	switch d.DeliveryType {
 	case "automated":
 		return DeliveryAutomated
@@ -65,19 +71,24 @@ func (d dedicatedJob) delivery(unknown *unknownValues) DeliveryType {
 	case "download":
 		return DeliveryDownload
 	}
-	unknown.add("delivery_type", d.DeliveryType)
+	found.addUnknown("delivery_type", d.DeliveryType)
 	return DeliveryOther
 }
 
 // status checks failed first, because a recorded failed job has cancelled set too, although it was not cancelled. A
-// ready download has no finishedAt. A finished automated restore stays completed after it expires.
-func (d dedicatedJob) status(delivery DeliveryType, links wireLinks) Status {
+// ready download has no finishedAt. A finished automated restore stays completed after it expires. The status is
+// unknown if a flag that would decide it can't be read: the job may have failed.
+func (d dedicatedJob) status(delivery DeliveryType, links wireLinks, found *findings) Status {
 	download := delivery == DeliveryDownload
 	switch {
 	case d.Failed:
 		return StatusFailed
+	case found.omits("failed"):
+		return StatusUnknown
 	case download && d.Expired:
 		return StatusExpired
+	case found.omits("cancelled"), download && found.omits("expired"):
+		return StatusUnknown
 	case d.Cancelled:
 		return StatusCancelled
 	case download && links > 0:
@@ -86,6 +97,8 @@ func (d dedicatedJob) status(delivery DeliveryType, links wireLinks) Status {
 		return StatusCompleted
 	case d.Expired:
 		return StatusExpired
+	case found.omits("expired"):
+		return StatusUnknown
 	}
 	return StatusInProgress
 }

@@ -1,6 +1,7 @@
 package atlas
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,20 @@ import (
 type Project struct {
 	ID   string
 	Name string // safe as a label value
+	Tags Tags
+}
+
+// Tags are the tags of a project or cluster: values by key, as in the response.
+type Tags map[string]string
+
+// Label returns the value of a tag in a form that is safe as a label value; empty if there is no such tag.
+func (t Tags) Label(key string) string { return sanitizeLabel(t[key]) }
+
+// ProjectList is a list of projects, sorted by ID. If it isn't consistent, its counts contradict its items even after
+// a second reading, and projects may be missing.
+type ProjectList struct {
+	Projects   []Project
+	Consistent bool
 }
 
 // ClusterKind is a kind of cluster that has its own list. It is also the operation of the list.
@@ -37,10 +52,27 @@ func ClusterKindOf(backupType BackupType) (kind ClusterKind, ok bool) {
 	return "", false
 }
 
-// Cluster is a cluster that can have restore jobs.
+// Cluster is a cluster in a list of clusters. Fields that the response doesn't contain are zero.
 type Cluster struct {
-	Name string
-	Tags map[string]string
+	Name    string
+	ID      string
+	Created Timestamp
+	Tags    Tags
+
+	BackupEnabled      *bool // cloud backup
+	PointInTimeEnabled *bool // continuous cloud backup; nil for Flex clusters
+
+	// CanHaveRestores is false for free clusters and for clusters that are being deleted.
+	CanHaveRestores bool
+	// Flex is set for Flex clusters, which Atlas may list among the dedicated ones, too.
+	Flex bool
+}
+
+// ClusterList is a list of clusters, sorted by name. If it isn't consistent, its counts contradict its items even after
+// a second reading, and clusters may be missing.
+type ClusterList struct {
+	Clusters   []Cluster
+	Consistent bool
 }
 
 var clusterRoutes = map[ClusterKind]struct{ path, version string }{
@@ -55,58 +87,58 @@ const (
 	maxListPages    = 20  // a longer list is an error, because items on further pages would look removed
 )
 
-// ProjectName reads the name of a project.
-func (c *Client) ProjectName(ctx context.Context, projectID string) (string, error) {
+// Project reads a project.
+func (c *Client) Project(ctx context.Context, projectID string) (Project, error) {
 	body, err := c.get(ctx, apiRequest{
 		operation: OperationProject, bucket: bucket{projectID, projectBucket},
 		path: projectPath(projectID), version: projectVersion,
 	})
 	if err != nil {
-		return "", err
+		return Project{}, err
 	}
 	var project wireProject
 	if err := json.Unmarshal(body, &project); err != nil {
-		return "", &MalformedError{Operation: OperationProject, Err: err}
+		return Project{}, &MalformedError{Operation: OperationProject, Err: err}
 	}
-	return sanitizeLabel(project.Name), nil
+	project.ID = projectID
+	return project.project(), nil
 }
 
-// Projects lists the projects that the credential can access, sorted by ID.
-func (c *Client) Projects(ctx context.Context) ([]Project, error) {
-	projects, err := readList[wireProject](ctx, c, apiRequest{
+// Projects lists the projects that the credential can access.
+func (c *Client) Projects(ctx context.Context) (ProjectList, error) {
+	projects, consistent, err := readList[wireProject](ctx, c, apiRequest{
 		operation: OperationProjects, bucket: bucket{"", projectBucket}, path: projectsPath, version: projectVersion,
-	}, pageSize)
+	}, maxPageSize)
 	if err != nil {
-		return nil, err
+		return ProjectList{}, err
 	}
 	list := make([]Project, 0, len(projects))
 	for _, id := range slices.Sorted(maps.Keys(projects)) {
-		list = append(list, Project{ID: id, Name: sanitizeLabel(projects[id].Name)})
+		list = append(list, projects[id].project())
 	}
-	return list, nil
+	return ProjectList{list, consistent}, nil
 }
 
-// Clusters lists the clusters of a kind in a project, sorted by name. Free clusters, which have no backups, and
-// clusters that are being deleted are left out.
-func (c *Client) Clusters(ctx context.Context, projectID string, kind ClusterKind) ([]Cluster, error) {
+// Clusters lists the clusters of a kind in a project.
+func (c *Client) Clusters(ctx context.Context, projectID string, kind ClusterKind) (ClusterList, error) {
 	route := clusterRoutes[kind]
-	clusters, err := readList[wireCluster](ctx, c, apiRequest{
+	clusters, consistent, err := readList[wireCluster](ctx, c, apiRequest{
 		operation: string(kind), bucket: bucket{projectID, string(kind)},
 		path: projectPath(projectID) + route.path, version: route.version,
 	}, clusterPageSize)
 	if apiErr, ok := errors.AsType[*Error](err); ok && kind == FlexClusters && apiErr.Unsupported() {
-		return nil, nil
+		return ClusterList{Consistent: true}, nil
 	}
 	if err != nil {
-		return nil, err
+		return ClusterList{}, err
 	}
 	list := make([]Cluster, 0, len(clusters))
 	for _, name := range slices.Sorted(maps.Keys(clusters)) {
-		if cluster := clusters[name]; cluster.canHaveRestores() {
-			list = append(list, Cluster{Name: name, Tags: cluster.tags()})
-		}
+		cluster := clusters[name].cluster()
+		cluster.Flex = cluster.Flex || kind == FlexClusters
+		list = append(list, cluster)
 	}
-	return list, nil
+	return ClusterList{list, consistent}, nil
 }
 
 // listItem is an item of a list. Its key is unique in the list.
@@ -115,99 +147,153 @@ type listItem interface{ key() (key string, ok bool) }
 // readList reads all pages of a list. If an item can't be decoded, the whole list is an error, because the item would
 // look removed.
 //
-// If the counts of Atlas indicate a change, the list is read again. Two readings with the same items are accepted even
-// if the counts disagree, because Atlas documents the counts as estimates.
-func readList[W listItem](ctx context.Context, c *Client, request apiRequest, perPage int) (map[string]W, error) {
-	items, err := readListOnce[W](ctx, c, request, perPage)
-	if !errors.Is(err, ErrListChanged) {
-		return items, err
+// If the counts of Atlas contradict the items, the list is read again. If they still do, readList returns the items of
+// both readings, and reports that the list is not consistent: Atlas documents the counts as estimates.
+func readList[W listItem](
+	ctx context.Context, c *Client, request apiRequest, perPage int,
+) (items map[string]W, consistent bool, err error) {
+	first, consistent, err := readListOnce[W](ctx, c, request, perPage)
+	if err != nil || consistent {
+		return first, consistent, err
 	}
-	again, err := readListOnce[W](ctx, c, request, perPage)
-	ignoreValues := func(W, W) bool { return true }
-	if errors.Is(err, ErrListChanged) && maps.EqualFunc(items, again, ignoreValues) {
-		return again, nil
+	items, consistent, err = readListOnce[W](ctx, c, request, perPage)
+	if err != nil || consistent {
+		return items, consistent, err
 	}
-	return again, err
+	maps.Copy(first, items)
+	return first, false, nil
 }
 
-// readListOnce returns the items that it has read even if the error is ErrListChanged.
-func readListOnce[W listItem](ctx context.Context, c *Client, request apiRequest, perPage int) (map[string]W, error) {
-	items := map[string]W{}
+// readListOnce also reports whether the counts of all pages agree with the number of items.
+func readListOnce[W listItem](
+	ctx context.Context, c *Client, request apiRequest, perPage int,
+) (items map[string]W, consistent bool, err error) {
+	items, consistent = map[string]W{}, true
 	var total Count // on the first page
-	changed := false
 	malformed := func(err error) error { return &MalformedError{Operation: request.operation, Err: err} }
 	for number := 1; number <= maxListPages; number++ {
 		request.query = pageQuery(number, perPage).Encode()
 		body, err := c.get(ctx, request)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		page, err := decodeItems[W](body)
 		if err != nil {
-			return nil, malformed(err)
+			return nil, false, malformed(err)
 		}
 		for _, item := range page.Results {
 			key, ok := item.key()
 			if !ok {
-				return nil, malformed(errors.New("missing or invalid id or name"))
+				return nil, false, malformed(errors.New("missing or invalid id or name"))
 			}
 			items[key] = item
 		}
 		if number == 1 {
 			total = page.TotalCount
 		}
-		changed = changed || page.TotalCount != total
+		consistent = consistent && page.TotalCount == total
 		if page.last() {
-			if n, ok := total.Value(); number > 1 && (changed || ok && n != int64(len(items))) {
-				return items, malformed(ErrListChanged)
-			}
-			return items, nil
+			n, given := total.Value()
+			return items, consistent && !page.cut() && (!given || n == int64(len(items))), nil
 		}
 	}
-	return nil, malformed(fmt.Errorf("list has more than %d pages", maxListPages))
+	return nil, false, malformed(fmt.Errorf("list has more than %d pages", maxListPages))
 }
 
 type wireProject struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
+	ID   string    `json:"id"`
+	Name string    `json:"name"`
+	Tags []wireTag `json:"tags"`
 }
 
 func (p wireProject) key() (string, bool) { return p.ID, isValidID(p.ID) }
 
-// wireCluster has the fields that both kinds of clusters have in common.
+func (p wireProject) project() Project {
+	return Project{ID: p.ID, Name: sanitizeLabel(p.Name), Tags: convertTags(p.Tags)}
+}
+
+// wireCluster is a cluster of any kind. Only the fields that decide which targets a cluster has must be readable.
 type wireCluster struct {
-	Name      string `json:"name"`
-	StateName string `json:"stateName"`
-	Tags      []struct {
-		Key   string `json:"key"`
-		Value string `json:"value"`
-	} `json:"tags"`
+	Name             string    `json:"name"`
+	StateName        string    `json:"stateName"`
+	Tags             []wireTag `json:"tags"`
 	ReplicationSpecs []struct {
 		RegionConfigs []struct {
-			ProviderName string `json:"providerName"`
+			ProviderName   string `json:"providerName"`
+			ElectableSpecs struct {
+				EffectiveInstanceSize string `json:"effectiveInstanceSize"`
+			} `json:"electableSpecs"`
 		} `json:"regionConfigs"`
 	} `json:"replicationSpecs"`
+
+	ID             optional[string]    `json:"id"`
+	CreateDate     optional[Timestamp] `json:"createDate"`
+	BackupEnabled  optional[*bool]     `json:"backupEnabled"`
+	PITEnabled     optional[*bool]     `json:"pitEnabled"`
+	BackupSettings optional[struct {
+		Enabled *bool `json:"enabled"`
+	}] `json:"backupSettings"`
 }
 
 func (w wireCluster) key() (string, bool) { return w.Name, isValidID(w.Name) }
 
-// canHaveRestores reports whether the cluster has backups. Among the listed clusters, only free ones have the provider
-// TENANT.
-func (w wireCluster) canHaveRestores() bool {
+func (w wireCluster) cluster() Cluster {
+	cluster := Cluster{
+		Name: w.Name, Created: w.CreateDate.value, Tags: convertTags(w.Tags),
+		BackupEnabled:      cmp.Or(w.BackupEnabled.value, w.BackupSettings.value.Enabled),
+		PointInTimeEnabled: w.PITEnabled.value,
+		CanHaveRestores:    w.StateName != "DELETING" && !w.runsOn("TENANT"), // TENANT: free clusters
+		Flex:               w.runsOn("FLEX"),
+	}
+	if isValidID(w.ID.value) {
+		cluster.ID = w.ID.value
+	}
+	return cluster
+}
+
+// runsOn reports whether a region has the given provider or instance size. The API description has no provider FLEX in
+// the list of dedicated clusters, but the instance size FLEX of the provider TENANT.
+func (w wireCluster) runsOn(name string) bool {
 	for _, spec := range w.ReplicationSpecs {
 		for _, region := range spec.RegionConfigs {
-			if region.ProviderName == "TENANT" {
-				return false
+			if region.ProviderName == name || region.ElectableSpecs.EffectiveInstanceSize == name {
+				return true
 			}
 		}
 	}
-	return w.StateName != "DELETING"
+	return false
 }
 
-func (w wireCluster) tags() map[string]string {
-	tags := make(map[string]string, len(w.Tags))
-	for _, tag := range w.Tags {
-		tags[tag.Key] = tag.Value
+// optional is a field that is treated as absent if it can't be decoded.
+type optional[T any] struct{ value T }
+
+// UnmarshalJSON implements json.Unmarshaler. It never returns an error.
+func (o *optional[T]) UnmarshalJSON(data []byte) error {
+	var value T
+	if json.Unmarshal(data, &value) == nil {
+		o.value = value
 	}
-	return tags
+	return nil
+}
+
+type wireTag struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Limits on the tags of a project or cluster. Atlas allows 50, of 255 characters.
+const (
+	maxTags      = 100
+	maxTagLength = 1024
+)
+
+// convertTags returns the tags within the limits.
+func convertTags(tags []wireTag) Tags {
+	converted := make(Tags, min(len(tags), maxTags))
+	for _, tag := range tags {
+		if len(converted) < maxTags && len(tag.Key) <= maxTagLength && len(tag.Value) <= maxTagLength {
+			converted[tag.Key] = tag.Value
+		}
+	}
+	return converted
 }

@@ -1,13 +1,13 @@
 package atlas_test
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
@@ -26,9 +26,10 @@ func TestProjects_ReadsAllPagesSortedByID(t *testing.T) {
 		for i := range 1200 {
 			sim.AddProject(fmt.Sprintf("%024x", i), fmt.Sprintf("Project %d", i))
 		}
-		projects, err := connect(t, sim, account).Projects(withDeadline(t))
-		want := atlas.Project{ID: fmt.Sprintf("%024x", 7), Name: "Project 7"}
-		if err != nil || len(projects) != 1201 || projects[7] != want {
+		list, err := connect(t, sim, account).Projects(withDeadline(t))
+		projects := list.Projects
+		want := atlas.Project{ID: fmt.Sprintf("%024x", 7), Name: "Project 7", Tags: atlas.Tags{}}
+		if err != nil || !list.Consistent || len(projects) != 1201 || !reflect.DeepEqual(projects[7], want) {
 			t.Fatalf("%d projects, %v", len(projects), err)
 		}
 		if n := len(sim.Requests(nil)); n != 1+3 {
@@ -41,8 +42,10 @@ func TestClusters_ReadsAllPagesSortedByName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
 		addClusters(sim)
-		clusters, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
-		if err != nil || len(clusters) != 232 || clusters[0].Name != "c-000" || clusters[230].Name != "old" {
+		list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
+		clusters := list.Clusters
+		if err != nil || !list.Consistent || len(clusters) != 232 || clusters[0].Name != "c-000" ||
+			clusters[230].Name != "old" {
 			t.Errorf("%d clusters, %v", len(clusters), err)
 		}
 		if n := len(sim.Requests(nil)); n != 1+3 {
@@ -63,14 +66,14 @@ func TestClusters_ReadsTheListAgainIfItChangedWhileItWasRead(t *testing.T) {
 			}
 			return false
 		}, 0, nil)
-		clusters, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
-		if err != nil || len(clusters) != 231 {
-			t.Errorf("%d clusters, %v", len(clusters), err)
+		list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
+		if err != nil || !list.Consistent || len(list.Clusters) != 231 {
+			t.Errorf("%d clusters, consistent: %v, %v", len(list.Clusters), list.Consistent, err)
 		}
 	})
 }
 
-func TestClusters_ReturnsErrListChangedIfTheListChangesEachTime(t *testing.T) {
+func TestClusters_KeepsTheItemsOfBothReadingsIfTheListChangesEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
 		addClusters(sim)
@@ -82,30 +85,150 @@ func TestClusters_ReturnsErrListChangedIfTheListChangesEachTime(t *testing.T) {
 			}
 			return false
 		}, 0, nil)
-		clusters, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
-		if !errors.Is(err, atlas.ErrListChanged) || !isMalformed(err) || clusters != nil {
-			t.Errorf("%d clusters, %v", len(clusters), err)
+		list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
+		if err != nil || list.Consistent ||
+			len(list.Clusters) != 232 { // including the removed ones, which had been read
+			t.Errorf("%d clusters, consistent: %v, %v", len(list.Clusters), list.Consistent, err)
 		}
 	})
 }
 
-func TestClusters_ReturnsTagsAndLeavesOutClustersThatCannotHaveRestoreJobs(t *testing.T) {
+func TestClusters_ReportsACountThatContradictsTheItems(t *testing.T) {
+	for name, body := range map[string]string{
+		"no items":    `{"results": [], "totalCount": 12}`,
+		"fewer items": `{"results": [{"name": "prod"}], "totalCount": 2}`,
+		"more items":  `{"results": [{"name": "prod"}], "totalCount": 0}`,
+		"repetitions": `{"results": [{"name": "prod"}, {"name": "prod"}], "totalCount": 2}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sim := newAtlas()
+				sim.Script(atlastest.PathHas("/clusters"), 0, atlastest.Body(200, "application/json", body))
+				list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
+				if err != nil || list.Consistent {
+					t.Errorf("consistent: %v, %v", list.Consistent, err)
+				}
+				if n := len(sim.Requests(nil)); n != 1+2 {
+					t.Errorf("%d requests, want one for the token and two for the list", n)
+				}
+			})
+		})
+	}
+}
+
+func TestClusters_AcceptsAListWithoutACount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
+		sim.Script(
+			atlastest.PathHas("/clusters"),
+			0,
+			atlastest.Body(200, "application/json", `{"results": [{"name": "prod"}]}`),
+		)
+		list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
+		if err != nil || !list.Consistent || len(list.Clusters) != 1 {
+			t.Errorf("%v, %v", list, err)
+		}
+	})
+}
+
+func TestClusters_ReturnsFactsOfEachKindOfCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		created := time.Now().Add(-time.Hour)
 		sim.AddCluster(project, "free", atlastest.FreeCluster)
-		sim.ChangeCluster(project, "old", func(c *atlastest.ClusterState) { c.State = "DELETING" })
+		sim.ChangeCluster(project, "old", func(c *atlastest.ClusterState) { c.ID, c.State = "1", "DELETING" })
+		sim.ChangeCluster(project, "free", func(c *atlastest.ClusterState) { c.ID = "2" })
 		sim.ChangeCluster(project, "prod", func(c *atlastest.ClusterState) {
-			c.Paused, c.Tags = true, map[string]string{"env": "prod"}
+			c.ID, c.Created, c.Paused, c.PointInTimeEnabled = "3", created, true, true
+			c.Tags = map[string]string{"env": "prod"}
 		})
+		sim.ChangeCluster(project, "team", func(c *atlastest.ClusterState) {
+			c.ID, c.BackupEnabled, c.ListedAsDedicated = "4", false, true
+		})
+		now, yes, no := atlas.TimestampOf(time.Now()), true, false
 		client := connect(t, sim, key)
 		for kind, want := range map[atlas.ClusterKind][]atlas.Cluster{
-			atlas.DedicatedClusters: {{Name: "prod", Tags: map[string]string{"env": "prod"}}},
-			atlas.FlexClusters:      {{Name: "team", Tags: map[string]string{}}},
+			atlas.DedicatedClusters: {
+				{Name: "free", ID: "2", Created: now, Tags: atlas.Tags{}, BackupEnabled: &no, PointInTimeEnabled: &no},
+				{Name: "old", ID: "1", Created: now, Tags: atlas.Tags{}, BackupEnabled: &yes, PointInTimeEnabled: &no},
+				{
+					Name: "prod", ID: "3", Created: atlas.TimestampOf(created), Tags: atlas.Tags{"env": "prod"},
+					BackupEnabled: &yes, PointInTimeEnabled: &yes, CanHaveRestores: true,
+				},
+				{
+					Name: "team", ID: "4", Created: now, Tags: atlas.Tags{},
+					BackupEnabled: &no, PointInTimeEnabled: &no, Flex: true,
+				},
+			},
+			atlas.FlexClusters: {
+				{Name: "team", ID: "4", Created: now, Tags: atlas.Tags{}, BackupEnabled: &no, CanHaveRestores: true, Flex: true},
+			},
 		} {
 			got, err := client.Clusters(withDeadline(t), project, kind)
-			if err != nil || !reflect.DeepEqual(got, want) {
-				t.Errorf("%s: %v, %v; want %v", kind, got, err, want)
+			if err != nil || !got.Consistent || !reflect.DeepEqual(got.Clusters, want) {
+				t.Errorf("%s: %+v, %v; want %+v", kind, got.Clusters, err, want)
 			}
+		}
+	})
+}
+
+func TestClusters_RecognizesFlexClustersAmongDedicatedOnes(t *testing.T) {
+	for _, region := range []string{
+		`{"providerName": "FLEX"}`,
+		`{"providerName": "TENANT", "electableSpecs": {"instanceSize": "M0", "effectiveInstanceSize": "FLEX"}}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			sim.Script(atlastest.PathHas("/clusters"), 0, atlastest.Body(200, "application/json",
+				`{"results": [{"name": "team", "replicationSpecs": [{"regionConfigs": [`+region+`]}]}]}`))
+			list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
+			if err != nil || len(list.Clusters) != 1 || !list.Clusters[0].Flex {
+				t.Errorf("%s: %+v, %v", region, list, err)
+			}
+		})
+	}
+}
+
+func TestClusters_TreatsUnreadableFactsAsAbsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		sim.Script(atlastest.PathHas("/clusters"), 0, atlastest.Body(200, "application/json", `{"results": [{
+			"name": "prod", "id": {}, "createDate": 7, "backupEnabled": "yes", "pitEnabled": [], "backupSettings": true
+		}]}`))
+		list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
+		want := atlas.ClusterList{
+			Clusters: []atlas.Cluster{{Name: "prod", Tags: atlas.Tags{}, CanHaveRestores: true}}, Consistent: true,
+		}
+		if err != nil || !reflect.DeepEqual(list, want) {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}
+
+func TestTags_AreBoundedAndSafeAsLabels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		long := strings.Repeat("x", 2000)
+		tags := map[string]string{
+			"team":  "a\nb https://example.com/x",
+			"long":  long,
+			long:    "x",
+			"owner": strings.Repeat("y", 1000),
+		}
+		for i := range 200 {
+			tags[fmt.Sprint(i)] = "x"
+		}
+		sim.SetProjectTags(project, tags)
+		got, err := connect(t, sim, account).Project(withDeadline(t), project)
+		if err != nil || len(got.Tags) > 100 || got.Tags["long"] != "" || got.Tags[long] != "" {
+			t.Errorf("%d tags, %v", len(got.Tags), err)
+		}
+		got.Tags = atlas.Tags{"team": tags["team"], "owner": tags["owner"]}
+		if label := got.Tags.Label("team"); label != "a_b link" {
+			t.Errorf("label %q", label)
+		}
+		if label := got.Tags.Label("owner"); len(label) != 128 {
+			t.Errorf("label of %d bytes", len(label))
 		}
 	})
 }
@@ -127,9 +250,9 @@ func TestClusters_RejectsTheWholeListIfAnyItemIsMalformed(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				sim := newAtlas()
 				sim.Script(atlastest.PathHas("/clusters"), 0, response)
-				clusters, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
-				if !isMalformed(err) || clusters != nil {
-					t.Errorf("%v, %v", clusters, err)
+				list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
+				if !isMalformed(err) || list.Clusters != nil {
+					t.Errorf("%v, %v", list.Clusters, err)
 				}
 				if n := len(sim.Requests(nil)); n > 30 {
 					t.Errorf("%d requests", n)

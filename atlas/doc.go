@@ -25,7 +25,7 @@
 // Methods return one of these errors:
 //
 //   - [*Error] if the status of the response is not 200. Its methods classify the error code.
-//   - [*MalformedError] if a response with status 200 can't be decoded, or is inconsistent ([ErrListChanged]).
+//   - [*MalformedError] if a response with status 200 can't be decoded.
 //   - [ErrRateLimitExhausted] if no request was sent because of the rate limit.
 //   - the error of the context, or of the network.
 //
@@ -39,7 +39,9 @@
 //
 // # Untrusted data
 //
-// Everything from the network is untrusted. Responses are limited in size. Strings in a [RestoreJob] are short and
-// printable. Download links are counted but not kept. Error texts are one line, without links and without secrets. A
-// [Secret] prints as <redacted>.
+// Everything from the network is untrusted. Responses are limited in size. A job requires only an ID. Any other field
+// that can't be read, or has an implausible time, is omitted and reported to the [Observer]. The status is unknown if
+// an unreadable field may report a failure. Strings in a [RestoreJob] are short and printable. Download links are
+// counted but not kept. Kept parts of a response are copies. Error texts are one line, without links and without
+// secrets. A [Secret] prints as <redacted>.
 package atlas

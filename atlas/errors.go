@@ -34,21 +34,15 @@ func (e *Error) Error() string {
 // FromTokenEndpoint reports whether the token endpoint returned the error. If so, no request was sent to the API.
 func (e *Error) FromTokenEndpoint() bool { return e.Operation == OperationToken }
 
-// MalformedError is a response with status 200 that can't be decoded or is inconsistent.
+// MalformedError is a response with status 200 that can't be decoded.
 type MalformedError struct {
 	Operation string
 	Err       error // never quotes the response
-	Job       bool  // whether the response is valid JSON, and only the requested job in it is malformed
 }
 
 func (e *MalformedError) Error() string { return "malformed atlas response: " + e.Err.Error() }
 
 func (e *MalformedError) Unwrap() error { return e.Err }
-
-// ErrListChanged means that a list of projects or clusters changed each time it was read, according to its counts.
-// Items may be missing, because pages were shifted. Reading the list again later usually succeeds. The error is
-// wrapped in a MalformedError.
-var ErrListChanged = errors.New("list changed while it was being read")
 
 // ErrRateLimitExhausted means that a request was not sent: the rate limit of the project is exhausted, and the next
 // request is allowed only after the deadline.

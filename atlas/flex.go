@@ -15,37 +15,39 @@ type flexJob struct {
 	SnapshotURL              wireLinks `json:"snapshotUrl"`
 }
 
-func (f flexJob) job(unknown *unknownValues) RestoreJob {
-	delivery := f.delivery(unknown)
+func (f flexJob) job(found *findings) RestoreJob {
+	delivery := f.delivery(found)
+	status := f.status(delivery, found)
 	return RestoreJob{
 		ID:                f.ID,
 		SnapshotID:        f.SnapshotID,
 		TargetProjectID:   string(f.TargetProjectID),
 		TargetClusterName: string(f.TargetDeploymentItemName),
-		Created:           f.RestoreScheduledDate,
-		Finished:          f.RestoreFinishedDate,
-		Expiry:            f.ExpirationDate,
-		Snapshot:          f.SnapshotFinishedDate,
+		Created:           found.time("restore_scheduled_date", f.RestoreScheduledDate),
+		Finished:          found.time("restore_finished_date", f.RestoreFinishedDate),
+		Expiry:            found.expiry("expiration_date", f.ExpirationDate),
+		Snapshot:          found.time("snapshot_finished_date", f.SnapshotFinishedDate),
 		DownloadURLs:      f.SnapshotURL.count(),
 		DeliveryType:      delivery,
-		Status:            f.status(delivery, unknown),
+		Status:            status,
+		ExpiresUnready:    delivery == DeliveryDownload && status == StatusCompleted,
 	}
 }
 
-func (f flexJob) delivery(unknown *unknownValues) DeliveryType {
+func (f flexJob) delivery(found *findings) DeliveryType {
 	switch f.DeliveryType {
 	case "RESTORE":
 		return DeliveryAutomated
 	case "DOWNLOAD":
 		return DeliveryDownload
 	}
-	unknown.add("delivery_type", f.DeliveryType)
+	found.addUnknown("delivery_type", f.DeliveryType)
 	return DeliveryOther
 }
 
-// status ignores the expiration date, which RestoreJob.StatusAt applies to downloads only. Every automated restore has
-// an expiration date six hours after its start, regardless of the result.
-func (f flexJob) status(delivery DeliveryType, unknown *unknownValues) Status {
+// status ignores the expiration date, which RestoreJob.StatusAt applies to finished downloads only. Every automated
+// restore has an expiration date six hours after its start, regardless of the result.
+func (f flexJob) status(delivery DeliveryType, found *findings) Status {
 	switch f.Status {
 	case "FAILED":
 		return StatusFailed
@@ -59,6 +61,6 @@ func (f flexJob) status(delivery DeliveryType, unknown *unknownValues) Status {
 	case "PENDING", "QUEUED":
 		return StatusPending
 	}
-	unknown.add("status", f.Status)
+	found.addUnknown("status", f.Status)
 	return StatusUnknown
 }

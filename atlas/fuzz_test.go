@@ -26,22 +26,19 @@ func FuzzPage(f *testing.F) {
 		`"targetClusterName":"\u2028https://x"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, backupType := range BackupTypes() {
-			var unknown unknownValues
-			if page, err := routes[backupType].page(body, &unknown); err == nil {
-				if len(page.Jobs)+page.Malformed > maxItems || len(page.UnreadableIDs) > page.Malformed {
-					t.Fatalf("%d jobs, %d malformed, %d unreadable", len(page.Jobs), page.Malformed, len(page.UnreadableIDs))
+			found := newFindings()
+			if page, err := routes[backupType].page(body, &found); err == nil {
+				if len(page.Jobs)+page.Malformed > maxItems {
+					t.Fatalf("%d jobs, %d malformed", len(page.Jobs), page.Malformed)
 				}
 				for _, job := range page.Jobs {
 					checkJob(t, job)
 				}
-				for _, id := range page.UnreadableIDs {
-					checkLabel(t, id)
-				}
 			}
-			if job, err := routes[backupType].job(body, &unknown); err == nil {
+			if job, err := routes[backupType].job(body, &found); err == nil {
 				checkJob(t, job)
 			}
-			for _, value := range unknown {
+			for _, value := range found.unknown {
 				checkLabel(t, value.value)
 				if !slices.Contains(UnknownValueFields(), string(backupType)+"_"+value.field) {
 					t.Fatalf("%s is not in UnknownValueFields", value.field)
@@ -88,7 +85,10 @@ func checkLabel(t *testing.T, label string) {
 // be one short line without links and without the secret.
 func FuzzDecodeError(f *testing.F) {
 	f.Add([]byte(`{"detail":"see https://x/y?z","error":404,"errorCode":"CLUSTER_NOT_FOUND"}`), "hunter22")
-	f.Add([]byte(`{"error":"invalid_client","error_description":"Invalid credentials SECRET provided."}`), "hunter\ttwo")
+	f.Add(
+		[]byte(`{"error":"invalid_client","error_description":"Invalid credentials SECRET provided."}`),
+		"hunter\ttwo",
+	)
 	f.Add([]byte(`{"detail":"hunter\n two or SECRET","errorCode":"SECRET"}`), "hunter two")
 	f.Add([]byte(`{"detail":"next\u0085line, \u202eturned\u009b31m, \ufeffhidden \ud800"}`), "hunter22")
 	f.Add([]byte(`{"detail":"see https\u200b://host/?sig=1, \u00ff://x"}`), "hunter22")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -164,6 +165,9 @@ type eventCounter struct {
 	accepted, rejected atomic.Int64 // credentials
 	malformed          atomic.Int64
 	unknown            sync.Map
+
+	mu      sync.Mutex
+	omitted []string // fields
 }
 
 func (e *eventCounter) Credential(_ string, accepted bool) {
@@ -177,3 +181,15 @@ func (e *eventCounter) Credential(_ string, accepted bool) {
 func (e *eventCounter) MalformedJobs(_ atlas.BackupType, n int) { e.malformed.Add(int64(n)) }
 
 func (e *eventCounter) UnknownValue(field string) { e.unknown.Store(field, true) }
+
+func (e *eventCounter) MalformedField(field string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.omitted = append(e.omitted, field)
+}
+
+func (e *eventCounter) omittedFields() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.omitted)
+}

@@ -2,6 +2,8 @@ package atlas_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,39 +16,44 @@ import (
 	"atlas-restore-exporter/atlas"
 )
 
-// freezer opens in-memory connections that can stop forwarding without being closed, as after a middlebox lost its
-// state. Connections that are opened later forward again.
-type freezer struct {
-	accepted chan net.Conn
-	closing  sync.Once
-	dials    atomic.Int32
-	frozen   atomic.Int32 // connections up to this number are frozen
+// fragileNetwork opens in-memory connections to the server that listened last. They can stop forwarding without being
+// closed, as after a middlebox lost its state. Connections that are opened later forward again.
+type fragileNetwork struct {
+	server atomic.Pointer[listener]
+	dials  atomic.Int32
+	frozen atomic.Int32 // connections up to this number are frozen
 }
 
-func (f *freezer) DialContext(context.Context, string, string) (net.Conn, error) {
+func (n *fragileNetwork) DialContext(context.Context, string, string) (net.Conn, error) {
 	client, server := net.Pipe()
-	number := f.dials.Add(1)
-	f.accepted <- server
-	return &freezable{Conn: client, frozen: func() bool { return number <= f.frozen.Load() }}, nil
+	number := n.dials.Add(1)
+	n.server.Load().accepted <- server
+	return &freezable{Conn: client, frozen: func() bool { return number <= n.frozen.Load() }}, nil
 }
 
 // freeze stops forwarding on the existing connections.
-func (f *freezer) freeze() { f.frozen.Store(f.dials.Load()) }
+func (n *fragileNetwork) freeze() { n.frozen.Store(n.dials.Load()) }
 
-func (f *freezer) Accept() (net.Conn, error) {
-	server, open := <-f.accepted
+// listener accepts the connections of a fragileNetwork.
+type listener struct {
+	accepted chan net.Conn
+	closing  sync.Once
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	server, open := <-l.accepted
 	if !open {
 		return nil, net.ErrClosed
 	}
 	return server, nil
 }
 
-func (f *freezer) Close() error {
-	f.closing.Do(func() { close(f.accepted) })
+func (l *listener) Close() error {
+	l.closing.Do(func() { close(l.accepted) })
 	return nil
 }
 
-func (f *freezer) Addr() net.Addr { return &net.TCPAddr{} }
+func (l *listener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // freezable is a connection that discards all data while it is frozen.
 type freezable struct {
@@ -70,42 +77,100 @@ func (c *freezable) Read(data []byte) (int, error) {
 	}
 }
 
-func TestClient_ReplacesAnHTTP2ConnectionThatSilentlyStoppedForwarding(t *testing.T) {
-	certificates := httptest.NewUnstartedServer(nil) // only for its certificate and a client that trusts it
-	certificates.StartTLS()
-	certificate := certificates.TLS.Certificates[0]
-	transport := certificates.Client().Transport.(*http.Transport) //nolint:forcetypeassert // documented
-	roots := transport.TLSClientConfig.RootCAs
-	certificates.Close()
+// http2World is a client that polls over HTTP/2 through a fragile network.
+type http2World struct {
+	*testing.T
+	network fragileNetwork
+	tls     *tls.Config
+	client  *atlas.Client
+	api     *http.Server // the server that accepts new connections
+	servers []*http.Server
+}
+
+// newCertificate returns a certificate for example.com and the authorities that it is trusted by.
+func newCertificate() (tls.Certificate, *x509.CertPool) {
+	server := httptest.NewUnstartedServer(nil) // only for its certificate and a client that trusts it
+	server.StartTLS()
+	defer server.Close()
+	transport := server.Client().Transport.(*http.Transport) //nolint:forcetypeassert // documented
+	return server.TLS.Certificates[0], transport.TLSClientConfig.RootCAs
+}
+
+// withHTTP2 runs a test in simulated time, in which every poll has succeeded so far.
+func withHTTP2(t *testing.T, test func(w *http2World)) {
+	certificate, roots := newCertificate()
 	synctest.Test(t, func(t *testing.T) {
-		network := &freezer{accepted: make(chan net.Conn, 16)}
-		api := &http.Server{Handler: newAtlas(), ReadHeaderTimeout: time.Hour}
-		api.TLSConfig = certificates.TLS.Clone()
-		api.TLSConfig.Certificates = append(api.TLSConfig.Certificates[:0:0], certificate)
-		api.TLSConfig.NextProtos = []string{"h2"}
-		go func() { _ = api.ServeTLS(network, "", "") }()
-		client, err := atlas.NewClient(atlas.Options{
+		w := &http2World{T: t}
+		w.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2"}}
+		w.serve()
+		var err error
+		w.client, err = atlas.NewClient(atlas.Options{
 			BaseURL: "https://example.com", Credential: account, RootCAs: roots, Concurrency: 8,
-			DialContext: network.DialContext,
+			DialContext: w.network.DialContext,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		poll := func() error {
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-			defer cancel()
-			_, err := readAll(ctx, client, dedicated)
-			return err
-		}
-		if err := poll(); err != nil {
+		if err := w.poll(); err != nil {
 			t.Fatal(err)
 		}
-		network.freeze()
-		first, second := poll(), poll()
-		if second != nil {
-			t.Errorf("not recovered within two polls: %v, %v", first, second)
+		test(w)
+		w.client.Close()
+		for _, api := range w.servers {
+			_ = api.Close()
 		}
-		client.Close()
-		_ = api.Close()
+	})
+}
+
+// serve starts a server that accepts the new connections of the network.
+func (w *http2World) serve(change ...func(api *http.Server)) {
+	next := &listener{accepted: make(chan net.Conn, 16)}
+	w.network.server.Store(next)
+	w.api = &http.Server{Handler: newAtlas(), ReadHeaderTimeout: time.Hour, TLSConfig: w.tls.Clone()}
+	for _, change := range change {
+		change(w.api)
+	}
+	w.servers = append(w.servers, w.api)
+	go func(api *http.Server) { _ = api.ServeTLS(next, "", "") }(w.api)
+}
+
+func (w *http2World) poll() error {
+	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
+	defer cancel()
+	_, err := readAll(ctx, w.client, dedicated)
+	return err
+}
+
+func TestClient_ReplacesAnHTTP2ConnectionThatSilentlyStoppedForwarding(t *testing.T) {
+	withHTTP2(t, func(w *http2World) {
+		w.network.freeze()
+		if err := w.poll(); err != nil {
+			w.Errorf("not recovered within the poll: %v", err)
+		}
+	})
+}
+
+func TestClient_ConnectsAgainAfterGOAWAY(t *testing.T) {
+	withHTTP2(t, func(w *http2World) {
+		old := w.api
+		w.serve() // new connections reach another server, as after a change of DNS
+		_ = old.Shutdown(w.Context())
+		if err := w.poll(); err != nil {
+			w.Errorf("the poll after GOAWAY failed: %v", err)
+		}
+		if n := w.network.dials.Load(); n != 2 {
+			w.Errorf("%d connections, want a second one", n)
+		}
+	})
+}
+
+func TestClient_ConnectsAgainAfterTheServerRestarted(t *testing.T) {
+	withHTTP2(t, func(w *http2World) {
+		old := w.api
+		w.serve()
+		_ = old.Close() // without GOAWAY
+		if err := w.poll(); err != nil {
+			w.Errorf("not recovered within the poll: %v", err)
+		}
 	})
 }

@@ -70,6 +70,17 @@ func (s Status) Active() bool { return s == StatusPending || s == StatusInProgre
 // Unfinished reports whether the job is expected to change: it is active, or its download is available.
 func (s Status) Unfinished() bool { return s.Active() || s == StatusReady }
 
+// IndexStatus is the status of the indexes of a collection-level restore.
+type IndexStatus uint8
+
+// The index statuses. IndexesAbsent is the zero value and means that the response has none.
+const (
+	IndexesAbsent  IndexStatus = iota
+	IndexesPending             // not started or in progress
+	IndexesDone                // also if no indexes are restored
+	IndexesFailed
+)
+
 // Timestamp is a Unix time in seconds, which is the resolution of Atlas. Zero means that it is absent.
 type Timestamp int64
 
@@ -103,17 +114,26 @@ type RestoreJob struct {
 	Expiry      Timestamp // when the download link, or the job, expires
 	Snapshot    Timestamp // when the snapshot was taken
 	PointInTime Timestamp // the time to which the data is restored
+	// RecoveryPoint is the time of the restored data: PointInTime, else Snapshot, else (collection-level restores only)
+	// the creation time of the snapshot's ID.
+	RecoveryPoint Timestamp
 
 	RestoredDocuments Count // collection-level restores only
 	TotalDocuments    Count // collection-level restores only
 	MaxDownloads      Count // legacy backup only
 
+	IndexFailures Count // number of collections whose indexes could not be built; collection-level restores only
+
 	DownloadURLs uint16 // number of download links, at most 65,535
+	Indexes      IndexStatus
+	// WritesCopies is set if a collection-level restore creates new collections, even if its target is its source.
+	WritesCopies bool
 	DeliveryType DeliveryType
 
-	// Status is the status in the response. It is StatusReady as long as Atlas reports a link; use StatusAt to take the
-	// expiry into account.
+	// Status is the status in the response. Use StatusAt to take the expiry into account.
 	Status Status
+	// ExpiresUnready is set if the status becomes StatusExpired at Expiry even if it isn't StatusReady.
+	ExpiresUnready bool
 
 	// FailedFlag, ExpiredFlag and CancelledFlag are the flags in the response. They are valid only if HasFlags is set.
 	// For backup types without flags, the method Flags derives them from the status.
@@ -121,13 +141,17 @@ type RestoreJob struct {
 	FailedFlag, ExpiredFlag, CancelledFlag bool
 }
 
-// StatusAt returns the status at the given time. A ready download is expired when its expiry has passed, because Atlas
-// may still report it as ready.
+// StatusAt returns the status at the given time. Atlas may report an expired download as ready or completed.
 func (j *RestoreJob) StatusAt(now time.Time) Status {
-	if j.Status == StatusReady && j.Expiry != 0 && j.Expiry <= TimestampOf(now) {
+	if j.Expires() && j.Expiry <= TimestampOf(now) {
 		return StatusExpired
 	}
 	return j.Status
+}
+
+// Expires reports whether the status becomes StatusExpired at Expiry.
+func (j *RestoreJob) Expires() bool {
+	return j.Expiry != 0 && (j.ExpiresUnready || j.Status == StatusReady)
 }
 
 // Flags returns the flags in the response. For backup types without flags, it derives them from the given status.
@@ -146,9 +170,9 @@ func (j *RestoreJob) End() Timestamp {
 	return j.Created
 }
 
-// createdFromID returns the creation time from the first eight hex digits of an object ID. For 11,083 of 11,085
+// timeOfID returns the creation time in the first eight hex digits of an object ID, or zero. For 11,083 of 11,085
 // recorded Flex jobs it equals the creation time in the response; for the other two it differs by a second.
-func createdFromID(id string) Timestamp {
+func timeOfID(id string) Timestamp {
 	if len(id) != 24 {
 		return 0
 	}

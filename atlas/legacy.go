@@ -21,25 +21,25 @@ type legacyJob struct {
 	} `json:"delivery"`
 }
 
-func (l legacyJob) job(unknown *unknownValues) RestoreJob {
-	delivery := l.delivery(unknown)
+func (l legacyJob) job(found *findings) RestoreJob {
+	delivery := l.delivery(found)
 	return RestoreJob{
 		ID:                l.ID,
 		BatchID:           string(l.BatchID),
 		SnapshotID:        l.SnapshotID,
 		TargetProjectID:   string(l.Delivery.TargetGroupID),
 		TargetClusterName: string(l.Delivery.TargetClusterName),
-		Created:           l.Created,
-		Expiry:            l.Delivery.Expires,
-		Snapshot:          l.Timestamp.Date,
+		Created:           found.time("created", l.Created),
+		Expiry:            found.expiry("delivery_expires", l.Delivery.Expires),
+		Snapshot:          found.time("timestamp_date", l.Timestamp.Date),
 		MaxDownloads:      l.Delivery.MaxDownloads,
 		DownloadURLs:      max(l.Delivery.URL, l.Delivery.URLV2).count(),
 		DeliveryType:      delivery,
-		Status:            l.status(delivery, unknown),
+		Status:            l.status(delivery, found),
 	}
 }
 
-func (l legacyJob) delivery(unknown *unknownValues) DeliveryType {
+func (l legacyJob) delivery(found *findings) DeliveryType {
 	switch l.Delivery.MethodName {
 	case "AUTOMATED_RESTORE":
 		return DeliveryAutomated
@@ -47,17 +47,20 @@ func (l legacyJob) delivery(unknown *unknownValues) DeliveryType {
 		if l.Delivery.TargetClusterName != "" { // responses report automated restores in this way
 			return DeliveryAutomated
 		}
+		if found.omits("delivery_target_cluster_name") { // a restore to a cluster must not look like a download
+			return DeliveryOther
+		}
 		return DeliveryDownload
 	case "CLIENT_PIT_HTTP", "QUERY":
 		return DeliveryDownload
 	case "SCP", "CLIENT_PIT_SCP", "THIRD_PARTY_COPY":
 		return DeliveryOther
 	}
-	unknown.add("delivery_method_name", l.Delivery.MethodName)
+	found.addUnknown("delivery_method_name", l.Delivery.MethodName)
 	return DeliveryOther
 }
 
-func (l legacyJob) status(delivery DeliveryType, unknown *unknownValues) Status {
+func (l legacyJob) status(delivery DeliveryType, found *findings) Status {
 	switch l.StatusName {
 	case "BROKEN":
 		return StatusFailed
@@ -66,18 +69,21 @@ func (l legacyJob) status(delivery DeliveryType, unknown *unknownValues) Status 
 	case "IN_PROGRESS":
 		return StatusInProgress
 	case "FINISHED":
-		return l.deliveryStatus(delivery, unknown)
+		return l.deliveryStatus(delivery, found)
 	}
-	unknown.add("status_name", l.StatusName)
+	found.addUnknown("status_name", l.StatusName)
 	return StatusUnknown
 }
 
 // deliveryStatus returns the status of a job whose snapshot is prepared. From then on, the status depends on the
 // delivery.
-func (l legacyJob) deliveryStatus(delivery DeliveryType, unknown *unknownValues) Status {
+func (l legacyJob) deliveryStatus(delivery DeliveryType, found *findings) Status {
 	name := l.Delivery.StatusName
 	if name == "FAILED" || name == "INTERRUPTED" {
 		return StatusFailed
+	}
+	if found.omits("delivery_status_name") { // the delivery may have failed
+		return StatusUnknown
 	}
 	if delivery == DeliveryAutomated {
 		return StatusCompleted
@@ -92,6 +98,6 @@ func (l legacyJob) deliveryStatus(delivery DeliveryType, unknown *unknownValues)
 	case "NOT_STARTED", "PENDING", "IN_PROGRESS":
 		return StatusInProgress
 	}
-	unknown.add("delivery_status_name", name)
+	found.addUnknown("delivery_status_name", name)
 	return StatusUnknown
 }

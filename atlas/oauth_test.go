@@ -1,6 +1,7 @@
 package atlas_test
 
 import (
+	"context"
 	"errors"
 	"log"
 	"os"
@@ -71,14 +72,14 @@ func TestToken_IsNotReplacedIfTheProjectNeverAcceptedOne(t *testing.T) {
 		sim := newAtlas()
 		sim.AddProject("other", "Other")
 		client := connect(t, sim, account)
-		if _, err := client.ProjectName(withDeadline(t), "other"); err != nil {
+		if _, err := client.Project(withDeadline(t), "other"); err != nil {
 			t.Fatal(err)
 		}
 		unauthorized := atlastest.APIError(401, "", "You are not authorized for this resource.")
 		sim.Script(atlastest.PathHas(project), 0, unauthorized)
 		for range 50 {
 			expectStatus(t, readError(t, client), 401)
-			if _, err := client.ProjectName(withDeadline(t), "other"); err != nil {
+			if _, err := client.Project(withDeadline(t), "other"); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Minute)
@@ -114,15 +115,37 @@ func TestToken_IsNotReplacedAfterAMembershipError(t *testing.T) {
 }
 
 func TestToken_WithAnInvalidLifetimeIsStillReused(t *testing.T) {
+	for _, lifetime := range []string{"-5", "0", "3600.7", "1e300", "{}", "null", `"3600"`, `"soon"`} {
+		t.Run(lifetime, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sim := newAtlas()
+				sim.Script(atlastest.TokenRequests, 0, atlastest.Body(200, "application/json",
+					`{"access_token":"x","expires_in":`+lifetime+`,"token_type":"Bearer"}`))
+				client := connect(t, sim, account)
+				for range 50 {
+					_ = asAPIError(t, readError(t, client), 401)
+				}
+				expectTokenRequests(t, sim, 2) // the API rejects the token, and its replacement
+			})
+		})
+	}
+}
+
+func TestTokenEndpoint_ThatHangsIsRequestedWithBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
-		sim.Script(atlastest.TokenRequests, 0, atlastest.Body(200, "application/json",
-			`{"access_token":"x","expires_in":-5,"token_type":"Bearer"}`))
+		sim.Script(atlastest.TokenRequests, 0, atlastest.Hang())
 		client := connect(t, sim, account)
-		for range 50 {
-			expectReadError(t, client)
+		for range 60 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, err := readAll(ctx, client, dedicated); !isTimeout(err) {
+				t.Fatalf("got %v", err)
+			}
+			cancel()
 		}
-		expectTokenRequests(t, sim, 2) // the API rejects the token, and its replacement
+		if n := len(tokenRequests(sim)); n > 6 {
+			t.Errorf("%d token requests in a minute", n)
+		}
 	})
 }
 
@@ -140,7 +163,11 @@ func TestToken_RejectedBeforeAnyWasAcceptedIsReplacedOnce(t *testing.T) {
 func TestToken_ThatNoProjectAcceptsIsNotReplacedAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
-		sim.Script(atlastest.PathHas("backup"), 0, atlastest.APIError(401, "", "You are not authorized for this resource."))
+		sim.Script(
+			atlastest.PathHas("backup"),
+			0,
+			atlastest.APIError(401, "", "You are not authorized for this resource."),
+		)
 		client := connect(t, sim, account)
 		for range 50 {
 			expectReadError(t, client)

@@ -16,7 +16,10 @@ type Observer interface {
 	RateLimit(projectID, operation string, remaining int)
 	// UnknownValue reports an undocumented value. The field is one of UnknownValueFields.
 	UnknownValue(field string)
-	// MalformedJobs reports jobs that can't be decoded.
+	// MalformedField reports a field of a job that was omitted because it is unreadable or implausible. The field is one
+	// of MalformedFields.
+	MalformedField(field string)
+	// MalformedJobs reports items that are not jobs or have no ID.
 	MalformedJobs(backupType BackupType, n int)
 }
 
@@ -39,6 +42,9 @@ func (NopObserver) RateLimit(string, string, int) {}
 
 // UnknownValue does nothing.
 func (NopObserver) UnknownValue(string) {}
+
+// MalformedField does nothing.
+func (NopObserver) MalformedField(string) {}
 
 // MalformedJobs does nothing.
 func (NopObserver) MalformedJobs(BackupType, int) {}

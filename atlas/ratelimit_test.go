@@ -66,7 +66,7 @@ func TestRateLimit_CountsConcurrentRejectionsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
 		client := connect(t, sim, account)
-		if _, err := client.ProjectName(withDeadline(t), project); err != nil {
+		if _, err := client.Project(withDeadline(t), project); err != nil {
 			t.Fatal(err)
 		}
 		arrived := make(chan struct{})

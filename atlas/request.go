@@ -1,6 +1,7 @@
 package atlas
 
 import (
+	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"context"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -19,7 +21,8 @@ import (
 const (
 	maxBody      = 16 << 20
 	maxErrorBody = 64 << 10
-	maxTries     = 3 // of one request
+	maxErrorText = 1 << 10 // of an error that is kept
+	maxTries     = 3       // of one request
 	firstRetry   = 500 * time.Millisecond
 )
 
@@ -44,18 +47,24 @@ func pageQuery(number, size int) url.Values {
 // get returns the body of a response with status 200. Other results are errors; see the package comment. Failures that
 // may be temporary are retried while the deadline of ctx allows it.
 func (c *Client) get(ctx context.Context, request apiRequest) ([]byte, error) {
+	body, _, err := c.getDated(ctx, request)
+	return body, err
+}
+
+// getDated is like get, and also returns the time of the response.
+func (c *Client) getDated(ctx context.Context, request apiRequest) (body []byte, date Timestamp, err error) {
 	limit := c.rateLimit(request.bucket)
 	for try := 1; ; try++ {
 		if err := limit.wait(ctx); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		body, err := c.attempt(ctx, request, limit)
+		body, date, err := c.attempt(ctx, request, limit)
 		if err == nil || try == maxTries || ctx.Err() != nil {
-			return body, err
+			return body, date, err
 		}
 		delay, retry := retryDelay(err, try)
 		if !retry || !endsBeforeDeadline(ctx, delay) || sleep(ctx, delay) != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 }
@@ -72,28 +81,35 @@ func retryDelay(err error, try int) (delay time.Duration, retry bool) {
 		}
 		return 0, false
 	}
-	connectionLost := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-	return jitter(firstRetry), connectionLost
+	return jitter(firstRetry), isConnectionLost(err)
+}
+
+// isConnectionLost reports whether the connection was lost before the response was complete. Package net/http does not
+// export the errors of HTTP/2.
+func isConnectionLost(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		strings.Contains(err.Error(), "http2: client connection lost") || // no response to a ping
+		strings.Contains(err.Error(), "http2: server sent GOAWAY")
 }
 
 // attempt sends the request once.
-func (c *Client) attempt(ctx context.Context, request apiRequest, limit *rateLimit) ([]byte, error) {
+func (c *Client) attempt(ctx context.Context, request apiRequest, limit *rateLimit) ([]byte, Timestamp, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.baseURL+request.path, http.NoBody)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	req.URL.RawQuery = request.query
 	req.Header.Set("Accept", "application/vnd.atlas."+request.version+"+json")
 	req.Header.Set("User-Agent", c.userAgent)
 
 	if err := c.auth.prepare(ctx); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	start := time.Now()
 	resp, err := c.auth.roundTrip(req, request.bucket.projectID)
 	if err != nil {
-		return nil, c.noResponse(request, start, err)
+		return nil, 0, c.noResponse(request, start, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	size := int64(maxBody)
@@ -105,19 +121,40 @@ func (c *Client) attempt(ctx context.Context, request apiRequest, limit *rateLim
 		c.observer.RateLimit(request.bucket.projectID, request.operation, remaining)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, c.errorResponse(request, start, resp, body, limit)
+		return nil, 0, c.errorResponse(request, start, resp, body, limit)
 	}
 	if err != nil {
-		return nil, c.noResponse(request, start, err)
+		return nil, 0, c.noResponse(request, start, err)
 	}
 	c.observer.Request(request.operation, resp.StatusCode, time.Since(start))
 	c.observer.Credential(c.credential, true)
 	limit.accepted()
 	if len(body) > maxBody {
-		err := fmt.Errorf("response is larger than %d MiB", maxBody>>20)
-		return nil, &MalformedError{Operation: request.operation, Err: err}
+		return nil, 0, &MalformedError{Operation: request.operation, Err: errTooLarge}
 	}
-	return body, nil
+	return redactBody(body, c.auth.secrets()), responseTime(resp.Header), nil
+}
+
+var errTooLarge = fmt.Errorf("response is larger than %d MiB", maxBody>>20)
+
+// redactBody replaces the given secrets, which a hostile response may contain as the value of any field. Short secrets,
+// which Atlas doesn't issue, could be a part of any response.
+func redactBody(body []byte, secrets []string) []byte {
+	const minLength = 16
+	for _, secret := range secrets {
+		if len(secret) >= minLength && bytes.Contains(body, []byte(secret)) {
+			body = bytes.ReplaceAll(body, []byte(secret), []byte(redacted))
+		}
+	}
+	return body
+}
+
+// responseTime returns the Date header or, if that is absent or invalid, the current time.
+func responseTime(header http.Header) Timestamp {
+	if date, err := http.ParseTime(header.Get("Date")); err == nil && date.Unix() > 0 {
+		return TimestampOf(date)
+	}
+	return TimestampOf(time.Now())
 }
 
 // errorResponse reports a response with another status than 200, and returns it as an error.
@@ -148,12 +185,18 @@ func (c *Client) noResponse(request apiRequest, start time.Time, err error) erro
 	return transportError(err, c.auth.secrets())
 }
 
-// transportError returns a network error with a sanitized text.
+// transportError returns a network error with a sanitized text. An error with a long text is not wrapped.
 func transportError(err error, secrets []string) error {
 	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		err = urlErr.Err // without the URL, which is long and known
 	}
-	return &networkError{text: sanitizeText(err.Error(), secrets...), err: err}
+	text := err.Error()
+	withoutQuotes := quotedPattern.ReplaceAllString(text, `"…"`)
+	sanitized := &networkError{text: sanitizeText(withoutQuotes, secrets...), err: err}
+	if len(text) > maxErrorText {
+		sanitized.err = nil // it quotes the response, and would retain it
+	}
+	return sanitized
 }
 
 func (c *Client) rateLimit(key bucket) *rateLimit {

@@ -28,7 +28,7 @@ func expectRetries(t *testing.T, tests []retryTest) {
 			synctest.Test(t, func(t *testing.T) {
 				sim := newAtlas()
 				client := connect(t, sim, account)
-				if _, err := client.ProjectName(withDeadline(t), project); err != nil {
+				if _, err := client.Project(withDeadline(t), project); err != nil {
 					t.Fatal(err)
 				}
 				sim.ForgetRequests()

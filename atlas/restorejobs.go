@@ -2,12 +2,14 @@ package atlas
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
 	"net/url"
+	"reflect"
 	"slices"
+	"time"
 )
 
 // List identifies a list of restore jobs. A job is listed under the cluster whose backup is restored. The cluster that
@@ -24,53 +26,59 @@ type Page struct {
 	Items      int          // number of items, malformed ones included
 	TotalCount Count        // number of jobs on all pages, according to Atlas
 	Last       bool         // whether no page follows
+	Cut        bool         // whether the page is empty although it has a link to a next page
 
-	Malformed     int      // number of jobs that can't be decoded and are left out
-	MalformedErr  error    // for one of them; never quotes the response
-	UnreadableIDs []string // valid IDs of malformed jobs
+	Malformed    int   // number of items that are not jobs or have no ID, and are left out
+	MalformedErr error // for one of them; never quotes the response
 }
 
 const (
-	pageSize  = 500  // the largest that Atlas allows
-	maxLogged = 1000 // unknown values, each of which is logged once
+	maxPageSize   = 500       // the largest that Atlas allows
+	smallPageSize = 100       // for items of up to 160 KiB
+	pageSizeLife  = time.Hour // of a smaller size, because a single response may have been too large
+	maxLogged     = 1000      // unknown values, each of which is logged once
 )
 
 // route describes the resource of a backup type.
 type route struct {
-	list       string // path below the project; %s is the cluster name. The path of a job is /id below.
-	version    string // of the resource
-	bucket     string // operations that share one token bucket of Atlas
-	totalCount bool   // whether the list has the parameter includeCount
-	fields     []string
-	page       func([]byte, *unknownValues) (Page, error)
-	job        func([]byte, *unknownValues) (RestoreJob, error)
+	list       string       // path below the project; %s is the cluster name. The path of a job is /id below.
+	version    string       // of the resource
+	bucket     string       // operations that share one token bucket of Atlas
+	totalCount bool         // whether the list has the parameter includeCount
+	enums      []string     // fields for which Atlas documents all values
+	derived    []string     // times that are derived from IDs
+	wire       reflect.Type // of a job
+	page       func([]byte, *findings) (Page, error)
+	job        func([]byte, *findings) (RestoreJob, error)
 }
 
 var routes = map[BackupType]route{
 	Dedicated: {
 		list: "/clusters/%s/backup/restoreJobs", version: "2023-01-01", bucket: "cloud_backups", totalCount: true,
-		fields: []string{"delivery_type"},
-		page:   decodePage[dedicatedJob], job: decodeJob[dedicatedJob],
+		enums: []string{"delivery_type"}, derived: []string{fieldIDTime}, wire: reflect.TypeFor[dedicatedJob](),
+		page: decodePage[dedicatedJob], job: decodeJob[dedicatedJob],
 	},
 	Collection: {
 		list: "/clusters/%s/collectionRestoreJobs", version: "2025-03-12", bucket: "collection_restores",
-		fields: []string{"state"},
-		page:   decodePage[collectionJob], job: decodeJob[collectionJob],
+		enums:   []string{"index_status_state", "state", "write_strategy"},
+		derived: []string{fieldIDTime, fieldSnapshotIDTime}, wire: reflect.TypeFor[collectionJob](),
+		page: decodePage[collectionJob], job: decodeJob[collectionJob],
 	},
 	Flex: {
 		list: "/flexClusters/%s/backup/restoreJobs", version: "2024-11-13", bucket: "flex_restores", totalCount: true,
-		fields: []string{"delivery_type", "status"},
-		page:   decodePage[flexJob], job: decodeJob[flexJob],
+		enums: []string{"delivery_type", "status"}, derived: []string{fieldIDTime}, wire: reflect.TypeFor[flexJob](),
+		page: decodePage[flexJob], job: decodeJob[flexJob],
 	},
 	Serverless: {
 		list: "/serverless/%s/backup/restoreJobs", version: "2023-01-01", bucket: "serverless_backups", totalCount: true,
-		fields: []string{"delivery_type"},
-		page:   decodePage[dedicatedJob], job: decodeJob[dedicatedJob],
+		enums: []string{"delivery_type"}, derived: []string{fieldIDTime}, wire: reflect.TypeFor[dedicatedJob](),
+		page: decodePage[dedicatedJob], job: decodeJob[dedicatedJob],
 	},
 	Legacy: {
 		list: "/clusters/%s/restoreJobs", version: "2023-01-01", bucket: "cloud_backups", totalCount: true,
-		fields: []string{"delivery_method_name", "delivery_status_name", "status_name"},
-		page:   decodePage[legacyJob], job: decodeJob[legacyJob],
+		enums:   []string{"delivery_method_name", "delivery_status_name", "status_name"},
+		derived: []string{fieldIDTime}, wire: reflect.TypeFor[legacyJob](),
+		page: decodePage[legacyJob], job: decodeJob[legacyJob],
 	},
 }
 
@@ -97,9 +105,20 @@ func Operations() []string {
 
 // UnknownValueFields returns the fields for which Atlas documents all values, as an Observer receives them.
 func UnknownValueFields() []string {
+	return fieldsOfAll(func(r route) []string { return r.enums })
+}
+
+// MalformedFields returns the fields of jobs that can be omitted, as an Observer receives them: all fields but the ID,
+// and the times that are derived from IDs.
+func MalformedFields() []string {
+	return fieldsOfAll(func(r route) []string { return append(wireFields(r.wire, ""), r.derived...) })
+}
+
+// fieldsOfAll returns fields of all backup types, sorted.
+func fieldsOfAll(fieldsOf func(route) []string) []string {
 	var fields []string
 	for _, backupType := range BackupTypes() {
-		for _, field := range routes[backupType].fields {
+		for _, field := range fieldsOf(routes[backupType]) {
 			fields = append(fields, string(backupType)+"_"+field)
 		}
 	}
@@ -109,10 +128,15 @@ func UnknownValueFields() []string {
 
 // RestoreJobs reads a list. It requests each page when the iteration reaches it. The iteration ends after the last
 // page or an error. The number of pages is not limited here. A job can appear twice, because new jobs shift the pages.
+// If a page is larger than the client reads, the next call requests smaller pages.
 func (c *Client) RestoreJobs(ctx context.Context, list List) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
+		size := c.pageSize(list)
 		for number := 1; ; number++ {
-			page, err := c.page(ctx, list, number)
+			page, err := c.page(ctx, list, number, size)
+			if errors.Is(err, errTooLarge) {
+				c.changePageSize(list)
+			}
 			if !yield(page, err) || err != nil || page.Last {
 				return
 			}
@@ -120,33 +144,56 @@ func (c *Client) RestoreJobs(ctx context.Context, list List) iter.Seq2[Page, err
 	}
 }
 
-func (c *Client) page(ctx context.Context, list List, number int) (Page, error) {
+// pageSize returns the number of items for each page of a list.
+func (c *Client) pageSize(list List) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Now().Before(c.smallPages[list]) {
+		return smallPageSize
+	}
+	return maxPageSize
+}
+
+// changePageSize changes between large and small pages after a page was too large. Small pages are requested for
+// pageSizeLife, because a single response may have been too large.
+func (c *Client) changePageSize(list List) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Now().Before(c.smallPages[list]) {
+		delete(c.smallPages, list)
+	} else {
+		c.smallPages[list] = time.Now().Add(pageSizeLife)
+	}
+}
+
+func (c *Client) page(ctx context.Context, list List, number, size int) (Page, error) {
 	route, request, err := restoreRequest(list)
 	if err != nil {
 		return Page{}, err
 	}
-	query := pageQuery(number, pageSize)
+	query := pageQuery(number, size)
 	if route.totalCount {
 		query.Set("includeCount", "true")
 	}
 	request.operation, request.query = listOperation(list.BackupType), query.Encode()
-	body, err := c.get(ctx, request)
+	body, date, err := c.getDated(ctx, request)
 	if err != nil {
 		return Page{}, err
 	}
-	var unknown unknownValues
-	page, err := route.page(body, &unknown)
+	found := findings{now: date}
+	page, err := route.page(body, &found)
 	if err != nil {
 		return Page{}, &MalformedError{Operation: request.operation, Err: err}
 	}
-	c.reportUnknown(ctx, list, unknown)
+	c.report(ctx, list, &found)
 	if page.Malformed > 0 {
 		c.observer.MalformedJobs(list.BackupType, page.Malformed)
 	}
 	return page, nil
 }
 
-// RestoreJob reads one job of a list. If the job doesn't exist, the error is an *Error with JobNotFound.
+// RestoreJob reads one job of a list. If the job doesn't exist, the error is an *Error with JobNotFound. A response
+// without the requested ID is a MalformedError.
 func (c *Client) RestoreJob(ctx context.Context, list List, id string) (RestoreJob, error) {
 	route, request, err := restoreRequest(list)
 	if err != nil {
@@ -154,20 +201,19 @@ func (c *Client) RestoreJob(ctx context.Context, list List, id string) (RestoreJ
 	}
 	request.operation = jobOperation(list.BackupType)
 	request.path += "/" + url.PathEscape(id)
-	body, err := c.get(ctx, request)
+	body, date, err := c.getDated(ctx, request)
 	if err != nil {
 		return RestoreJob{}, err
 	}
-	var unknown unknownValues
-	job, err := route.job(body, &unknown)
+	found := findings{now: date}
+	job, err := route.job(body, &found)
 	if err == nil && job.ID != id {
 		err = fmt.Errorf("response contains a different job than %s", id)
 	}
 	if err != nil {
-		c.observer.MalformedJobs(list.BackupType, 1)
-		return RestoreJob{}, &MalformedError{Operation: request.operation, Err: err, Job: json.Valid(body)}
+		return RestoreJob{}, &MalformedError{Operation: request.operation, Err: err}
 	}
-	c.reportUnknown(ctx, list, unknown)
+	c.report(ctx, list, &found)
 	return job, nil
 }
 
@@ -184,26 +230,40 @@ func restoreRequest(list List) (route, apiRequest, error) {
 	}, nil
 }
 
-// reportUnknown reports undocumented values, and logs each once.
-func (c *Client) reportUnknown(ctx context.Context, list List, values unknownValues) {
-	for _, unknown := range values {
-		unknown.field = string(list.BackupType) + "_" + unknown.field
-		c.observer.UnknownValue(unknown.field)
-		if c.shouldLog(unknown) {
-			c.logger.LogAttrs(ctx, slog.LevelWarn, "unknown value in atlas response",
-				slog.String("field", unknown.field), slog.String("value", unknown.value),
-				slog.String("project_id", list.ProjectID), slog.String("cluster_name", list.ClusterName))
+// report reports undocumented values and omitted fields, and logs each once.
+func (c *Client) report(ctx context.Context, list List, found *findings) {
+	source := []slog.Attr{slog.String("project_id", list.ProjectID), slog.String("cluster_name", list.ClusterName)}
+	for _, unknown := range found.unknown {
+		field := string(list.BackupType) + "_" + unknown.field
+		c.observer.UnknownValue(field)
+		if c.shouldLog(logEntry{field: field, value: unknown.value}) {
+			attrs := append([]slog.Attr{slog.String("field", field), slog.String("value", unknown.value)}, source...)
+			c.logger.LogAttrs(ctx, slog.LevelWarn, "unknown value in atlas response", attrs...)
+		}
+	}
+	for _, omitted := range found.omitted {
+		field := string(list.BackupType) + "_" + omitted
+		c.observer.MalformedField(field)
+		if c.shouldLog(logEntry{field: field, omitted: true}) {
+			attrs := append([]slog.Attr{slog.String("field", field)}, source...)
+			c.logger.LogAttrs(ctx, slog.LevelWarn, "omitting unreadable or implausible field of restore job", attrs...)
 		}
 	}
 }
 
-// shouldLog reports whether an unknown value has not been logged yet.
-func (c *Client) shouldLog(unknown unknownValue) bool {
+// logEntry is a message about a field that is logged once.
+type logEntry struct {
+	field, value string
+	omitted      bool // whether the field was omitted; it has no value then
+}
+
+// shouldLog reports whether an entry has not been logged yet. The number of unknown values is limited.
+func (c *Client) shouldLog(entry logEntry) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, logged := c.logged[unknown]; logged || len(c.logged) >= maxLogged {
+	if _, logged := c.logged[entry]; logged || !entry.omitted && len(c.logged) >= maxLogged {
 		return false
 	}
-	c.logged[unknown] = struct{}{}
+	c.logged[entry] = struct{}{}
 	return true
 }

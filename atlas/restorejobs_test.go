@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -108,8 +109,8 @@ func TestRestoreJobs_SendsDocumentedHeaders(t *testing.T) {
 		if _, err := readAll(withDeadline(t), client, flex); err != nil {
 			t.Error(err)
 		}
-		if name, err := client.ProjectName(withDeadline(t), project); name != "Payments" || err != nil {
-			t.Errorf("project name %q, %v", name, err)
+		if got, err := client.Project(withDeadline(t), project); got.Name != "Payments" || err != nil {
+			t.Errorf("project name %q, %v", got.Name, err)
 		}
 		var requests []string
 		for _, request := range sim.Requests(nil) {
@@ -189,4 +190,104 @@ func TestRestoreJobs_ReportsMalformedJobsAndReturnsTheOthers(t *testing.T) {
 			t.Errorf("%d malformed jobs reported, want 5", n)
 		}
 	})
+}
+
+func TestRestoreJobs_ReportsOmittedFieldsAndLogsEachOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		for range 5 {
+			sim.AddJobs(flex, atlastest.Job{Extra: map[string]any{"expirationDate": "https://secret"}})
+		}
+		var logged bytes.Buffer
+		events := &eventCounter{}
+		client := connectWith(t, sim, atlas.Options{
+			Credential: account, Observer: events, Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+		})
+		jobs, err := readAll(withDeadline(t), client, flex)
+		if err != nil || len(jobs) != 5 || jobs[0].Expiry != 0 {
+			t.Errorf("%d jobs, %v", len(jobs), err)
+		}
+		const want = "level=WARN msg=\"omitting unreadable or implausible field of restore job\" " +
+			"field=flex_expiration_date project_id=" + project + " cluster_name=team\n"
+		if _, text, _ := strings.Cut(logged.String(), " "); text != want {
+			t.Errorf("logged %s, want %s", text, want)
+		}
+		if fields := events.omittedFields(); !slices.Equal(fields, slices.Repeat([]string{"flex_expiration_date"}, 5)) {
+			t.Errorf("reported %q", fields)
+		}
+	})
+}
+
+// dated serves responses with another Date header. If it is empty, responses have none.
+func dated(handler http.Handler, date string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if w.Header()["Date"] = nil; date != "" {
+			w.Header().Set("Date", date)
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+func TestRestoreJobs_ComparesTimesWithTheDateOfTheResponse(t *testing.T) {
+	for _, test := range []struct {
+		name, date string
+		omitted    []string
+	}{
+		{"date of the response", "Sun, 02 Jan 2000 12:00:00 GMT", nil}, // the clock of the test starts on January 1
+		{"no date", "", []string{"flex_restore_finished_date"}},
+		{"invalid date", "yesterday", []string{"flex_restore_finished_date"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sim := newAtlas()
+				ids := sim.AddJobs(
+					flex,
+					atlastest.Job{Extra: map[string]any{"restoreFinishedDate": "2000-01-03T12:00:00Z"}},
+				)
+				events := &eventCounter{}
+				client := connectWith(t, dated(sim, test.date), atlas.Options{Credential: key, Observer: events})
+				for _, read := range []func() error{
+					func() error { _, err := readAll(withDeadline(t), client, flex); return err },
+					func() error { _, err := client.RestoreJob(withDeadline(t), flex, ids[0]); return err },
+				} {
+					events.omitted = nil
+					if err := read(); err != nil || !slices.Equal(events.omittedFields(), test.omitted) {
+						t.Errorf("omitted %q, %v", events.omittedFields(), err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestRestoreJob_RejectsAResponseWithoutTheRequestedID(t *testing.T) {
+	const id = "6a794733c0eb9e7a17740663"
+	for body, want := range map[string]string{
+		`{"id":7,"status":"RUNNING"}`:      "malformed atlas response: missing or invalid restore job id",
+		`{"status":"RUNNING"}`:             "malformed atlas response: missing or invalid restore job id",
+		`{"id":"x","status":"RUNNING"}`:    "malformed atlas response: response contains a different job than " + id,
+		`[]`:                               "malformed atlas response: restore job is not an object",
+		`{"id":"` + id + `","status":"RUN`: "malformed atlas response: unexpected end of JSON input",
+		`{"id":"` + id + `"}<html>`:        "malformed atlas response: invalid character '<' after top-level value",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			sim.Script(
+				atlastest.PathHas("restoreJobs"),
+				0,
+				http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					_, _ = w.Write([]byte(body))
+				}),
+			)
+			events := &eventCounter{}
+			client := connectWith(t, sim, atlas.Options{Credential: account, Observer: events})
+			_, err := client.RestoreJob(withDeadline(t), flex, id)
+			if !isMalformed(err) || err.Error() != want {
+				t.Errorf("%s: %v, want %s", body, err, want)
+			}
+			if n := events.malformed.Load(); n != 0 {
+				t.Errorf("%d malformed list items reported", n)
+			}
+		})
+	}
 }

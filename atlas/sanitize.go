@@ -7,23 +7,33 @@ import (
 	"unicode/utf8"
 )
 
-// linkPattern matches URLs, including the rest of a URL whose scheme contains unprintable characters.
-var linkPattern = regexp.MustCompile(`(?i)[a-z0-9+.-]*://[^\s"'<>]*`)
+var (
+	// linkPattern matches URLs, including the rest of a URL whose scheme contains unprintable characters, and a word after
+	// a line break in a URL.
+	linkPattern = regexp.MustCompile(`(?i)[a-z0-9+.-]*://[^\s"'<>]*(?:[\r\n]+[^\s"'<>]+)*`)
+	// linkPartPattern matches words that may be a part of a link, or a link in another encoding: two slashes, an escaped
+	// or percent-encoded slash, a host name with a path, a query, or the name of an archive.
+	linkPartPattern = regexp.MustCompile(`(?i)[^\s"'<>]*` +
+		`(?://|\\/|%2f|[a-z0-9-]\.[a-z0-9-]+(?::[0-9]+)?/|[?&][^\s=]*=|\.tar|\.t?gz)[^\s"'<>]*`)
+	// quotedPattern matches quoted text. Errors of net/http quote parts of invalid responses.
+	quotedPattern = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?`)
+)
 
 // sanitizeText makes untrusted text safe for errors, logs and pages: one line of at most 200 characters, with links
-// and the given secrets replaced.
+// and the given secrets replaced. The result is a copy, which doesn't retain the text.
 func sanitizeText(text string, secrets ...string) string {
 	const maxLength = 200
 	text = oneLine(linkPattern.ReplaceAllString(text, "<link>"))
+	text = linkPartPattern.ReplaceAllString(text, "<link>")
 	for _, secret := range secrets {
 		if secret = oneLine(secret); secret != "" { // in the form that the text would contain
 			text = strings.ReplaceAll(text, secret, redacted)
 		}
 	}
 	if runes := []rune(text); len(runes) > maxLength {
-		text = string(runes[:maxLength-1]) + "…"
+		return string(runes[:maxLength-1]) + "…"
 	}
-	return text
+	return strings.Clone(text)
 }
 
 // oneLine replaces each run of spaces and unprintable characters with one space. That includes line breaks, control
@@ -35,7 +45,7 @@ func oneLine(text string) string {
 }
 
 // sanitizeLabel makes an untrusted string safe for labels and logs: at most 128 bytes, with links replaced. Characters
-// that Atlas allows in no name are replaced with underscores.
+// that Atlas allows in no name are replaced with underscores. The result doesn't retain a longer string.
 func sanitizeLabel(s string) string {
 	const maxLength = 128
 	if len(s) <= maxLength && isSimple(s) {

@@ -22,8 +22,8 @@ func expectStatuses(t *testing.T, backupType BackupType, tests []statusTest) {
 	t.Helper()
 	for _, test := range tests {
 		t.Run(test.job, func(t *testing.T) {
-			var unknown unknownValues
-			job, err := routes[backupType].job([]byte(`{"id":"`+jobID+`",`+test.job+`}`), &unknown)
+			found := newFindings()
+			job, err := routes[backupType].job([]byte(`{"id":"`+jobID+`",`+test.job+`}`), &found)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -33,8 +33,8 @@ func expectStatuses(t *testing.T, backupType BackupType, tests []statusTest) {
 			if got := job.StatusAt(noon).String(); got != test.status {
 				t.Errorf("status %s, want %s", got, test.status)
 			}
-			if len(unknown) != test.unknown {
-				t.Errorf("unknown values %v, want %d", unknown, test.unknown)
+			if len(found.unknown) != test.unknown {
+				t.Errorf("unknown values %v, want %d", found.unknown, test.unknown)
 			}
 		})
 	}
@@ -51,6 +51,12 @@ func TestStatusAt_OfDedicatedJobsFollowsFromFlagsDatesAndLinks(t *testing.T) {
 		{`"deliveryType":"download","deliveryUrl":["https://a"],"expiresAt":` + past, "download", "expired", 0},
 		{`"deliveryType":"download","deliveryUrl":["https://a"]`, "download", "ready", 0},
 		{`"deliveryType":"download","deliveryUrl":[""],"finishedAt":` + past, "download", "completed", 0},
+		{`"deliveryType":"download","expiresAt":` + past, "download", "expired", 0},
+		{`"deliveryType":"download","expiresAt":` + future, "download", "in_progress", 0},
+		{`"deliveryType":"download","finishedAt":` + past + `,"expiresAt":` + past, "download", "expired", 0},
+		{`"deliveryType":"download","finishedAt":` + past + `,"expiresAt":` + future, "download", "completed", 0},
+		{`"deliveryType":"download","cancelled":true,"expiresAt":` + past, "download", "expired", 0},
+		{`"deliveryType":"download","failed":true,"expiresAt":` + past, "download", "failed", 0},
 		{
 			`"deliveryType":"download","components":[{"downloadUrl":""},{"downloadUrl":"https://a"}]`,
 			"download", "ready", 0,
@@ -81,6 +87,7 @@ func TestStatusAt_OfDedicatedJobsFollowsFromFlagsDatesAndLinks(t *testing.T) {
 func TestStatusAt_OfServerlessJobsIsThatOfDedicatedJobs(t *testing.T) {
 	expectStatuses(t, Serverless, []statusTest{
 		{`"deliveryType":"automated","finishedAt":` + past, "automated", "completed", 0},
+		{`"deliveryType":"download","expiresAt":` + past, "download", "expired", 0},
 	})
 }
 
@@ -98,6 +105,11 @@ func TestStatusAt_OfFlexJobsFollowsFromTheStatus(t *testing.T) {
 			"download", "expired", 0,
 		},
 		{`"deliveryType":"DOWNLOAD","status":"COMPLETED"`, "download", "completed", 0},
+		{`"deliveryType":"DOWNLOAD","status":"COMPLETED","expirationDate":` + future, "download", "completed", 0},
+		{`"deliveryType":"DOWNLOAD","status":"COMPLETED","expirationDate":` + past, "download", "expired", 0},
+		{`"deliveryType":"DOWNLOAD","status":"FAILED","expirationDate":` + past, "download", "failed", 0},
+		{`"deliveryType":"DOWNLOAD","status":"RUNNING","expirationDate":` + past, "download", "in_progress", 0},
+		{`"deliveryType":"DOWNLOAD","status":"QUEUED","expirationDate":` + past, "download", "pending", 0},
 		{`"deliveryType":"RESTORE","status":"RUNNING"`, "automated", "in_progress", 0},
 		{`"deliveryType":"RESTORE","status":"PENDING"`, "automated", "pending", 0},
 		{`"deliveryType":"RESTORE","status":"QUEUED"`, "automated", "pending", 0},
@@ -112,6 +124,7 @@ func TestStatusAt_OfCollectionJobsFollowsFromTheState(t *testing.T) {
 		{`"state":"CANCELED"`, "automated", "cancelled", 0},
 		{`"state":"SUCCESSFUL"`, "automated", "completed", 0},
 		{`"state":"IN_PROGRESS"`, "automated", "in_progress", 0},
+		{`"state":"SUCCESSFUL","indexStatus":{"state":"FAILED"}`, "automated", "completed", 0},
 		{`"state":"FINALIZING"`, "automated", "in_progress", 0},
 		{`"state":"INITIALIZING"`, "automated", "pending", 0},
 		{`"state":"IN_PROGRESS","pointInTimeUtcSeconds":1786000000`, "point_in_time", "in_progress", 0},
@@ -148,6 +161,24 @@ func TestStatusAt_OfLegacyJobsFollowsFromTheJobAndItsDelivery(t *testing.T) {
 			`"statusName":"FINISHED","delivery":{"methodName":"HTTP","statusName":"MAX_DOWNLOADS_EXCEEDED"}`,
 			"download", "completed", 0,
 		},
+		{
+			`"statusName":"FINISHED","delivery":{"methodName":"HTTP","statusName":"MAX_DOWNLOADS_EXCEEDED","expires":` +
+				past + `}`,
+			"download", "completed", 0,
+		},
+		{
+			`"statusName":"FINISHED","delivery":{"methodName":"HTTP","statusName":"IN_PROGRESS","expires":` + past + `}`,
+			"download", "in_progress", 0,
+		},
+		{
+			`"statusName":"FINISHED","delivery":{"methodName":"SCP","statusName":"READY","expires":` + past + `}`,
+			"other", "expired", 0,
+		},
+		{
+			`"statusName":"FINISHED","delivery":{"methodName":"AUTOMATED_RESTORE","statusName":"READY","expires":` + past + `}`,
+			"automated", "completed", 0,
+		},
+		{`"statusName":"KILLED","delivery":{"methodName":"HTTP","expires":` + past + `}`, "download", "cancelled", 0},
 		{
 			`"statusName":"FINISHED","delivery":{"methodName":"HTTP","statusName":"READY","expires":` + future + `}`,
 			"download", "ready", 0,

@@ -1,11 +1,15 @@
 package atlas
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
@@ -15,6 +19,7 @@ import (
 
 const (
 	tokenTimeout    = 10 * time.Second
+	minTokenWait    = time.Second / 2 // without a response, until that counts as a failure of the token endpoint
 	tokenLifetime   = time.Hour       // as documented; used if a response has no lifetime
 	tokenMargin     = time.Minute     // a token is renewed this long before it expires
 	replaceInterval = 5 * time.Minute // minimum time between two replacements of rejected tokens
@@ -157,7 +162,7 @@ func (s *tokenSource) request(ctx context.Context) (*oauth2.Token, error) {
 	tokenCtx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, s.client), tokenTimeout)
 	defer cancel()
 	token, err := s.config.Token(tokenCtx)
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && time.Since(requested) < minTokenWait {
 		return nil, ctx.Err() // the caller's deadline is not a failure of the token endpoint
 	}
 	s.mu.Lock()
@@ -210,7 +215,10 @@ func (s *tokenSource) secrets() []string {
 func (s *tokenSource) secretsLocked() []string {
 	secret := s.config.ClientSecret
 	basicAuth := url.QueryEscape(s.config.ClientID) + ":" + url.QueryEscape(secret)
-	list := []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(basicAuth))}
+	list := []string{
+		secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(basicAuth)),
+		base64.StdEncoding.EncodeToString([]byte(s.config.ClientID + ":" + secret)),
+	}
 	if s.current != nil {
 		list = append(list, s.current.AccessToken)
 	}
@@ -247,8 +255,30 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := bufferBody(resp); err != nil {
+	body, err := bufferBody(resp)
+	if err != nil {
 		return nil, err
 	}
+	resp.Body = io.NopCloser(bytes.NewReader(withReadableLifetime(body)))
 	return resp, nil
+}
+
+// withReadableLifetime returns a response of the token endpoint without its lifetime if that isn't an integer, which
+// package oauth2 rejects.
+func withReadableLifetime(body []byte) []byte {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil || fields["expires_in"] == nil {
+		return body
+	}
+	var seconds json.Number
+	if err := json.Unmarshal(fields["expires_in"], &seconds); err == nil {
+		if _, err := strconv.ParseInt(string(seconds), 10, 64); err == nil {
+			return body
+		}
+	}
+	delete(fields, "expires_in")
+	if changed, err := json.Marshal(fields); err == nil {
+		return changed
+	}
+	return body
 }

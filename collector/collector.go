@@ -20,10 +20,8 @@ var _ prometheus.Collector = (*Collector)(nil)
 
 // Source is the part of a poll.Manager that Collector and Exposition read.
 type Source interface {
-	// Snapshots returns the current snapshot of each target, in a stable order.
-	Snapshots() []*poll.Snapshot
-	// ProjectName returns the name of a project, or "" if it is unknown.
-	ProjectName(projectID string) string
+	// States returns the current state of each target, in a stable order.
+	States() []poll.State
 }
 
 // NewCollector returns a collector of the targets of source.
@@ -45,9 +43,9 @@ func (c *Collector) Collect(metrics chan<- prometheus.Metric) {
 		labels := slices.Concat(common, others)
 		metrics <- prometheus.MustNewConstMetric(c.descs[family], family.valueType(), value, labels...)
 	}
-	for _, snapshot := range c.source.Snapshots() {
-		t := newTargetEmitter(snapshot, send)
-		t.emitTimes(snapshot)
-		t.emitState(snapshot, c.source.ProjectName(snapshot.Target.ProjectID), snapshot.Stale(now))
+	for _, state := range c.source.States() {
+		t := newTargetEmitter(&state, send)
+		t.emitTimes(&state)
+		t.emitState(&state, state.Stale(now))
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
 	"atlas-restore-exporter/collector/poll"
@@ -130,17 +132,54 @@ func TestCollector_ExposesNoNegativeDurationsOrTimestamps(t *testing.T) {
 func TestCollector_ExposesAnEmptyProjectNameUntilItIsKnown(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, prod)
-		const format = `{backup_type="dedicated",cluster_name="prod",credential="default",project_id="` + project +
-			`",project_name="NAME",source="config"} 1`
+		const format = `{cluster_environment="",cluster_name="prod",cluster_team="",project_id="` + project +
+			`",project_name="NAME"} 1`
 		isProject := func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, project) }
 		allow := w.sim.Script(isProject, 0, atlastest.Status(http.StatusServiceUnavailable))
-		w.poll()
-		w.expectSamples(familyTargetInfo, strings.Replace(format, "NAME", "", 1))
+		defer w.run()()
+		sleep(time.Minute)
+		w.expectSamples(familyClusterInfo, strings.Replace(format, "NAME", "", 1))
 		allow()
-		time.Sleep(time.Minute)
-		w.poll()
-		w.expectSamples(familyTargetInfo, strings.Replace(format, "NAME", "Payments", 1))
+		sleep(10 * time.Minute)
+		w.expectSamples(familyClusterInfo, strings.Replace(format, "NAME", "Payments", 1))
 	})
+}
+
+func TestCollector_ExposesAClusterOnceWithTheFactsThatWereRead(t *testing.T) {
+	yes, no := true, false
+	const labels = `{cluster_name="prod",project_id="` + project + `"} `
+	for _, test := range []struct {
+		name    string
+		cluster poll.Cluster
+		want    []string
+	}{
+		{"nothing read", poll.Cluster{}, nil},
+		{"removed", poll.Cluster{Exists: &no}, []string{"exists" + labels + "0"}},
+		{"without backup", poll.Cluster{Exists: &yes, Created: 86400, BackupEnabled: &no, PointInTimeEnabled: &no}, []string{
+			"backup_enabled" + labels + "0", "created_timestamp_seconds" + labels + "86400", "exists" + labels + "1",
+			"point_in_time_enabled" + labels + "0",
+		}},
+		{"Flex", poll.Cluster{Exists: &yes, BackupEnabled: &yes}, []string{
+			"backup_enabled" + labels + "1", "exists" + labels + "1",
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []string
+			const prefix, info = targetPrefix + "cluster_", "info{"
+			exposed := expose(t, []prometheus.Collector{NewCollector(statesOf(&test.cluster, prod, collectionOf(prod)))})
+			for line := range strings.Lines(exposed) {
+				if name, ok := strings.CutPrefix(strings.TrimSpace(line), prefix); ok && !strings.HasPrefix(name, info) {
+					got = append(got, name)
+				}
+			}
+			if strings.Join(got, "\n") != strings.Join(test.want, "\n") {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			}
+			if n := strings.Count(exposed, prefix+info); n != 1 {
+				t.Errorf("%d series of cluster_info, want 1:\n%s", n, exposed)
+			}
+		})
+	}
 }
 
 func TestCollector_FollowsDiscoveredClustersAndProjects(t *testing.T) {
@@ -156,9 +195,13 @@ func TestCollector_FollowsDiscoveredClustersAndProjects(t *testing.T) {
 		if strings.Contains(exposed, "tmp-1") || strings.Contains(exposed, sandbox) {
 			t.Errorf("a removed cluster or project in\n%s", exposed)
 		}
-		if want := `cluster_name="new",credential="default",project_id="` + analytics +
-			`",project_name="Analytics",source="discovery"} 1`; !strings.Contains(exposed, want) {
-			t.Errorf("no %s in\n%s", want, exposed)
+		for _, want := range []string{
+			`cluster_name="new",credential="default",exporter="payments",project_id="` + analytics + `",source="discovery"} 1`,
+			`cluster_name="new",cluster_team="",project_id="` + analytics + `",project_name="Analytics"} 1`,
+		} {
+			if !strings.Contains(exposed, want) {
+				t.Errorf("no %s in\n%s", want, exposed)
+			}
 		}
 	})
 }
@@ -176,7 +219,7 @@ func TestCollector_ExposesOnlyTheTargetsOfTheActiveConfiguration(t *testing.T) {
 			t.Errorf("%d targets are exposed, want 3", n)
 		}
 		w.apply(poll.Config{Targets: targets(prod)})
-		if exposed := w.expose(); strings.Contains(exposed, "team") || strings.Contains(exposed, analytics) {
+		if exposed := w.expose(); strings.Contains(exposed, `"team"`) || strings.Contains(exposed, analytics) {
 			t.Errorf("removed targets in\n%s", exposed)
 		}
 	})

@@ -19,7 +19,7 @@ type targetEmitter struct {
 	common []string // values of the labels that all samples of the target have
 }
 
-func newTargetEmitter(s *poll.Snapshot, sink sink) *targetEmitter {
+func newTargetEmitter(s *poll.State, sink sink) *targetEmitter {
 	return &targetEmitter{sink, []string{s.Target.ProjectID, s.Target.ClusterName, string(s.Target.BackupType)}}
 }
 
@@ -35,7 +35,7 @@ func (t *targetEmitter) emitTimestamp(family *Family, at atlas.Timestamp, labels
 }
 
 // emitTimes emits the samples that change at every poll.
-func (t *targetEmitter) emitTimes(s *poll.Snapshot) {
+func (t *targetEmitter) emitTimes(s *poll.State) {
 	if !s.LastPoll.IsZero() {
 		t.emit(familyLastPoll, seconds(s.LastPoll))
 	}
@@ -44,9 +44,13 @@ func (t *targetEmitter) emitTimes(s *poll.Snapshot) {
 	}
 }
 
-// emitState emits all other samples. A stale snapshot has no per-job series.
-func (t *targetEmitter) emitState(s *poll.Snapshot, projectName string, stale bool) {
-	t.emitTarget(s, projectName)
+// emitState emits all other samples. A stale snapshot has no per-job series. The samples of a cluster are emitted with
+// its first target.
+func (t *targetEmitter) emitState(s *poll.State, stale bool) {
+	if s.First {
+		t.emitCluster(s.Cluster)
+	}
+	t.emitTarget(s)
 	if s.Summary == nil {
 		return
 	}
@@ -55,19 +59,32 @@ func (t *targetEmitter) emitState(s *poll.Snapshot, projectName string, stale bo
 		return
 	}
 	for i := range s.Summary.Series {
-		t.emitJob(s.Target.BackupType, &s.Summary.Series[i])
+		t.emitJob(s.Target, &s.Summary.Series[i])
 	}
 }
 
-func (t *targetEmitter) emitTarget(s *poll.Snapshot, projectName string) {
-	t.emit(familyTargetInfo, 1, projectName, s.Target.Credential, s.Target.Source)
+func (t *targetEmitter) emitCluster(c *poll.Cluster) {
+	common := t.common[:2] // without the backup type
+	emit := func(family *Family, value float64, labels ...string) { t.sink(family, value, common, labels) }
+	emit(familyClusterInfo, 1, c.ProjectName, c.Team, c.Environment)
+	if c.Created != 0 {
+		emit(familyClusterCreated, float64(c.Created))
+	}
+	emitFact := func(family *Family, fact *bool) {
+		if fact != nil {
+			emit(family, boolValue(*fact))
+		}
+	}
+	emitFact(familyClusterExists, c.Exists)
+	emitFact(familyClusterBackup, c.BackupEnabled)
+	emitFact(familyClusterPointInTime, c.PointInTimeEnabled)
+}
+
+func (t *targetEmitter) emitTarget(s *poll.State) {
+	t.emit(familyTargetInfo, 1, s.Target.Exporter, s.Target.Credential, s.Target.Source)
 	t.emit(familyPollInterval, s.Target.Interval.Seconds())
-	if objective := s.Target.Policy.Objectives.Duration; objective > 0 {
-		t.emit(familyObjective, objective.Seconds(), "duration")
-	}
-	if objective := s.Target.Policy.Objectives.DrillAge; objective > 0 {
-		t.emit(familyObjective, objective.Seconds(), "drill_age")
-	}
+	t.emit(familyDrillTargetsConfigured, boolValue(s.Target.Policy.DrillTargets != nil))
+	t.emitObjectives(&s.Target.Policy.Objectives)
 	t.emit(familyPollFailures, float64(s.Failures))
 	t.emit(familyIntervalsMissed, float64(s.MissedIntervals))
 	t.emit(familyListTruncated, boolValue(s.Truncated))
@@ -80,7 +97,19 @@ func (t *targetEmitter) emitTarget(s *poll.Snapshot, projectName string) {
 	}
 }
 
-func (t *targetEmitter) emitSummary(s *poll.Snapshot) {
+func (t *targetEmitter) emitObjectives(o *history.Objectives) {
+	emit := func(objective time.Duration, name string) {
+		if objective > 0 {
+			t.emit(familyObjective, objective.Seconds(), name)
+		}
+	}
+	emit(o.Duration, "duration")
+	emit(o.DrillAge, "drill_age")
+	emit(o.RecoveryPointAge, "recovery_point_age")
+	emit(o.ExpiryNotice, "expiry_notice")
+}
+
+func (t *targetEmitter) emitSummary(s *poll.State) {
 	summary := s.Summary
 	for delivery := range atlas.DeliveryCount {
 		name := delivery.String()
@@ -90,29 +119,54 @@ func (t *targetEmitter) emitSummary(s *poll.Snapshot) {
 				t.emit(familyJobs, float64(count), name, status.String())
 			}
 		}
-		latest := &summary.Latest[delivery]
-		t.emitTimestamp(familyLastCreated, latest.LastCreated, name)
-		t.emitTimestamp(familyLastSuccess, latest.LastSuccess, name)
-		t.emitTimestamp(familyLastFailure, latest.LastFailure, name)
-		if latest.LastCompleted != 0 && latest.LastDuration >= 0 {
-			t.emit(familyLastDuration, float64(latest.LastDuration), name)
+		t.emitTimestamp(familyLastCreated, summary.LastCreated[delivery], name)
+		for purpose := range history.PurposeCount {
+			t.emitLatest(&summary.Latest[delivery][purpose], name, purpose.String())
+			if job := summary.OldestActive[delivery][purpose]; job != nil {
+				t.emit(familyOldestActive, float64(job.Created), name, purpose.String(),
+					job.ID, job.TargetProjectID, job.TargetClusterName)
+			}
 		}
-		t.emitTimestamp(familyOldestActive, summary.OldestActive[delivery], name)
 	}
-	t.emitTimestamp(familyNextExpiry, summary.NextExpiry)
+	if job := summary.NextExpiry; job != nil {
+		t.emit(familyNextExpiry, float64(job.Expiry), job.ID)
+	}
 	if s.Target.Policy.AllowedTargets != nil {
 		t.emit(familyUnexpectedJobs, float64(summary.Unexpected))
 	}
 	t.emit(familySeriesOmitted, float64(summary.Omitted))
 }
 
-func (t *targetEmitter) emitJob(backupType atlas.BackupType, job *history.JobState) {
+// emitLatest emits the latest success and failure of one delivery type and purpose.
+func (t *targetEmitter) emitLatest(latest *history.Latest, delivery, purpose string) {
+	failure, success := &latest.Failure, &latest.Success
+	t.emitTimestamp(familyLastFailure, failure.End, delivery, purpose,
+		failure.JobID, failure.TargetProjectID, failure.TargetClusterName)
+	if success.End == 0 {
+		return
+	}
+	t.emitTimestamp(familyLastSuccess, success.End, delivery, purpose,
+		success.JobID, success.TargetProjectID, success.TargetClusterName)
+	t.emitTimestamp(familyLastSuccessCreated, success.Created, delivery, purpose)
+	t.emitTimestamp(familyLastSuccessRecoveryPoint, success.RecoveryPoint, delivery, purpose)
+	if success.Indexes != atlas.IndexesAbsent {
+		t.emit(familyLastSuccessIndexesFailed, boolValue(success.Indexes == atlas.IndexesFailed), delivery, purpose)
+	}
+	if seconds, known := success.Duration(); known {
+		t.emit(familyLastDuration, float64(seconds), delivery, purpose)
+	}
+}
+
+func (t *targetEmitter) emitJob(target *poll.Target, job *history.JobState) {
 	t.emit(familyJobInfo, 1, job.ID, job.DeliveryType.String(), job.SnapshotID, job.TargetProjectID,
 		job.TargetClusterName, job.BatchID)
 	for status := range atlas.StatusCount {
-		if current := status == job.Status; current || canHaveStatus(backupType, job.DeliveryType, status) {
+		if current := status == job.Status; current || canHaveStatus(target.BackupType, job.DeliveryType, status) {
 			t.emit(familyJobStatus, boolValue(current), job.ID, status.String())
 		}
+	}
+	if target.Policy.AllowedTargets != nil {
+		t.emit(familyJobUnexpectedTarget, boolValue(job.Unexpected), job.ID)
 	}
 	for _, field := range jobFields {
 		if value, known := field.value(job); known {
@@ -149,6 +203,7 @@ var jobFields = []struct {
 	{familyJobMaxDownloads, func(j *history.JobState) (float64, bool) { return countValue(j.MaxDownloads) }},
 	{familyJobRestoredDocuments, func(j *history.JobState) (float64, bool) { return countValue(j.RestoredDocuments) }},
 	{familyJobTotalDocuments, func(j *history.JobState) (float64, bool) { return countValue(j.TotalDocuments) }},
+	{familyJobIndexFailures, func(j *history.JobState) (float64, bool) { return countValue(j.IndexFailures) }},
 }
 
 func timestampValue(at atlas.Timestamp) (value float64, known bool) { return float64(at), at != 0 }

@@ -29,6 +29,9 @@ type Exporter struct {
 	mu          sync.Mutex
 	credentials map[string]*credentialEvents
 	rateLimits  map[string]map[string]int // remaining requests by project ID and operation
+	// malformedFields counts omitted fields. Only fields of backup types that have targets have a series if they are 0,
+	// because there are about a hundred.
+	malformedFields map[string]uint64
 }
 
 // credentialEvents are the events of a credential.
@@ -48,7 +51,10 @@ type BuildInfo struct{ Version, Revision, GoVersion string }
 
 // NewExporter returns an Exporter without events. Its configuration counts as loaded now.
 func NewExporter(build BuildInfo) *Exporter {
-	e := &Exporter{credentials: map[string]*credentialEvents{}, rateLimits: map[string]map[string]int{}}
+	e := &Exporter{
+		credentials: map[string]*credentialEvents{}, rateLimits: map[string]map[string]int{},
+		malformedFields: map[string]uint64{},
+	}
 	e.requests = e.newCounter(familyRequests)
 	e.requestDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: familyRequestDuration.Name, Help: familyRequestDuration.Help,
@@ -174,6 +180,13 @@ func (e *Exporter) RateLimit(projectID, operation string, remaining int) {
 
 // UnknownValue implements atlas.Observer.
 func (e *Exporter) UnknownValue(field string) { e.unknownValues.WithLabelValues(field).Inc() }
+
+// MalformedField implements atlas.Observer.
+func (e *Exporter) MalformedField(field string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.malformedFields[field]++
+}
 
 // MalformedJobs implements atlas.Observer.
 func (e *Exporter) MalformedJobs(backupType atlas.BackupType, n int) {

@@ -35,9 +35,10 @@ type Exposition struct {
 	headers  map[expfmt.FormatType][]gzipcat.Block // one for each family of the renderer
 
 	// mu protects the cache. It is held while metrics are gathered and rendered, not while they are sent.
-	mu     sync.Mutex
-	groups []*targetGroup
-	bodies [partCount]map[expfmt.FormatType]gzipcat.Block // joined blocks of all groups; absent if outdated
+	mu       sync.Mutex
+	liveSize int // of the last text of the live metrics
+	groups   []*targetGroup
+	bodies   [partCount]map[expfmt.FormatType]gzipcat.Block // joined blocks of all groups; absent if outdated
 }
 
 // targetsPerGroup is the number of targets that are rendered together. With fewer, a change costs less, but compression
@@ -65,7 +66,7 @@ type part struct {
 type textInput struct {
 	target       *poll.Target
 	summary      *history.Summary
-	projectName  string
+	cluster      *poll.Cluster // nil unless the target is the first of its cluster
 	failures     uint64
 	missed       uint64
 	reason       poll.Reason
@@ -120,7 +121,7 @@ func (e *Exposition) read(format expfmt.Format) (body []gzipcat.Block, live []by
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	live, err = e.gather(format)
-	e.refresh(e.source.Snapshots(), time.Now())
+	e.refresh(e.source.States(), time.Now())
 	formatType := format.FormatType()
 	for kind, bodies := range e.bodies {
 		joined, ok := bodies[formatType]
@@ -133,10 +134,11 @@ func (e *Exposition) read(format expfmt.Format) (body []gzipcat.Block, live []by
 	return body, live, err
 }
 
-// gather returns the text of the live metrics, with the end marker of the format.
+// gather returns the text of the live metrics, with the end marker of the format. The caller must hold e.mu.
 func (e *Exposition) gather(format expfmt.Format) ([]byte, error) {
 	families, err := e.live.Gather()
 	var text bytes.Buffer
+	text.Grow(e.liveSize)
 	encoder := expfmt.NewEncoder(&text, format)
 	for _, family := range families {
 		err = errors.Join(err, encoder.Encode(family))
@@ -144,26 +146,27 @@ func (e *Exposition) gather(format expfmt.Format) ([]byte, error) {
 	if closer, ok := encoder.(expfmt.Closer); ok {
 		err = errors.Join(err, closer.Close())
 	}
+	e.liveSize = text.Len()
 	return text.Bytes(), err
 }
 
 // refresh renders the parts whose targets have changed. The caller must hold e.mu.
-func (e *Exposition) refresh(snapshots []*poll.Snapshot, now time.Time) {
+func (e *Exposition) refresh(states []poll.State, now time.Time) {
 	n := 0
-	for members := range slices.Chunk(snapshots, targetsPerGroup) {
+	for members := range slices.Chunk(states, targetsPerGroup) {
 		if n == len(e.groups) {
 			e.groups = append(e.groups, new(targetGroup))
 		}
 		group := e.groups[n]
-		if group[statePart].update(members, func(s *poll.Snapshot) textInput { return e.stateInput(s, now) }) {
+		if group[statePart].update(members, func(s *poll.State) textInput { return stateInput(s, now) }) {
 			clear(e.bodies[statePart])
-			group[statePart].render(e.renderer, members, func(t *targetEmitter, s *poll.Snapshot, input *textInput) {
-				t.emitState(s, input.projectName, input.stale)
+			group[statePart].render(e.renderer, members, func(t *targetEmitter, s *poll.State, input *textInput) {
+				t.emitState(s, input.stale)
 			})
 		}
 		if group[timesPart].update(members, timesInput) {
 			clear(e.bodies[timesPart])
-			group[timesPart].render(e.renderer, members, func(t *targetEmitter, s *poll.Snapshot, _ *textInput) {
+			group[timesPart].render(e.renderer, members, func(t *targetEmitter, s *poll.State, _ *textInput) {
 				t.emitTimes(s)
 			})
 		}
@@ -176,24 +179,28 @@ func (e *Exposition) refresh(snapshots []*poll.Snapshot, now time.Time) {
 	e.groups = e.groups[:n]
 }
 
-func (e *Exposition) stateInput(s *poll.Snapshot, now time.Time) textInput {
-	return textInput{
-		target: s.Target, summary: s.Summary, projectName: e.source.ProjectName(s.Target.ProjectID),
+func stateInput(s *poll.State, now time.Time) textInput {
+	input := textInput{
+		target: s.Target, summary: s.Summary,
 		failures: s.Failures, missed: s.MissedIntervals, truncated: s.Truncated, inconsistent: s.Inconsistent,
 		reason: s.Reason, polled: !s.LastPoll.IsZero(), stale: s.Stale(now),
 	}
+	if s.First {
+		input.cluster = s.Cluster
+	}
+	return input
 }
 
-func timesInput(s *poll.Snapshot) textInput {
+func timesInput(s *poll.State) textInput {
 	return textInput{target: s.Target, lastPoll: s.LastPoll, lastSuccess: s.LastSuccess}
 }
 
 // update replaces the inputs with those of the targets and reports whether they differ.
-func (p *part) update(members []*poll.Snapshot, inputOf func(*poll.Snapshot) textInput) (changed bool) {
+func (p *part) update(members []poll.State, inputOf func(*poll.State) textInput) (changed bool) {
 	changed = len(p.inputs) != len(members)
 	p.inputs = slices.Grow(p.inputs[:0], len(members))[:len(members)]
-	for i, snapshot := range members {
-		if input := inputOf(snapshot); p.inputs[i] != input {
+	for i := range members {
+		if input := inputOf(&members[i]); p.inputs[i] != input {
 			p.inputs[i], changed = input, true
 		}
 	}
@@ -202,13 +209,13 @@ func (p *part) update(members []*poll.Snapshot, inputOf func(*poll.Snapshot) tex
 
 // render replaces the blocks with the text that emit produces for each target. If emit panics, the inputs are lost, so
 // the next scrape renders the part again.
-func (p *part) render(r *renderer, members []*poll.Snapshot, emit func(*targetEmitter, *poll.Snapshot, *textInput)) {
+func (p *part) render(r *renderer, members []poll.State, emit func(*targetEmitter, *poll.State, *textInput)) {
 	inputs := p.inputs
 	p.inputs = nil
 	r.reset()
 	sink := r.write // once, because a method value is allocated
-	for i, snapshot := range members {
-		emit(newTargetEmitter(snapshot, sink), snapshot, &inputs[i])
+	for i := range members {
+		emit(newTargetEmitter(&members[i], sink), &members[i], &inputs[i])
 	}
 	p.blocks, p.inputs = r.compress(), inputs
 }

@@ -21,7 +21,7 @@ func BenchmarkScrape(b *testing.B) {
 		{"Unchanged", "gzip", func(*fleet) {}},
 		{"UnchangedUncompressed", "identity", func(*fleet) {}},
 		{"TwoTargetsChanged", "gzip", func(f *fleet) { f.publishSummaries(2) }},
-		{"AllTargetsChanged", "gzip", func(f *fleet) { f.publishSummaries(len(f.snapshots)) }},
+		{"AllTargetsChanged", "gzip", func(f *fleet) { f.publishSummaries(len(f.states)) }},
 		{"AllTargetsPolled", "gzip", (*fleet).publishTimes},
 	} {
 		b.Run(test.name, func(b *testing.B) {
@@ -46,7 +46,7 @@ func BenchmarkScrape(b *testing.B) {
 // publishTimes publishes that all targets were polled without news.
 func (f *fleet) publishTimes() {
 	now := time.Now()
-	for i := range f.snapshots {
+	for i := range f.states {
 		f.publish(i, func(s *poll.Snapshot) { s.LastPoll, s.LastSuccess = now, now })
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,6 +63,10 @@ func TestExposition_EqualsTheReferenceWhenTargetsChange(t *testing.T) {
 		w.sim.RemoveCluster(project, "c-07")
 		sleep(time.Hour)
 		e.expectEqual("after a project was renamed and a cluster removed")
+		w.sim.ChangeCluster(project, "c-03", func(c *atlastest.ClusterState) { c.BackupEnabled, c.Tags = true, nil })
+		w.sim.SetProjectTags(project, map[string]string{"owner": "checkout"})
+		sleep(time.Hour)
+		e.expectEqual("after facts about a cluster and tags of its project have changed")
 		w.apply(poll.Config{Targets: targets(prod)})
 		synctest.Wait()
 		e.expectEqual("with one target")
@@ -80,6 +85,58 @@ func TestExposition_EqualsTheReferenceWhenPollsFailAndTargetsBecomeStale(t *test
 		sleep(3 * time.Hour)
 		e.expectEqual("with stale targets")
 	})
+}
+
+func TestExposition_EqualsTheReferenceForEveryFamily(t *testing.T) {
+	newEndpoints(t, everything()).expectEqual("every family")
+}
+
+func TestExposition_EqualsTheReferenceWhenFactsAboutClustersChange(t *testing.T) {
+	fleet := newFleet(targetsPerGroup+2, 1)
+	e := newEndpoints(t, fleet)
+	e.expectEqual("at first")
+	yes, no := true, false
+	for name, change := range map[string]func(*poll.Cluster){
+		"labels":       func(c *poll.Cluster) { c.ProjectName, c.Team, c.Environment = `A "b\c`, "", "drill" },
+		"no facts":     func(c *poll.Cluster) { *c = poll.Cluster{ProjectID: c.ProjectID, Name: c.Name} },
+		"removed":      func(c *poll.Cluster) { c.Exists, c.Created = &no, 0 },
+		"backup is on": func(c *poll.Cluster) { c.Exists, c.Created, c.BackupEnabled = &yes, 86400, &yes },
+	} {
+		fleet.publishCluster(targetsPerGroup, change)
+		e.expectEqual(name)
+	}
+}
+
+func TestExposition_EqualsTheReferenceWhenTheFirstTargetOfAClusterIsRemoved(t *testing.T) {
+	fleet := newFleet(targetsPerGroup+2, 1)
+	last := len(fleet.states) - 1
+	for i := 1; i < last; i++ { // all targets but the last belong to one cluster
+		fleet.publishState(i, func(s *poll.State) { shareCluster(s, &fleet.states[0], i) })
+	}
+	e := newEndpoints(t, fleet)
+	expectClusters := func(when string) {
+		t.Helper()
+		e.expectEqual(when)
+		_, body := e.get(e.cached, http.MethodGet, acceptText, "gzip")
+		if n := len(parse(t, body)[familyClusterInfo.Name].GetMetric()); n != 2 {
+			t.Errorf("%s: %d series of cluster_info, want 2", when, n)
+		}
+	}
+	expectClusters("at first")
+	fleet.states = slices.Clone(fleet.states[1:])
+	fleet.publishState(0, func(s *poll.State) { s.First = true })
+	expectClusters("after the first target was removed")
+	fleet.publishState(0, func(s *poll.State) { s.First = false })
+	fleet.publishState(3, func(s *poll.State) { s.First = true })
+	expectClusters("after the order has changed")
+}
+
+// shareCluster turns the target into another target of the first target's cluster.
+func shareCluster(s, first *poll.State, serial int) {
+	snapshot, target := *s.Snapshot, *first.Target
+	target.BackupType = atlas.BackupType(fmt.Sprint("type-", serial))
+	snapshot.Target = &target
+	*s = poll.State{Snapshot: &snapshot, Cluster: first.Cluster}
 }
 
 func TestExposition_EqualsTheReferenceAfterConcurrentScrapesAndChanges(t *testing.T) {
@@ -116,12 +173,12 @@ func TestExposition_EqualsTheReferenceAfterConcurrentScrapesAndChanges(t *testin
 func markedFleet(t *testing.T) (*fleet, *endpoints) {
 	t.Helper()
 	fleet := newFleet(3*targetsPerGroup, 1)
-	for _, s := range fleet.snapshots {
-		renewSummary(s)
+	for _, s := range fleet.states {
+		renewSummary(s.Snapshot)
 	}
 	e := newEndpoints(t, fleet)
 	e.get(e.cached, http.MethodGet, acceptText, "gzip")
-	for _, s := range fleet.snapshots {
+	for _, s := range fleet.states {
 		s.Summary.Omitted = 12345
 	}
 	return fleet, e
@@ -149,12 +206,14 @@ func TestExposition_RendersOnlyGroupsWithNews(t *testing.T) {
 	e.expectRendered(targetsPerGroup)
 	fleet.publish(0, func(s *poll.Snapshot) { s.Failures++ })
 	e.expectRendered(2 * targetsPerGroup)
+	fleet.publishCluster(2*targetsPerGroup, func(c *poll.Cluster) { c.Team = "other" })
+	e.expectRendered(3 * targetsPerGroup)
 }
 
 func TestExposition_RendersOnlyTimesAfterPollsWithoutNews(t *testing.T) {
 	fleet, e := markedFleet(t)
 	later := time.Now().Add(time.Minute)
-	for i := range fleet.snapshots {
+	for i := range fleet.states {
 		fleet.publish(i, func(s *poll.Snapshot) { s.LastPoll, s.LastSuccess = later, later })
 	}
 	e.expectRendered(0)
@@ -199,7 +258,7 @@ func (discard) WriteHeader(int)                {}
 func TestExposition_RendersAgainAfterAPanic(t *testing.T) {
 	fleet := newFleet(3, 1)
 	e := newEndpoints(t, fleet)
-	summary := fleet.snapshots[1].Summary
+	summary := fleet.states[1].Summary
 	fleet.publish(1, func(s *poll.Snapshot) { s.Target = nil })
 	func() {
 		defer func() {
@@ -209,7 +268,7 @@ func TestExposition_RendersAgainAfterAPanic(t *testing.T) {
 		}()
 		e.get(e.cached, http.MethodGet, acceptText, "gzip")
 	}()
-	fleet.publish(1, func(s *poll.Snapshot) { s.Target, s.Summary = fleet.snapshots[0].Target, summary })
+	fleet.publish(1, func(s *poll.Snapshot) { s.Target, s.Summary = fleet.states[0].Target, summary })
 	fleet.publish(1, func(s *poll.Snapshot) {
 		other := *s.Target
 		other.ClusterName = "other"

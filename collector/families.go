@@ -49,6 +49,12 @@ func declare(f Family) *Family {
 	return &f
 }
 
+// clusterFamily declares a family whose series belong to a cluster.
+func clusterFamily(name, help string, labels ...string) *Family {
+	common := []string{"project_id", "cluster_name"}
+	return declare(Family{targetPrefix + "cluster_" + name, "gauge", append(common, labels...), help, byCollector})
+}
+
 // targetFamily declares a family whose series belong to a target.
 func targetFamily(name, kind, help string, labels ...string) *Family {
 	common := []string{"project_id", "cluster_name", "backup_type"}
@@ -93,11 +99,29 @@ func descsOf(collector familyCollector) map[*Family]*prometheus.Desc {
 	return descs
 }
 
+// eventLabels identify an event of a target and the job that it belongs to.
+var eventLabels = []string{"delivery_type", "purpose", "job_id", "target_project_id", "target_cluster_name"}
+
+// The families of a cluster, exported by Collector with the first target of the cluster.
+var (
+	familyClusterInfo = clusterFamily("info",
+		"Information about a cluster that has targets. Labels with unknown values are empty.",
+		"project_name", "cluster_team", "cluster_environment")
+	familyClusterExists = clusterFamily("exists",
+		"Whether the last complete, consistent list of clusters contains the cluster. Absent if no such list has been read.")
+	familyClusterCreated = clusterFamily("created_timestamp_seconds",
+		"Unix time when the cluster was created. Absent if no list of clusters has reported it.")
+	familyClusterBackup = clusterFamily("backup_enabled",
+		"Whether cloud backup of the cluster is on. Absent if no list of clusters has reported it.")
+	familyClusterPointInTime = clusterFamily("point_in_time_enabled",
+		"Whether continuous cloud backup of the cluster is on. Absent for Flex clusters, and if no list of clusters has "+
+			"reported it.")
+)
+
 // The families of a target, exported by Collector.
 var (
 	familyTargetInfo = targetFamily("target_info", "gauge",
-		"Information about a polled list of restore jobs. project_name is empty if it is not known.",
-		"project_name", "credential", "source")
+		"Information about a polled list of restore jobs.", "exporter", "credential", "source")
 	familyJobs = targetFamily("jobs", "gauge",
 		"Number of known restore jobs. Every status that is possible for the backup type is present, "+
 			"even if the value is 0.",
@@ -106,29 +130,40 @@ var (
 		"Unix time when the newest restore job was created.", "delivery_type")
 	familyLastSuccess = targetFamily("last_success_timestamp_seconds", "gauge",
 		"Unix time when the latest successful restore job ended, including downloads whose archive was created.",
-		"delivery_type")
+		eventLabels...)
+	familyLastSuccessCreated = targetFamily("last_success_created_timestamp_seconds", "gauge",
+		"Unix time when the latest successful restore job was created.", "delivery_type", "purpose")
+	familyLastSuccessRecoveryPoint = targetFamily("last_success_recovery_point_timestamp_seconds", "gauge",
+		"Unix time of the data that the latest successful restore job restored. Absent if Atlas does not report it.",
+		"delivery_type", "purpose")
+	familyLastSuccessIndexesFailed = targetFamily("last_success_indexes_failed", "gauge",
+		"Whether indexes could not be built after the latest successful restore job. Collection restores only. "+
+			"Absent if Atlas does not report the status of the indexes.", "delivery_type", "purpose")
 	familyLastFailure = targetFamily("last_failure_timestamp_seconds", "gauge",
-		"Unix time when the latest failed restore job ended.", "delivery_type")
+		"Unix time when the latest failed restore job ended.", eventLabels...)
 	familyLastDuration = targetFamily("last_duration_seconds", "gauge",
-		"Duration of the latest completed restore job in seconds. Absent if Atlas does not report when "+
-			"the job finished.", "delivery_type")
+		"Duration of the latest successful restore job in seconds. Absent if Atlas does not report when "+
+			"the job was created and finished.", "delivery_type", "purpose")
 	familyOldestActive = targetFamily("oldest_active_created_timestamp_seconds", "gauge",
 		"Unix time when the oldest pending or in-progress restore job was created. Absent if no job is "+
-			"active.",
-		"delivery_type")
+			"active.", eventLabels...)
 	familyNextExpiry = targetFamily("next_expiry_timestamp_seconds", "gauge",
-		"Earliest Unix time when a ready download expires. Absent if no download is ready.")
+		"Earliest Unix time when a ready download expires. Absent if no download is ready.", "job_id")
 	familyUnexpectedJobs = targetFamily("unexpected_target_jobs", "gauge",
 		"Number of restore jobs that are unfinished or were created in the last 24 hours, and whose "+
 			"target is not in allowed_targets. Absent if allowed_targets is not set.")
 	familyObjective = targetFamily("objective_seconds", "gauge",
-		"Configured service-level objectives in seconds: duration (maximum duration of a restore) and "+
-			"drill_age (maximum age of the last successful restore).", "objective")
+		"Configured service-level objectives in seconds. duration: maximum duration of a restore. drill_age: maximum age of "+
+			"the last drill. recovery_point_age: maximum age of a drill's recovery point when the drill was created. "+
+			"expiry_notice: advance notice before a download expires.", "objective")
+	familyDrillTargetsConfigured = targetFamily("drill_targets_configured", "gauge",
+		"Whether drill_targets is set. If not, every restore of a whole cluster counts as a drill.")
 	familyPollInterval = targetFamily("poll_interval_seconds", "gauge",
 		"Configured poll interval in seconds. Polls are more frequent while a restore is in progress, "+
 			"and less frequent while polls fail.")
 	familySeriesOmitted = targetFamily("job_series_omitted", "gauge",
-		"Number of restore jobs without per-job series because of job_series.max_per_target.")
+		"Number of restore jobs without per-job series because of a limit: job_series.max_per_target for finished jobs, "+
+			"1,000 for unfinished jobs.")
 	familyPollSuccess = targetFamily("poll_success", "gauge",
 		"Whether the last poll succeeded. Absent until the first poll has finished.")
 	familyLastPoll = targetFamily("last_poll_timestamp_seconds", "gauge",
@@ -137,14 +172,14 @@ var (
 		"Unix time when the last successful poll ended. Job metrics reflect this poll.")
 	familyPollError = targetFamily("poll_error", "gauge",
 		"Always 1, with the reason for the failure of the last poll. Absent if the last poll succeeded.", "reason")
+	familyPollFailures = targetFamily("poll_failures_total", "counter",
+		"Number of failed polls.")
+	familyIntervalsMissed = targetFamily("poll_intervals_missed_total", "counter",
+		"Number of intervals that passed without a poll being started.")
 	familyListTruncated = targetFamily("list_truncated", "gauge",
 		"Whether the list is longer than a full poll reads.")
 	familyListInconsistent = targetFamily("list_inconsistent", "gauge",
 		"Whether the last list contradicted its own totalCount twice in a row. No job is removed while it does.")
-	familyIntervalsMissed = targetFamily("poll_intervals_missed_total", "counter",
-		"Number of intervals that passed without a poll being started.")
-	familyPollFailures = targetFamily("poll_failures_total", "counter",
-		"Number of failed polls.")
 )
 
 // The families of a job, exported by Collector for unfinished jobs, and for finished jobs until job_series.max_age has
@@ -174,6 +209,8 @@ var (
 		"Unix time when the restored snapshot was taken.")
 	familyJobPointInTime = jobFamily("point_in_time_timestamp_seconds",
 		"Unix time of the point in time to which data is restored.")
+	familyJobUnexpectedTarget = jobFamily("unexpected_target",
+		"Whether the target of the restore job is not in allowed_targets. Absent if allowed_targets is not set.")
 	familyJobDownloadURLs = jobFamily("download_urls",
 		"Number of download links currently available. 0 before the archive is ready and after the links "+
 			"have expired. Downloads only.")
@@ -183,6 +220,8 @@ var (
 		"Number of documents restored so far. Collection restores only.")
 	familyJobTotalDocuments = jobFamily("total_documents",
 		"Number of documents to restore, which may be an estimate. Collection restores only.")
+	familyJobIndexFailures = jobFamily("index_failed_collections",
+		"Number of collections whose indexes could not be built. Collection restores only.")
 )
 
 // The families of the exporter itself, exported by Exporter if events change them, and else by StateCollector.
@@ -190,39 +229,29 @@ var (
 	familyBuildInfo = eventFamily("build_info", "gauge",
 		"Version, revision, and Go version that the exporter was built from.",
 		"version", "revision", "goversion")
+	familyExporterInfo = stateFamily("info", "gauge",
+		"Name of the exporter, which replicas and shards share, and index of its shard.", "exporter", "shard")
+	familyWebInfo = stateFamily("web_info", "gauge",
+		"URLs for links to the status page of the exporter and to Atlas. external_url is empty if --web.external-url is "+
+			"not set.", "external_url", "atlas_url")
+	familyReady = stateFamily("ready", "gauge",
+		"Whether every list of projects and clusters has been read, and every target polled, as returned by /-/ready. "+
+			"Failed attempts count, except temporary failures to read a list. A reload that adds credentials or projects "+
+			"resets it.")
 	familyTargets = stateFamily("targets", "gauge",
 		"Number of polled lists of restore jobs.", "backup_type")
 	familyShards = stateFamily("shards", "gauge",
 		"Total number of shards. The label shard is the index of this exporter.", "shard")
 	familyRequests = eventFamily("api_requests_total", "counter",
-		"Number of requests to the Atlas API by HTTP status code, or \"error\" if there was no response.", "endpoint", "code")
+		"Number of requests to the Atlas API by HTTP status code, or \"error\" if there was no response.",
+		"operation", "code")
 	familyRequestDuration = eventFamily("api_request_duration_seconds", "histogram",
-		"Duration of requests to the Atlas API in seconds, including reading the response.", "endpoint")
+		"Duration of requests to the Atlas API in seconds, including reading the response.", "operation")
 	familyRateLimit = stateFamily("api_rate_limit_remaining", "gauge",
 		"Number of requests left in the rate limit of a project, according to the latest Atlas response "+
-			"that reports it.", "project_id", "endpoint")
+			"that reports it.", "project_id", "operation")
 	familyFailedPolls = eventFamily("poll_failures_total", "counter",
 		"Number of failed polls by reason.", "backup_type", "reason")
-	familyPanics = eventFamily("poll_panics_total", "counter",
-		"Number of polls that panicked. Panics are recovered and logged.", "backup_type")
-	familyUnknownValues = eventFamily("unknown_values_total", "counter",
-		"Number of undocumented enum values in Atlas responses.", "field")
-	familyMalformedJobs = eventFamily("malformed_jobs_total", "counter",
-		"Number of restore jobs in Atlas responses that could not be decoded and were omitted.", "backup_type")
-	familyCredentialSuccess = stateFamily("credential_success", "gauge",
-		"Whether Atlas accepted the credential the last time it was used, regardless of its permissions.", "credential")
-	familyTokenRequests = stateFamily("token_requests_total", "counter",
-		"Number of access token requests by HTTP status code, or \"error\" if there was no response.", "credential", "code")
-	familyDiscoverySuccess = stateFamily("discovery_success", "gauge",
-		"Whether the last discovery succeeded. project_id is empty for the list of projects.",
-		"credential", "project_id")
-	familyDiscoveryTime = stateFamily("discovery_last_success_timestamp_seconds", "gauge",
-		"Unix time when the last successful discovery ended. project_id is empty for the list of projects.",
-		"credential", "project_id")
-	familyReloadSuccess = eventFamily("config_last_reload_successful", "gauge",
-		"Whether the last configuration reload succeeded.")
-	familyReloadTime = eventFamily("config_last_reload_success_timestamp_seconds", "gauge",
-		"Unix time when the active configuration was loaded.")
 	familyPollSlots = stateFamily("poll_slots", "gauge",
 		"Maximum number of concurrent polls.")
 	familyPollSlotsInUse = stateFamily("poll_slots_in_use", "gauge",
@@ -231,6 +260,33 @@ var (
 		"Unix time since when the oldest due poll has been waiting for a slot. Absent if no poll is waiting.")
 	familyConnectionsRejected = stateFamily("connections_rejected_total", "counter",
 		"Number of connections to the endpoint that were rejected or closed because of the connection limit.")
+	familyPanics = eventFamily("poll_panics_total", "counter",
+		"Number of polls that panicked. Panics are recovered and logged.", "backup_type")
+	familyUnknownValues = eventFamily("unknown_values_total", "counter",
+		"Number of undocumented enum values in Atlas responses.", "field")
+	familyMalformedJobs = eventFamily("malformed_jobs_total", "counter",
+		"Number of items in lists of restore jobs that were omitted because they are not jobs or have no ID.", "backup_type")
+	familyMalformedFields = stateFamily("malformed_fields_total", "counter",
+		"Number of fields of restore jobs that were omitted because they are unreadable or implausible.", "field")
+	familyCredentialSuccess = stateFamily("credential_success", "gauge",
+		"Whether Atlas accepted the credential the last time it was used, regardless of its permissions.", "credential")
+	familyCredentialExpiry = stateFamily("credential_expiry_timestamp_seconds", "gauge",
+		"Unix time when the credential expires, as configured. Absent if expires is not set.", "credential")
+	familyTokenRequests = stateFamily("token_requests_total", "counter",
+		"Number of access token requests by HTTP status code, or \"error\" if there was no response.", "credential", "code")
+	familyDiscoverySuccess = stateFamily("discovery_success", "gauge",
+		"Whether the last discovery succeeded. project_id is empty for the list of projects.",
+		"credential", "project_id")
+	familyDiscoveryTime = stateFamily("discovery_last_success_timestamp_seconds", "gauge",
+		"Unix time when the last successful discovery ended. project_id is empty for the list of projects.",
+		"credential", "project_id")
+	familyInventorySuccess = stateFamily("inventory_success", "gauge",
+		"Whether the last read of facts about the clusters of a project succeeded. Only for projects without discovery.",
+		"credential", "project_id")
+	familyReloadSuccess = eventFamily("config_last_reload_successful", "gauge",
+		"Whether the last configuration reload succeeded.")
+	familyReloadTime = eventFamily("config_last_reload_success_timestamp_seconds", "gauge",
+		"Unix time when the active configuration was loaded.")
 	familyLogDropped = stateFamily("log_messages_dropped_total", "counter",
 		"Number of log messages dropped because nothing read the log output.")
 )

@@ -13,7 +13,7 @@ func TestFamilies_AreThoseThatTheCollectorsDescribe(t *testing.T) {
 	exporter := NewExporter(BuildInfo{})
 	manager := &poll.Manager{}
 	described := map[string]bool{}
-	state := NewStateCollector(manager, exporter, Counters{})
+	state := NewStateCollector(manager, exporter, Process{})
 	for _, c := range []prometheus.Collector{NewCollector(manager), exporter, state} {
 		descs := make(chan *prometheus.Desc, 100)
 		c.Describe(descs)
@@ -34,8 +34,17 @@ func TestFamilies_AreThoseThatTheCollectorsDescribe(t *testing.T) {
 
 func TestFamilies_AreInTheOrderOfTheirDeclaration(t *testing.T) {
 	all := Families()
-	if first, last := all[0].Name, all[len(all)-1].Name; first != familyTargetInfo.Name || last != familyLogDropped.Name {
+	if first, last := all[0].Name, all[len(all)-1].Name; first != familyClusterInfo.Name || last != familyLogDropped.Name {
 		t.Errorf("the first is %s, the last is %s", first, last)
+	}
+}
+
+func TestFamilies_OfTargetsHaveSeriesInAnExample(t *testing.T) {
+	exposed := expose(t, []prometheus.Collector{NewCollector(everything())})
+	for _, family := range familiesOf(byCollector) {
+		if !strings.Contains(exposed, "\n"+family.Name+"{") {
+			t.Errorf("no series of %s", family.Name)
+		}
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 
 // fleet is a Source of many targets with many jobs, without a simulated Atlas API.
 type fleet struct {
-	mu        sync.Mutex
-	snapshots []*poll.Snapshot
+	mu     sync.Mutex
+	states []poll.State
 }
 
 // newFleet returns a fleet with a number of targets, and of jobs with per-job series for each of them.
@@ -29,13 +29,12 @@ func newFleet(targets, jobs int) *fleet {
 		for j := range jobs {
 			page.Jobs = append(page.Jobs, fleetJob(i*jobs+j, atlas.TimestampOf(now)-atlas.Timestamp(j*60)))
 		}
-		known := history.New(target.Policy)
+		known := history.New(target.List, target.Policy)
 		reading := known.Read(now, true)
 		reading.Add(page)
 		known.Merge(reading, now)
-		f.snapshots = append(f.snapshots, &poll.Snapshot{
-			Target: &target, Summary: known.Summarize(now), LastPoll: now, LastSuccess: now,
-		})
+		snapshot := poll.Snapshot{Target: &target, Summary: known.Summarize(now), LastPoll: now, LastSuccess: now}
+		f.states = append(f.states, poll.State{Snapshot: &snapshot, Cluster: fleetCluster(&target), First: true})
 	}
 	return f
 }
@@ -48,20 +47,43 @@ func fleetJob(serial int, created atlas.Timestamp) atlas.RestoreJob {
 	}
 }
 
+func fleetCluster(target *poll.Target) *poll.Cluster {
+	backup := true
+	return &poll.Cluster{
+		ProjectID: target.ProjectID, Name: target.ClusterName, ProjectName: "Payments", Team: "checkout", Environment: "prod",
+		Exists: &backup, Created: 1_600_000_000, BackupEnabled: &backup, PointInTimeEnabled: &backup,
+	}
+}
+
 // publish replaces the snapshot of a target by a changed copy.
 func (f *fleet) publish(i int, change func(*poll.Snapshot)) {
+	f.publishState(i, func(s *poll.State) {
+		next := *s.Snapshot
+		change(&next)
+		s.Snapshot = &next
+	})
+}
+
+// publishCluster replaces the facts about the cluster of a target by a changed copy.
+func (f *fleet) publishCluster(i int, change func(*poll.Cluster)) {
+	f.publishState(i, func(s *poll.State) {
+		next := *s.Cluster
+		change(&next)
+		s.Cluster = &next
+	})
+}
+
+func (f *fleet) publishState(i int, change func(*poll.State)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.snapshots = slices.Clone(f.snapshots)
-	next := *f.snapshots[i]
-	change(&next)
-	f.snapshots[i] = &next
+	f.states = slices.Clone(f.states)
+	change(&f.states[i])
 }
 
 // publishSummaries publishes new summaries of n targets, spread evenly.
 func (f *fleet) publishSummaries(n int) {
 	for i := range n {
-		f.publish(i*len(f.snapshots)/n, renewSummary)
+		f.publish(i*len(f.states)/n, renewSummary)
 	}
 }
 
@@ -71,12 +93,9 @@ func renewSummary(s *poll.Snapshot) {
 	s.Summary = &summary
 }
 
-// Snapshots implements Source.
-func (f *fleet) Snapshots() []*poll.Snapshot {
+// States implements Source.
+func (f *fleet) States() []poll.State {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.snapshots
+	return f.states
 }
-
-// ProjectName implements Source.
-func (*fleet) ProjectName(string) string { return "Payments" }

@@ -63,18 +63,8 @@ func (api *fuzzAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fixedSource is a Source that doesn't change.
-type fixedSource struct {
-	snapshots   []*poll.Snapshot
-	projectName string
-}
-
-func (s *fixedSource) Snapshots() []*poll.Snapshot { return s.snapshots }
-
-func (s *fixedSource) ProjectName(string) string { return s.projectName }
-
 // poll polls a list of each backup type: first only a job by ID, then the whole list.
-func (api *fuzzAPI) poll(t *testing.T, page, job []byte) *fixedSource {
+func (api *fuzzAPI) poll(t *testing.T, page, job []byte) fixedSource {
 	t.Helper()
 	api.page.Store(&page)
 	api.job.Store(&job)
@@ -82,12 +72,13 @@ func (api *fuzzAPI) poll(t *testing.T, page, job []byte) *fixedSource {
 		ID string `json:"id"`
 	}
 	_ = json.Unmarshal(job, &named)
-	source := &fixedSource{}
+	cluster := api.cluster(t)
+	var source fixedSource
 	for _, backupType := range atlas.BackupTypes() {
 		target := target(atlas.List{ProjectID: project, ClusterName: "prod", BackupType: backupType})
 		const long = 250 * 365 * 24 * time.Hour
 		target.Policy.Limits.MaxAge, target.Policy.JobSeries.MaxAge = long, long
-		known := history.New(target.Policy)
+		known := history.New(target.List, target.Policy)
 		if reading := known.Read(time.Now(), true); api.readJob(t.Context(), target.List, named.ID, reading) == nil {
 			known.Merge(reading, time.Now())
 		}
@@ -102,10 +93,25 @@ func (api *fuzzAPI) poll(t *testing.T, page, job []byte) *fixedSource {
 			known.Merge(reading, time.Now())
 			snapshot.Summary, snapshot.LastSuccess = known.Summarize(time.Now()), time.Now()
 		}
-		source.snapshots = append(source.snapshots, snapshot)
+		source = append(source, poll.State{Snapshot: snapshot, Cluster: cluster, First: len(source) == 0})
 	}
-	source.projectName, _ = api.client.ProjectName(t.Context(), project)
 	return source
+}
+
+// cluster reads facts about a cluster: the project from the response for a job, and the others from the list.
+func (api *fuzzAPI) cluster(t *testing.T) *poll.Cluster {
+	t.Helper()
+	cluster := &poll.Cluster{ProjectID: project, Name: "prod"}
+	if read, err := api.client.Project(t.Context(), project); err == nil {
+		cluster.ProjectName, cluster.Team = read.Name, read.Tags.Label("team")
+	}
+	list, err := api.client.Clusters(t.Context(), project, atlas.DedicatedClusters)
+	if err == nil && len(list.Clusters) > 0 {
+		first := &list.Clusters[0]
+		cluster.Environment, cluster.Created = first.Tags.Label("environment"), first.Created
+		cluster.BackupEnabled, cluster.PointInTimeEnabled = first.BackupEnabled, first.PointInTimeEnabled
+	}
+	return cluster
 }
 
 func (api *fuzzAPI) readJob(ctx context.Context, list atlas.List, id string, reading *history.Reading) error {
@@ -141,11 +147,15 @@ func FuzzExposition(f *testing.F) {
 	f.Add([]byte(`{"results":[{"id":"a","batchId":"b","statusName":"FINISHED","delivery":{"methodName":"HTTP",`+
 		`"statusName":"READY","maxDownloads":1}},{"id":"c","batchId":"b","statusName":"BROKEN"}]}`),
 		[]byte(`{"name":"\ud800"}`))
+	f.Add([]byte(`{"results":[{"id":"6a794733c0eb9e7a17740663","name":"prod","createDate":"2024-01-02T03:04:05Z",`+
+		`"backupEnabled":true,"pitEnabled":false,"tags":[{"key":"environment","value":"https://x/\u2028\""}],`+
+		`"state":"SUCCESSFUL","indexStatus":{"state":"FAILED","failedCollectionCount":3}}],"totalCount":1}`),
+		[]byte(`{"name":"Payments","tags":[{"key":"team","value":"a\\b\n"}]}`))
 	api := newFuzzAPI(f)
 	f.Fuzz(func(t *testing.T, page, job []byte) {
 		source := api.poll(t, page, job)
-		for _, s := range source.snapshots {
-			checkSummary(t, s)
+		for _, s := range source {
+			checkSummary(t, s.Snapshot)
 		}
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(NewCollector(source))

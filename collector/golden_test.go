@@ -28,6 +28,8 @@ var goldenTargets = []struct {
 			{Created: hoursAgo(6), Takes: 90 * time.Minute, Delivery: "download"},
 			{Created: hoursAgo(1), Takes: 5 * time.Minute, Delivery: "download", Outcome: atlastest.IsCancelled},
 			{Created: hoursAgo(80), Takes: time.Hour}, // too old for per-job series
+			{Created: hoursAgo(7), Takes: time.Hour, TargetClusterName: "drill"},
+			{Created: hoursAgo(8), Takes: time.Hour, TargetClusterName: "stranger"},
 		}
 	}},
 	{team, atlastest.FlexCluster, func(hoursAgo func(int) time.Time) []atlastest.Job {
@@ -44,6 +46,10 @@ var goldenTargets = []struct {
 			return []atlastest.Job{
 				{Created: hoursAgo(1), Takes: 2 * time.Hour, Documents: 1000},
 				{Created: hoursAgo(3), Takes: time.Hour, Documents: 10, PointInTime: hoursAgo(10)},
+				{Created: hoursAgo(4), Takes: time.Hour, WriteStrategy: "OVERWRITE_EXISTING", FailedIndexes: 2},
+				{Created: hoursAgo(5), Takes: time.Hour, TargetClusterName: "drill", WriteStrategy: "OVERWRITE_EXISTING"},
+				{Created: hoursAgo(6), Takes: 5 * time.Hour, IndexesTake: 2 * time.Hour},
+				{Created: hoursAgo(7), Takes: time.Hour, Extra: map[string]any{"indexStatus": nil}, TargetClusterName: "x"},
 			}
 		}},
 	{atlas.List{ProjectID: project, ClusterName: "old", BackupType: atlas.Legacy}, atlastest.LegacyCluster,
@@ -64,6 +70,12 @@ func TestCollector_ExposesATargetOfEachBackupTypeAsInItsGoldenFile(t *testing.T)
 			w := newWorld(t, test.list)
 			w.sim.ServerlessServed = true
 			w.sim.AddCluster(project, test.list.ClusterName, test.kind)
+			w.sim.ChangeCluster(project, test.list.ClusterName, func(cluster *atlastest.ClusterState) {
+				cluster.Created = time.Now().Add(-1000 * time.Hour)
+				cluster.BackupEnabled, cluster.PointInTimeEnabled = true, false
+				cluster.Tags = map[string]string{"owner": "checkout"}
+			})
+			w.sim.SetProjectTags(project, map[string]string{"owner": "payments", "stage": "prod"})
 			hoursAgo := func(n int) time.Time { return time.Now().Add(-time.Duration(n) * time.Hour) }
 			w.sim.AddJobs(test.list, test.jobs(hoursAgo)...)
 			w.poll()

@@ -86,23 +86,39 @@ func (w *world) newClient(credential, id string) poll.Client {
 // newManager replaces the world's manager.
 func (w *world) newManager(client poll.Client, lists ...atlas.List) {
 	w.Helper()
-	config := poll.Config{Targets: targets(lists...), Clients: map[string]poll.Client{"default": client}, Concurrency: 4}
+	config := poll.Config{
+		Targets: targets(lists...), Clients: map[string]poll.Client{"default": client}, Concurrency: 4,
+		DiscoveryInterval: 5 * time.Minute, TagLabels: poll.TagLabels{Team: "owner", Environment: "stage"},
+	}
 	manager, err := poll.NewManager(config, w.exporter, slog.New(slog.DiscardHandler))
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.manager, w.state = manager, NewStateCollector(manager, w.exporter, Counters{})
+	w.manager, w.state = manager, NewStateCollector(manager, w.exporter, Process{Settings: settings})
+}
+
+// settings are those of every world.
+func settings() Settings {
+	expiry := time.Date(2000, 6, 1, 0, 0, 0, 0, time.UTC)
+	return Settings{
+		Name: "payments", ExternalURL: "https://tools.example/restores", AtlasURL: "https://cloud.mongodb.com",
+		CredentialExpiry: map[string]time.Time{"default": expiry, "not in use": expiry},
+	}
 }
 
 func target(list atlas.List) poll.Target {
 	return poll.Target{
-		List: list, Credential: "default", Source: poll.SourceConfig, Interval: time.Minute, Timeout: 30 * time.Second,
+		List: list, Exporter: "payments", Credential: "default", Source: poll.SourceConfig,
+		Interval: time.Minute, Timeout: 30 * time.Second,
 		FullPollInterval: time.Hour, StaleAfter: 10 * time.Minute,
 		Policy: history.Policy{
-			Limits:         history.Limits{MaxAge: 400 * 24 * time.Hour, MaxJobs: 5000},
-			JobSeries:      history.SeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 50},
-			Objectives:     history.Objectives{Duration: 4 * time.Hour, DrillAge: 90 * 24 * time.Hour},
-			AllowedTargets: []history.AllowedTarget{{ProjectID: list.ProjectID, ClusterNames: []string{list.ClusterName}}},
+			Limits:    history.Limits{MaxAge: 400 * 24 * time.Hour, MaxJobs: 5000},
+			JobSeries: history.SeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 50},
+			Objectives: history.Objectives{
+				Duration: 4 * time.Hour, DrillAge: 90 * 24 * time.Hour, RecoveryPointAge: 48 * time.Hour, ExpiryNotice: time.Hour,
+			},
+			DrillTargets:   []history.RestoreTarget{{ProjectID: list.ProjectID, ClusterNames: []string{"drill"}}},
+			AllowedTargets: []history.RestoreTarget{{ProjectID: list.ProjectID, ClusterNames: []string{list.ClusterName}}},
 		},
 	}
 }

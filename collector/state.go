@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +23,10 @@ type StateSource interface {
 	Credentials() []string
 	Slots() (total, inUse int)
 	OldestWaiting() (since time.Time, waiting bool)
+	// Inventories returns the status of the lists of clusters that are read only for facts about clusters.
+	Inventories() []poll.DiscoveryStatus
+	// Ready reports whether /-/ready returns status 200.
+	Ready() bool
 }
 
 // StateCollector is a prometheus.Collector of the families of the exporter that are functions of the manager's state.
@@ -30,21 +36,31 @@ type StateSource interface {
 type StateCollector struct {
 	source   StateSource
 	exporter *Exporter
-	counters Counters
+	process  Process
 	descs    map[*Family]*prometheus.Desc
 }
 
 var _ prometheus.Collector = (*StateCollector)(nil)
 
-// Counters are read at each scrape. A nil counter is 0.
-type Counters struct {
+// Settings are the exported settings of the exporter.
+type Settings struct {
+	Name             string // shared by replicas and shards
+	ExternalURL      string // empty if not set
+	AtlasURL         string
+	CredentialExpiry map[string]time.Time // by name of the credential
+}
+
+// Process provides the exported settings and counters that other packages own. They are read at each scrape. A nil
+// function provides zero values.
+type Process struct {
+	Settings            func() Settings
 	RejectedConnections func() uint64 // to the endpoint, because of the connection limit
 	DroppedLogMessages  func() uint64 // because nothing read the log output
 }
 
 // NewStateCollector returns a collector of the state of source. The exporter must observe the clients of source.
-func NewStateCollector(source StateSource, exporter *Exporter, counters Counters) *StateCollector {
-	return &StateCollector{source: source, exporter: exporter, counters: counters, descs: descsOf(byStateCollector)}
+func NewStateCollector(source StateSource, exporter *Exporter, process Process) *StateCollector {
+	return &StateCollector{source: source, exporter: exporter, process: process, descs: descsOf(byStateCollector)}
 }
 
 // Describe implements prometheus.Collector.
@@ -67,8 +83,12 @@ func (c *StateCollector) Collect(metrics chan<- prometheus.Metric) {
 	for _, backupType := range atlas.BackupTypes() {
 		emit(familyTargets, float64(targets[backupType]), string(backupType))
 	}
-	shard := c.source.Shard()
-	emit(familyShards, float64(max(shard.Count, 1)), strconv.Itoa(shard.Index))
+	c.emitSettings(emit)
+	emit(familyReady, boolValue(c.source.Ready()))
+	for _, inventory := range c.source.Inventories() {
+		projects[inventory.ProjectID] = true
+		emit(familyInventorySuccess, boolValue(inventory.Err == nil), inventory.Credential, inventory.ProjectID)
+	}
 	for _, discovery := range c.source.Discoveries() {
 		projects[discovery.ProjectID] = true
 		emit(familyDiscoverySuccess, boolValue(discovery.Err == nil), discovery.Credential, discovery.ProjectID)
@@ -82,9 +102,52 @@ func (c *StateCollector) Collect(metrics chan<- prometheus.Metric) {
 	if since, waiting := c.source.OldestWaiting(); waiting {
 		emit(familyOldestWaiting, seconds(since))
 	}
-	emit(familyConnectionsRejected, read(c.counters.RejectedConnections))
-	emit(familyLogDropped, read(c.counters.DroppedLogMessages))
+	emit(familyConnectionsRejected, read(c.process.RejectedConnections))
+	emit(familyLogDropped, read(c.process.DroppedLogMessages))
 	c.exporter.emitEvents(emit, c.source.Credentials(), projects)
+	c.exporter.emitMalformedFields(emit, targets)
+}
+
+// malformedFields are the fields of jobs that can be omitted, by backup type.
+var malformedFields = sync.OnceValue(func() map[atlas.BackupType][]string {
+	fields := map[atlas.BackupType][]string{}
+	for _, field := range atlas.MalformedFields() {
+		backupType, _, _ := strings.Cut(field, "_")
+		fields[atlas.BackupType(backupType)] = append(fields[atlas.BackupType(backupType)], field)
+	}
+	return fields
+})
+
+// emitMalformedFields emits the counters of omitted fields: those of backup types with targets, and others that are not
+// 0.
+func (e *Exporter) emitMalformedFields(emit func(*Family, float64, ...string), targets map[atlas.BackupType]int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for backupType, fields := range malformedFields() {
+		for _, field := range fields {
+			if n := e.malformedFields[field]; n > 0 || targets[backupType] > 0 {
+				emit(familyMalformedFields, float64(n), field)
+			}
+		}
+	}
+}
+
+// emitSettings emits the exported settings. A credential that is not in use has no expiry.
+func (c *StateCollector) emitSettings(emit func(*Family, float64, ...string)) {
+	var settings Settings
+	if c.process.Settings != nil {
+		settings = c.process.Settings()
+	}
+	shard := c.source.Shard()
+	index := strconv.Itoa(shard.Index)
+	emit(familyShards, float64(max(shard.Count, 1)), index)
+	emit(familyExporterInfo, 1, settings.Name, index)
+	emit(familyWebInfo, 1, settings.ExternalURL, settings.AtlasURL)
+	for _, credential := range c.source.Credentials() {
+		if expiry, ok := settings.CredentialExpiry[credential]; ok {
+			emit(familyCredentialExpiry, seconds(expiry), credential)
+		}
+	}
 }
 
 func read(counter func() uint64) float64 {

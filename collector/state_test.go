@@ -20,7 +20,7 @@ func TestStateCollector_AlwaysExposesOneShardWhileTheConfigurationChanges(t *tes
 		t.Fatal(err)
 	}
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(NewStateCollector(manager, NewExporter(BuildInfo{}), Counters{}))
+	registry.MustRegister(NewStateCollector(manager, NewExporter(BuildInfo{}), Process{}))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -148,7 +148,7 @@ func TestStateCollector_ExposesARejectedCredential(t *testing.T) {
 	} {
 		runInBubble(t, test.name, func(t *testing.T) {
 			w := newWorld(t, prod)
-			w.sim.Script(atlastest.PathHas("restoreJobs"), 0, test.response)
+			w.sim.Script(atlastest.PathHas("/groups/"), 0, test.response)
 			w.poll()
 			w.expectSamples(familyCredentialSuccess, `{credential="default"} `+test.want)
 		})
@@ -190,7 +190,7 @@ func TestStateCollector_KeepsCredentialsOfTheActiveConfigurationIfAnotherIsRejec
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, prod)
 		w.poll()
-		rejected := w.sim.Script(atlastest.PathHas("restoreJobs"), 0, atlastest.APIError(401, "", "No."))
+		rejected := w.sim.Script(atlastest.PathHas("/groups/"), 0, atlastest.APIError(401, "", "No."))
 		defer rejected()
 		w.poll()
 		before := w.expose(familyCredentialSuccess.Name, familyTokenRequests.Name)
@@ -230,18 +230,91 @@ func TestStateCollector_ExposesRateLimitsOfPolledProjectsOnly(t *testing.T) {
 		w.sim.AddProject(analytics, "Analytics")
 		w.sim.AddCluster(analytics, "events", atlastest.DedicatedCluster)
 		w.poll()
-		if n := len(w.samples(familyRateLimit)); n != 5 { // two lists and a project, one list and a project
-			t.Errorf("%d series of rate limits, want 5: %s", n, w.samples(familyRateLimit))
+		const payments, analysis = 5, 3 // two or one list of jobs, as many lists of clusters, and the project
+		if n := len(w.samples(familyRateLimit)); n != payments+analysis {
+			t.Errorf("%d series of rate limits, want %d: %s", n, payments+analysis, w.samples(familyRateLimit))
 		}
 		w.apply(poll.Config{Targets: targets(prod)})
 		samples := w.samples(familyRateLimit)
-		if len(samples) != 3 || strings.Contains(strings.Join(samples, ""), analytics) {
+		if len(samples) != payments || strings.Contains(strings.Join(samples, ""), analytics) {
 			t.Errorf("rate limits of one project: %s", samples)
 		}
 	})
 }
 
-func TestExporter_CountsMalformedJobsAndUnknownValues(t *testing.T) {
+func TestStateCollector_ExposesTheSettingsOfTheActiveConfiguration(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, prod)
+		w.apply(poll.Config{Targets: targets(prod), Shard: poll.Shard{Index: 1, Count: 2}})
+		w.expectSamples(familyExporterInfo, `{exporter="payments",shard="1"} 1`)
+		w.expectSamples(familyWebInfo,
+			`{atlas_url="https://cloud.mongodb.com",external_url="https://tools.example/restores"} 1`)
+		w.state.process.Settings = func() Settings { return Settings{Name: "other"} }
+		w.expectSamples(familyExporterInfo, `{exporter="other",shard="1"} 1`)
+		w.expectSamples(familyWebInfo, `{atlas_url="",external_url=""} 1`)
+	})
+}
+
+func TestStateCollector_ExposesTheExpiryOfCredentialsInUseOnly(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, prod)
+		w.expectSamples(familyCredentialExpiry, `{credential="default"} 9.598176e+08`)
+		w.state.process.Settings = func() Settings { return Settings{} }
+		w.expectSamples(familyCredentialExpiry)
+	})
+}
+
+// fakeState is a StateSource with a given readiness and given inventories.
+type fakeState struct {
+	*poll.Manager
+	ready       bool
+	inventories []poll.DiscoveryStatus
+}
+
+func (f *fakeState) Ready() bool { return f.ready }
+
+func (f *fakeState) Inventories() []poll.DiscoveryStatus { return f.inventories }
+
+func TestStateCollector_ExposesWhetherTheExporterIsReady(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, prod)
+		source := &fakeState{Manager: w.manager}
+		w.state = NewStateCollector(source, w.exporter, Process{})
+		w.expectSamples(familyReady, " 0")
+		source.ready = true
+		w.expectSamples(familyReady, " 1")
+	})
+}
+
+func TestStateCollector_ExposesTheSuccessOfEachInventory(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, prod)
+		w.state = NewStateCollector(&fakeState{Manager: w.manager, inventories: []poll.DiscoveryStatus{
+			{Credential: "default", ProjectID: analytics, Err: &atlas.Error{Status: 403}},
+			{Credential: "other", ProjectID: project},
+		}}, w.exporter, Process{})
+		w.expectSamples(familyInventorySuccess, `{credential="default",project_id="`+analytics+`"} 0`,
+			`{credential="other",project_id="`+project+`"} 1`)
+		w.expectSamples(familyDiscoverySuccess)
+	})
+}
+
+func TestStateCollector_ExposesMalformedFieldsOfBackupTypesInUse(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, prod)
+		if exposed := w.expose(familyMalformedFields.Name); !strings.Contains(exposed, `{field="dedicated_finished_at"} 0`) ||
+			strings.Contains(exposed, `"flex_`) {
+			t.Errorf("not the fields of dedicated jobs: %s", exposed)
+		}
+		w.exporter.MalformedField("flex_status")
+		w.exporter.MalformedField("flex_status")
+		if exposed := w.expose(familyMalformedFields.Name); !strings.Contains(exposed, `{field="flex_status"} 2`) {
+			t.Errorf("not counted in\n%s", exposed)
+		}
+	})
+}
+
+func TestExporter_CountsMalformedJobsMalformedFieldsAndUnknownValues(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, prod)
 		w.sim.AddJobs(prod,
@@ -253,9 +326,10 @@ func TestExporter_CountsMalformedJobsAndUnknownValues(t *testing.T) {
 		for range 3 {
 			w.poll()
 		}
-		exposed := w.expose(familyMalformedJobs.Name, familyUnknownValues.Name)
+		exposed := w.expose(familyMalformedJobs.Name, familyMalformedFields.Name, familyUnknownValues.Name)
 		for _, want := range []string{
-			`malformed_jobs_total{backup_type="dedicated"} 6`, `unknown_values_total{field="dedicated_delivery_type"} 3`,
+			`malformed_jobs_total{backup_type="dedicated"} 3`, `malformed_fields_total{field="dedicated_finished_at"} 3`,
+			`unknown_values_total{field="dedicated_delivery_type"} 3`,
 		} {
 			if !strings.Contains(exposed, want) {
 				t.Errorf("no %s in\n%s", want, exposed)

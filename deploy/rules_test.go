@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,9 +16,14 @@ import (
 
 const rulesFile = "prometheus/rules.yaml"
 
-// ruleTests are the files of promtool's tests of the rules.
-var ruleTests = []string{
-	"prometheus/rules_test.yaml", "prometheus/rules_gaps_test.yaml", "prometheus/rules_days_test.yaml",
+// ruleTests returns the files of promtool's tests of the rules.
+func ruleTests(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("prometheus/rules_*_test.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no tests of the rules: %v", err)
+	}
+	return files
 }
 
 // rule is an alerting or recording rule.
@@ -53,7 +59,12 @@ func readAlerts(t *testing.T) []*rule {
 func TestRules_PassPromtool(t *testing.T) {
 	promtool := testutil.NeedTool(t, "promtool", "prometheus")
 	run(t, promtool, "check", "rules", "--lint=all", "--lint-fatal", rulesFile)
-	run(t, promtool, append([]string{"test", "rules"}, ruleTests...)...)
+	for _, file := range ruleTests(t) {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			run(t, promtool, "test", "rules", file)
+		})
+	}
 	run(t, promtool, "check", "config", "--syntax-only", "prometheus/prometheus.yaml")
 	run(t, promtool, "check", "config", "docker/prometheus.yaml")
 }
@@ -74,13 +85,16 @@ func TestRules_UseExportedMetrics(t *testing.T) {
 	}
 }
 
+// severityByPurpose is the severity of alerts about restores that can be drills.
+const severityByPurpose = `{{ if eq $labels.purpose "drill" }}warning{{ else }}critical{{ end }}`
+
 func TestAlerts_HaveValidNamesAndLabels(t *testing.T) {
 	name := regexp.MustCompile(`^AtlasRestore[A-Z][A-Za-z]+$`)
 	for _, alert := range readAlerts(t) {
 		if !name.MatchString(alert.Alert) {
 			t.Errorf("invalid name %s", alert.Alert)
 		}
-		if s := alert.Labels["severity"]; s != "critical" && s != "warning" && s != "info" {
+		if s := alert.Labels["severity"]; !slices.Contains([]string{"critical", "warning", "info", severityByPurpose}, s) {
 			t.Errorf("%s has severity %q", alert.Alert, s)
 		}
 		if c := alert.Labels["category"]; c != "operations" && c != "security" {
@@ -89,11 +103,42 @@ func TestAlerts_HaveValidNamesAndLabels(t *testing.T) {
 	}
 }
 
-func TestAlerts_HaveAStaticSummaryAndADescription(t *testing.T) {
+func TestAlerts_DescribeTheFirstStep(t *testing.T) {
 	for _, alert := range readAlerts(t) {
 		summary, description := alert.Annotations["summary"], alert.Annotations["description"]
-		if summary == "" || description == "" || strings.Contains(summary, "{{") {
+		if summary == "" || !strings.Contains(description, "First step: ") && !strings.Contains(description, " 2. ") {
 			t.Errorf("%s has summary %q and description %q", alert.Alert, summary, description)
+		}
+	}
+}
+
+// TestAlerts_QueryAtMostOncePerEvaluation protects Prometheus: a template is evaluated for each alert each time.
+func TestAlerts_QueryAtMostOncePerEvaluation(t *testing.T) {
+	for _, alert := range readAlerts(t) {
+		queries := 0
+		for _, text := range alert.Annotations {
+			queries += strings.Count(text, "| query") + strings.Count(text, "(query ")
+		}
+		if queries > 1 {
+			t.Errorf("%s has %d queries", alert.Alert, queries)
+		}
+	}
+}
+
+// TestAlerts_FireWithoutLabelsOfTheCluster checks that the join with the labels of clusters never drops an alert, and
+// that labels for links and conditions are not labels of the alert.
+func TestAlerts_FireWithoutLabelsOfTheCluster(t *testing.T) {
+	for _, rule := range readRules(t) {
+		if strings.HasSuffix(rule.Record, ":labeled") && !strings.Contains(rule.Expr, " or on (project_id, cluster_name) ") {
+			t.Errorf("%s drops conditions of clusters without labels: %s", rule.Record, rule.Expr)
+		}
+		if rule.Alert == "" || !strings.Contains(rule.Expr, ":labeled{") {
+			continue
+		}
+		for _, label := range []string{"condition", "external_url", "atlas_url"} {
+			if value, ok := rule.Labels[label]; !ok || value != "" {
+				t.Errorf("%s has the label %s", rule.Alert, label)
+			}
 		}
 	}
 }
@@ -104,8 +149,10 @@ func TestAlerts_HaveARunbook(t *testing.T) {
 	for _, alert := range readAlerts(t) {
 		names[alert.Alert] = true
 		want := "deploy/runbooks/README.md#" + strings.ToLower(alert.Alert)
-		if url := alert.Annotations["runbook_url"]; url != want {
-			t.Errorf("%s has runbook_url %s, want %s", alert.Alert, url, want)
+		served := "{{ with $labels.external_url }}{{ . }}/runbooks{{ else }}" +
+			strings.Replace(want, "#", "{{ end }}#", 1)
+		if url := alert.Annotations["runbook_url"]; url != want && url != served {
+			t.Errorf("%s has runbook_url %s, want %s or %s", alert.Alert, url, want, served)
 		}
 		if !strings.Contains(runbooks, "\n## "+alert.Alert+"\n") {
 			t.Errorf("%s has no runbook", alert.Alert)
@@ -117,17 +164,32 @@ func TestAlerts_HaveARunbook(t *testing.T) {
 }
 
 func TestAlerts_AreDocumentedAndTested(t *testing.T) {
-	readme := testutil.ReadFile(t, "../README.md")
+	readme, specification := testutil.ReadFile(t, "../README.md"), testutil.ReadFile(t, "../docs/alerts.md")
 	var tests strings.Builder
-	for _, file := range ruleTests {
+	for _, file := range ruleTests(t) {
 		tests.WriteString(testutil.ReadFile(t, file))
 	}
 	for _, alert := range readAlerts(t) {
-		if !strings.Contains(readme, "| "+alert.Alert+" | "+alert.Labels["severity"]) {
-			t.Errorf("the README has no %s with severity %s", alert.Alert, alert.Labels["severity"])
+		severity := strings.ReplaceAll(alert.Labels["severity"], severityByPurpose, "by purpose")
+		row := regexp.MustCompile(`(?m)^\| ` + alert.Alert + ` \|.*\| ` + severity + ` \| ` +
+			alert.Labels["category"] + ` \|$`)
+		if !row.MatchString(specification) {
+			t.Errorf("docs/alerts.md has no %s with severity %s", alert.Alert, severity)
+		}
+		if !strings.Contains(readme, "| "+alert.Alert+" | "+severity) {
+			t.Errorf("the README has no %s with severity %s", alert.Alert, severity)
 		}
 		if !strings.Contains(tests.String(), fmt.Sprintf("alertname=%q", alert.Alert)) {
 			t.Errorf("%s has no test", alert.Alert)
+		}
+	}
+}
+
+func TestServiceLevels_AreDocumented(t *testing.T) {
+	specification := testutil.ReadFile(t, "../docs/alerts.md")
+	for _, rule := range readRules(t) {
+		if strings.HasPrefix(rule.Record, "fleet:") && !strings.Contains(specification, "| `"+rule.Record+"` |") {
+			t.Errorf("docs/alerts.md has no %s", rule.Record)
 		}
 	}
 }

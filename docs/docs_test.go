@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,23 +35,42 @@ func TestReadme_ListsEveryMetric(t *testing.T) {
 	}
 }
 
-// metricTables returns a table of the families of targets, of jobs, and of the exporter.
+const (
+	targetPrefix   = "mongodbatlas_restore_"
+	clusterPrefix  = "mongodbatlas_restore_cluster_"
+	jobPrefix      = "mongodbatlas_restore_job_"
+	exporterPrefix = "mongodbatlas_restore_exporter_"
+)
+
+// metricTables returns a table of the families of clusters, of targets, of jobs, and of the exporter.
 func metricTables() string {
-	var target, job, exporter []collector.Family
+	families := map[string][]collector.Family{}
 	for _, f := range collector.Families() {
-		switch {
-		case strings.HasPrefix(f.Name, "mongodbatlas_restore_exporter_"):
-			exporter = append(exporter, f)
-		case strings.Contains(strings.Join(f.Labels, " "), "job_id"):
-			job = append(job, f)
-		default:
-			target = append(target, f)
-		}
+		prefix := prefixOf(&f)
+		families[prefix] = append(families[prefix], f)
 	}
-	const common = "`project_id`, `cluster_name`, `backup_type`"
-	return metricTable("Per target, with the labels "+common+" and:", "mongodbatlas_restore_", 3, target) +
-		metricTable("Per job, with the labels "+common+", `job_id` and:", "mongodbatlas_restore_job_", 4, job) +
-		metricTable("The exporter:", "mongodbatlas_restore_exporter_", 0, exporter) + "\n"
+	table := func(title, prefix string, commonLabels int) string {
+		return metricTable(title, prefix, commonLabels, families[prefix])
+	}
+	const cluster, target = "`project_id`, `cluster_name`", "`project_id`, `cluster_name`, `backup_type`"
+	return table("Per cluster, with the labels "+cluster+" and:", clusterPrefix, 2) +
+		table("Per target, with the labels "+target+" and:", targetPrefix, 3) +
+		table("Per job, with the labels "+target+", `job_id` and:", jobPrefix, 4) +
+		table("The exporter:", exporterPrefix, 0) + "\n"
+}
+
+// prefixOf returns the prefix of the table that contains a family. Some families of targets have a prefix or a label of
+// the families of jobs, but none has both.
+func prefixOf(f *collector.Family) string {
+	switch {
+	case strings.HasPrefix(f.Name, exporterPrefix):
+		return exporterPrefix
+	case strings.HasPrefix(f.Name, clusterPrefix):
+		return clusterPrefix
+	case strings.HasPrefix(f.Name, jobPrefix) && slices.Contains(f.Labels, "job_id"):
+		return jobPrefix
+	}
+	return targetPrefix
 }
 
 // metricTable returns a table of families without the first labels, which the title lists.

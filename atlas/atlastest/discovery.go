@@ -11,9 +11,15 @@ import (
 
 // ClusterState has the fields of a cluster that a test can change.
 type ClusterState struct {
-	State  string // if empty, IDLE
-	Paused bool
-	Tags   map[string]string
+	ID      string
+	Created time.Time
+	State   string // if empty, IDLE
+	Paused  bool
+	Tags    map[string]string
+	// BackupEnabled and PointInTimeEnabled are the settings of cloud backup.
+	BackupEnabled, PointInTimeEnabled bool
+	// ListedAsDedicated lists a Flex cluster among the dedicated clusters, too, as the API description allows.
+	ListedAsDedicated bool
 }
 
 // ChangeCluster changes an existing cluster.
@@ -21,6 +27,13 @@ func (s *Server) ChangeCluster(projectID, name string, change func(*ClusterState
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.projects[projectID].clusters[name].state)
+}
+
+// SetProjectTags sets the tags of an existing project.
+func (s *Server) SetProjectTags(id string, tags map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.projects[id].tags = tags
 }
 
 // RemoveProject removes a project and everything in it.
@@ -63,26 +76,36 @@ func (s *Server) projectResponse(r *http.Request, credential credential, path []
 	return s.restoreResponse(r, id, project, path[1:])
 }
 
+func renderTags(tags map[string]string) []any {
+	rendered := []any{}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		rendered = append(rendered, map[string]any{"key": key, "value": tags[key]})
+	}
+	return rendered
+}
+
 func (p *project) render(id string) map[string]any {
 	return map[string]any{
 		"clusterCount": len(p.clusters), "created": "2020-07-02T09:19:46Z", "id": id,
 		"links": []any{link("/api/atlas/v2/groups/"+id, "self")}, "name": p.name, "orgId": organization,
-		"tags": []any{}, "withDefaultAlertsSettings": true,
+		"tags": renderTags(p.tags), "withDefaultAlertsSettings": true,
 	}
 }
 
 // clusterLists describes the lists of clusters of a project.
 var clusterLists = map[string]struct {
 	resource
-	contains func(ClusterKind) bool
+	contains func(*cluster) bool
 }{
 	"clusters": {
 		resource{version: "2024-08-05", bucket: string(atlas.DedicatedClusters)},
-		func(kind ClusterKind) bool { return kind != FlexCluster && kind != ServerlessInstance },
+		func(c *cluster) bool {
+			return c.kind != ServerlessInstance && (c.kind != FlexCluster || c.state.ListedAsDedicated)
+		},
 	},
 	"flexClusters": {
 		resource{version: "2024-11-13", bucket: string(atlas.FlexClusters)},
-		func(kind ClusterKind) bool { return kind == FlexCluster },
+		func(c *cluster) bool { return c.kind == FlexCluster },
 	},
 }
 
@@ -93,43 +116,42 @@ func (s *Server) clustersResponse(r *http.Request, projectID string, project *pr
 	}
 	return s.limit(r, projectID, list.bucket, list.version, func() response {
 		names := slices.DeleteFunc(slices.Sorted(maps.Keys(project.clusters)), func(name string) bool {
-			return !list.contains(project.clusters[name].kind)
+			return !list.contains(project.clusters[name])
 		})
-		return pageResponse(r, names, func(name string) any { return project.clusters[name].render(projectID, name) })
+		return pageResponse(r, names, func(name string) any {
+			return project.clusters[name].render(projectID, name, collection == "flexClusters")
+		})
 	})
 }
 
-// render returns the cluster as a list contains it. Fields that the exporter does not read are constant.
-func (c *cluster) render(projectID, name string) map[string]any {
+// render returns the cluster as the list of Flex clusters, or of dedicated clusters, contains it. Fields that the
+// exporter does not read are constant.
+func (c *cluster) render(projectID, name string, flex bool) map[string]any {
 	state := c.state.State
 	if state == "" {
 		state = "IDLE"
 	}
-	tags := []any{}
-	for _, key := range slices.Sorted(maps.Keys(c.state.Tags)) {
-		tags = append(tags, map[string]any{"key": key, "value": c.state.Tags[key]})
-	}
 	path := "/api/atlas/v2/groups/" + projectID + "/clusters/" + name
 	body := map[string]any{
-		"clusterType": "REPLICASET", "createDate": c.created.UTC().Format(time.RFC3339), "groupId": projectID, "id": c.id,
-		"mongoDBVersion": "8.0.29", "name": name, "stateName": state, "tags": tags, "terminationProtectionEnabled": false,
-		"versionReleaseSystem": "LTS",
+		"clusterType": "REPLICASET", "createDate": c.state.Created.UTC().Format(time.RFC3339), "groupId": projectID,
+		"id": c.state.ID, "mongoDBVersion": "8.0.29", "name": name, "stateName": state, "tags": renderTags(c.state.Tags),
+		"terminationProtectionEnabled": false,
+		"versionReleaseSystem":         "LTS",
 		"connectionStrings": map[string]any{
 			"standard": "mongodb://" + name + ".example.net:27017", "standardSrv": "mongodb+srv://" + name + ".example.net",
 		},
 	}
-	if c.kind == FlexCluster {
-		body["backupSettings"] = map[string]any{"enabled": true}
+	if flex {
+		body["backupSettings"] = map[string]any{"enabled": c.state.BackupEnabled}
 		body["providerSettings"] = map[string]any{
 			"backingProviderName": "AWS", "diskSizeGB": 5.0, "providerName": "FLEX", "regionName": "US_EAST_1",
 		}
 		return body
 	}
-	free := c.kind == FreeCluster
 	maps.Copy(body, map[string]any{
-		"backupEnabled": !free, "diskWarmingMode": "FULLY_WARMED", "encryptionAtRestProvider": "NONE",
+		"backupEnabled": c.state.BackupEnabled, "diskWarmingMode": "FULLY_WARMED", "encryptionAtRestProvider": "NONE",
 		"globalClusterSelfManagedSharding": false, "labels": []any{}, "mongoDBMajorVersion": "8.0", "paused": c.state.Paused,
-		"pitEnabled": false, "rootCertType": "ISRGROOTX1",
+		"pitEnabled": c.state.PointInTimeEnabled, "rootCertType": "ISRGROOTX1",
 		"advancedConfiguration": map[string]any{
 			"customOpensslCipherConfigTls12": []any{}, "customOpensslCipherConfigTls13": []any{},
 			"minimumEnabledTlsProtocol": "TLS1_2", "tlsCipherConfigMode": "DEFAULT",
@@ -140,18 +162,25 @@ func (c *cluster) render(projectID, name string) map[string]any {
 			link(path+"/backup/snapshots", "https://cloud.mongodb.com/snapshots"),
 		},
 		"replicationSpecs": []any{map[string]any{
-			"id": c.id, "zoneId": c.id, "zoneName": "Zone 1", "regionConfigs": []any{regionConfig(free)},
+			"id": c.state.ID, "zoneId": c.state.ID, "zoneName": "Zone 1", "regionConfigs": []any{regionConfig(c.kind)},
 		}},
 	})
 	return body
 }
 
-func regionConfig(free bool) map[string]any {
-	if free {
+func regionConfig(kind ClusterKind) map[string]any {
+	tenant := func(specs map[string]any) map[string]any {
 		return map[string]any{
-			"backingProviderName": "AWS", "electableSpecs": map[string]any{"instanceSize": "M0"}, "priority": 7,
-			"providerName": "TENANT", "regionName": "US_EAST_1",
+			"backingProviderName": "AWS", "electableSpecs": specs, "priority": 7, "providerName": "TENANT",
+			"regionName": "US_EAST_1",
 		}
+	}
+	switch kind {
+	case FreeCluster:
+		return tenant(map[string]any{"instanceSize": "M0"})
+	case FlexCluster:
+		return tenant(map[string]any{"instanceSize": "M0", "effectiveInstanceSize": "FLEX"})
+	case DedicatedCluster, LegacyCluster, ServerlessInstance:
 	}
 	specs := func(nodes int) map[string]any {
 		return map[string]any{

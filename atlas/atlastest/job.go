@@ -42,7 +42,12 @@ type Job struct {
 	PointInTime                        time.Time
 	Shards                             int    // of a dedicated download; each has a component with a link
 	BatchID                            string // sharded legacy restores only
-	Documents                          int64  // collection-level restores only
+
+	// The following fields apply to collection-level restores only.
+	Documents     int64
+	WriteStrategy string        // if empty, CREATE_NEW
+	IndexesTake   time.Duration // time from the end of the job until its indexes are built
+	FailedIndexes int           // number of collections whose indexes can't be built
 
 	// Extra overrides fields of the response; a nil value removes the field. Raw, if set, is the whole job.
 	Extra map[string]any
@@ -108,6 +113,9 @@ func (j *Job) setDefaults(list atlas.List, serial int) {
 	}
 	if j.LinkLife == 0 {
 		j.LinkLife = time.Hour
+	}
+	if j.WriteStrategy == "" {
+		j.WriteStrategy = "CREATE_NEW"
 	}
 	if j.Delivery == "" {
 		j.Delivery = map[atlas.BackupType]string{
@@ -262,10 +270,8 @@ func (j *Job) collection(now time.Time) map[string]any {
 		"databaseSuffix": "", "databases": []any{}, "collections": []any{
 			map[string]any{"sourceNamespace": "sales.orders", "targetNamespace": "sales.orders"},
 		},
-		"indexStatus": map[string]any{
-			"failedCollectionCount": 0, "state": [...]string{"NOT_STARTED", "IN_PROGRESS", "SUCCESSFUL"}[j.stage(now)],
-		},
-		"indexStrategy": "ALL", "writeStrategy": "CREATE_NEW", "targetClusterName": j.TargetClusterName,
+		"indexStatus":   j.indexStatus(now),
+		"indexStrategy": "ALL", "writeStrategy": j.WriteStrategy, "targetClusterName": j.TargetClusterName,
 		"targetGroupId": j.TargetProjectID, "totalDocuments": j.Documents, "restoredDocuments": 0,
 		"state": [...]string{"INITIALIZING", "IN_PROGRESS", "SUCCESSFUL"}[j.stage(now)],
 	}
@@ -284,6 +290,22 @@ func (j *Job) collection(now time.Time) map[string]any {
 		}
 	}
 	return wire
+}
+
+// indexStatus returns the index status of a collection-level restore. The states are documented. The simulator assumes
+// that a job can succeed before its indexes are built, and even if they fail.
+func (j *Job) indexStatus(now time.Time) map[string]any {
+	state, failed := [...]string{"NOT_STARTED", "IN_PROGRESS", "SUCCESSFUL"}[j.stage(now)], 0
+	switch {
+	case j.stage(now) != ended:
+	case j.Outcome != Succeeds:
+		state = "NOT_RESTORED"
+	case now.Before(j.finished().Add(j.IndexesTake)):
+		state = "IN_PROGRESS"
+	case j.FailedIndexes > 0:
+		state, failed = "FAILED", j.FailedIndexes
+	}
+	return map[string]any{"state": state, "failedCollectionCount": failed}
 }
 
 // legacy has the fields of the sample of the older API version. An automated restore has the method HTTP

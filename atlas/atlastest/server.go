@@ -60,15 +60,14 @@ type Server struct {
 
 type project struct {
 	name     string
+	tags     map[string]string
 	clusters map[string]*cluster
 }
 
 type cluster struct {
-	id      string
-	created time.Time
-	kind    ClusterKind
-	state   ClusterState
-	lists   map[atlas.BackupType]*jobList
+	kind  ClusterKind
+	state ClusterState
+	lists map[atlas.BackupType]*jobList
 }
 
 type jobList struct {
@@ -112,13 +111,14 @@ func (s *Server) AddProject(id, name string) {
 	s.projects[id] = &project{name: name, clusters: map[string]*cluster{}}
 }
 
-// AddCluster adds a cluster to an existing project.
+// AddCluster adds a cluster, created now and with cloud backup if its kind has it, to an existing project.
 func (s *Server) AddCluster(projectID, name string, kind ClusterKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.added++
 	s.projects[projectID].clusters[name] = &cluster{
-		id: serialHex(-s.added)[:24], created: time.Now(), kind: kind, lists: map[atlas.BackupType]*jobList{},
+		kind: kind, lists: map[atlas.BackupType]*jobList{},
+		state: ClusterState{ID: serialHex(-s.added)[:24], Created: time.Now(), BackupEnabled: kind != FreeCluster},
 	}
 }
 

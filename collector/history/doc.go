@@ -7,19 +7,24 @@
 // [History.Read] starts a poll and returns a [Reading]. The poller passes each page of the list to [Reading.Add] until
 // Add reports that no more pages are needed. [Reading.Pending] then returns the IDs of the jobs that must be requested
 // separately, and [Reading.Put] takes the result of each request. [History.Merge] updates the history, and
-// [History.Summarize] returns a [Summary] for export. If a request fails, the poller discards the reading, unless Put
-// accepts the failure: a job that Atlas doesn't find, or can't be decoded. The history doesn't change before Merge.
+// [History.Summarize] returns a [Summary] for export. If the list can't be read, the poller discards the reading. The
+// history doesn't change before Merge.
 //
 // A job is unfinished if it is pending, in progress, a download that is ready and has not expired, or of unknown
 // status and created in the last seven days. All other jobs are finished.
 //
-// A list may contain a job more than once, because new jobs shift the pages while they are read. Each job counts once,
-// with the content that was read last.
+// A collection-level restore can be completed before its indexes are built. Until its indexes are done, but at most
+// seven days after its creation, polls treat it as if it were unfinished: they read it again, and it is never evicted.
+// It is exported as a finished job. The sections on polls and limits call such jobs unfinished, too.
+//
+// A list may contain a job more than once, because new jobs shift the pages while they are read. Each job counts once.
+// If its states differ, a failure has precedence over any other state, and a finished job over an unfinished one.
+// Otherwise, the state that was read last counts.
 //
 // # Full and incremental polls
 //
-// A full poll reads the whole list, up to [MaxPages] pages. A longer list is truncated: up to MaxPages of the
-// unfinished known jobs beyond the last page are then requested by ID.
+// A full poll reads the whole list, up to [MaxPages] pages. A longer list is truncated: unfinished known jobs beyond
+// the last page are then requested by ID (see below).
 //
 // An incremental poll reads the newest pages. It stops at the first page that contains only jobs that are finished and
 // either known as finished or beyond the limits (see below). It also stops at the end of the list and after MaxPages
@@ -37,12 +42,13 @@
 //
 //   - the pages were not sorted newest first,
 //   - totalCount has increased by a different number than there are new jobs on the pages, so that a new job may be
-//     further down the list, or
-//   - more jobs would be requested by ID than the list has pages.
+//     further down the list,
+//   - more jobs would be requested by ID than the list has pages, or
+//   - a request for a job failed, even if Atlas didn't find the job. Only the list shows whether a job still exists.
 //
-// The last two conditions don't apply if the incremental poll happened to read a conclusive list (see below). Only the
-// difference to the totalCount of the last poll matters. Therefore a totalCount that is always off by the same number
-// causes no full polls.
+// The last three conditions don't apply if the incremental poll happened to read a conclusive list (see below). Only
+// the difference to the totalCount of the last poll matters. Therefore a totalCount that is always off by the same
+// number causes no full polls.
 //
 // # Contradictory and conclusive lists
 //
@@ -51,9 +57,18 @@
 // full reading, Pending then returns ErrFullPollNeeded, and the list is read again ([Reading.Again]). If the second
 // reading contradicts itself, too, the poll continues with the jobs of both, and [Reading.Inconsistent] reports it.
 //
-// A list is conclusive if it was read to its end, doesn't contradict itself, contains no job twice, and totalCount
-// didn't change meanwhile. Only a conclusive list shows that a job is absent. If a list is not conclusive, or has
-// malformed items without an ID, the unfinished known jobs that it lacks are requested by ID, up to MaxPages of them.
+// A list is conclusive if it was read to its end, doesn't contradict itself, contains no job twice and no malformed
+// item, and totalCount didn't change meanwhile. It must not end at an empty page with a next link either. Only a
+// conclusive list shows that a job is absent. For example, a malformed item can be any job.
+//
+// # Requests for jobs in full polls
+//
+// If the list of a full poll is not conclusive, the unfinished known jobs that it lacks are requested by ID. Each full
+// poll requests at most 20 of them (maxRequests), so that the requests are done before the poll times out. It continues
+// after the ID that was requested last, so consecutive polls request all of them in turn.
+//
+// If such a request fails, the poll doesn't fail: the job keeps its last known state, and no more jobs are requested.
+// Otherwise, a single job could hide all changes that the list shows.
 //
 // # Known jobs and limits
 //
@@ -66,49 +81,77 @@
 //
 // Atlas was never seen to remove evicted jobs from a list. To recognize them, the history stores the creation time of
 // the newest job that was evicted because of MaxJobs (droppedUpTo). A job that is not known is beyond the limits if it
-// is too old, or was not created after droppedUpTo. If such a job is finished, it is ignored. If it is unfinished, it
-// becomes known. Jobs without a creation time count as the oldest for MaxJobs, and are never too old for MaxAge.
+// is too old, or was not created after droppedUpTo. If such a job is finished, only its event is retained. If it is
+// unfinished, it becomes known. Jobs without a creation time count as the oldest for MaxJobs, and are never too old for
+// MaxAge.
 //
 // An eviction because of MaxAge doesn't change droppedUpTo, because the clock may be wrong. After a clock that was set
 // ahead is corrected, the next full poll adds the evicted jobs again. If the limits change, droppedUpTo is reset, and
 // the next poll is a full poll.
 //
-// # Retained timestamps
+// # Recreated clusters
 //
-// [Latest] contains timestamps such as the time of the last success. They must not change when a job is evicted or
-// removed. Therefore the history retains the latest timestamps of all jobs that it has dropped, and Latest combines
-// them with those of the known jobs.
+// If a cluster is deleted and another one of the same name is created, Atlas may list the jobs of both. The policy
+// then contains the creation time of the new cluster ([Policy.NotBefore]). A changed NotBefore discards the whole
+// history, so the next poll is a full poll. Jobs that were created before NotBefore are ignored: they are never known,
+// requested, counted as new, or retained. Jobs without a creation time are not ignored.
+//
+// # Events and purposes
+//
+// An [Event] is the end of a successful or failed restore, with the job that it belongs to. For each delivery type and
+// [Purpose], [Latest] contains the latest success and the latest failure. A download succeeds when its archive is
+// ready, and remains a success after it has expired.
+//
+// A job ends at its finish time or, if that is absent, at its creation. An expired download ends at its expiry, if that
+// is later. A failed job with neither time ends at its recovery point. If that is absent, too, it ends at the first
+// poll that saw it failed, provided that an earlier poll saw it unfinished (failedSince). Otherwise its end is unknown.
+// Such a job is included in the counts by status, and has neither events nor series.
+//
+// Of several events, the one with the latest end is exported. Of equal ends, the latest creation wins, and then the
+// greatest job ID. The oldest active job and the next expiry follow the same rule if their times are equal. So the
+// order of the list never matters.
+//
+// The purpose of a job depends on its target: the cluster itself (in place), a configured drill target, or any other
+// target. A restore that writes copies of collections is not in place, even if its target is its source.
+//
+// # Retained events
+//
+// Events must not disappear when a job is evicted or removed. Therefore the history retains the latest events of all
+// jobs that it has dropped, and a summary combines them with those of the known jobs.
 //
 // After a restart, finished jobs beyond the limits were never known. Full polls and conclusive lists retain their
-// timestamps as well. The timestamps of a batch (see below) are retained only if the list is conclusive, because other
-// readings may end within a batch.
+// events as well. The events of a batch (see below) are retained only if the list is conclusive, because other readings
+// may end within a batch.
 //
-// # Ends
+// The current state of a job always replaces its retained events: when a job is stored or retained again, the events
+// that name it are dropped first. Otherwise, a success would remain after Atlas has changed the job to a failure. There
+// are two exceptions, because the job alone doesn't show when its restore ended: a batch, and a failure that an earlier
+// poll dated. Their events are kept unless the job contradicts them.
 //
-// A job ends at its finish time or, if that is absent, at its creation. An expired download ends at its expiry. A
-// failed job with neither time ends at its recovery point, that is, its point in time or snapshot time. If that is
-// absent, too, it ends at the first poll that saw it failed, provided that an earlier poll saw it unfinished
-// (failedSince). Otherwise its end is unknown. Such a job is included in the counts by status, and has neither
-// timestamps nor series.
+// If the drill targets change, the retained events are classified again. The next poll is a full poll, because an event
+// may have replaced another one that now has a purpose of its own.
 //
 // # Batches
 //
-// In legacy backup, a restore of a sharded cluster is a batch of jobs, which counts as one restore in Latest. The
-// batch succeeds when all its jobs have succeeded, and fails if any job has failed. It lasts from the creation of its
-// first job to the finish time of its last job.
+// In legacy backup, a restore of a sharded cluster is a batch of jobs, which counts as one restore. The batch succeeds
+// when all its jobs have succeeded, and fails if any job has failed. It ends when its last job ends. It is named by the
+// failed job that comes last in the order of events; if none has failed, by the job that comes last. All values of its
+// event other than the end are those of this job.
 //
-// The jobs of a batch can be dropped at different times. When one of them is dropped, the retained timestamps are
-// computed for the whole batch as far as it is known. If a job that was dropped or ignored had finished without
-// success, the history records its batch as incomplete, and whether a job had failed (incompleteBatches). The
-// remaining jobs then never count as a success.
+// The jobs of a batch can be dropped at different times. When one of them is dropped, the retained events are computed
+// for the whole batch as far as it is known. If a job that is no longer known, or never was, finished without success,
+// the history keeps its result (incompleteBatches). The remaining jobs then never count as a success.
 //
 // # Removed jobs
 //
 // Jobs can be missing from a list that changed while it was read, and Atlas may fail to find a job. Therefore a job is
-// removed only if two consecutive conclusive lists don't contain it, or if requests for its ID in two polls in a row
-// return a job-not-found error code. A poll without a conclusive list doesn't affect the count of lists without the
-// job, unless the poll reads the job. A listed job that can't be decoded but has a readable ID is present and keeps
-// its last known state.
+// removed only if
+//
+//   - two consecutive conclusive lists don't contain it, or
+//   - requests for its ID in two polls in a row return a job-not-found error code. Both must be full polls whose list
+//     is not conclusive. Other such polls in between don't matter if they neither list nor request the job.
+//
+// A poll without a conclusive list doesn't affect the count of lists without the job, unless the poll reads the job.
 //
 // # Validity of a summary
 //

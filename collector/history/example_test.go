@@ -22,7 +22,7 @@ func Example() {
 		{job("b", 2*time.Hour, atlas.StatusInProgress)},
 		{job("a", 3*time.Hour, atlas.StatusFailed)},
 	}
-	h := history.New(history.Policy{Limits: history.Limits{MaxAge: 400 * 24 * time.Hour, MaxJobs: 5000}})
+	h := history.New(atlas.List{}, history.Policy{Limits: history.Limits{MaxAge: 400 * 24 * time.Hour, MaxJobs: 5000}})
 
 	poll := func(fullPollDue bool) {
 		reading := h.Read(now, fullPollDue)
@@ -38,7 +38,7 @@ func Example() {
 		}
 		for _, id := range pending { // atlas.Client.RestoreJob
 			if err := reading.Put(id, pages[1][0], nil); err != nil {
-				fmt.Println("poll failed:", err)
+				fmt.Println("poll again with fullPollDue:", err)
 				return
 			}
 		}

@@ -16,17 +16,18 @@ const (
 var (
 	noon       = time.Date(2026, 8, 10, 12, 0, 0, 0, time.UTC)
 	wideLimits = Limits{MaxAge: 400 * day, MaxJobs: 5000}
+	prodList   = atlas.List{ProjectID: project, ClusterName: "prod", BackupType: atlas.Legacy}
 )
 
 // ago returns a time before noon.
 func ago(d time.Duration) atlas.Timestamp { return atlas.TimestampOf(noon.Add(-d)) }
 
-// job returns a job of the given age at noon. Jobs that completed or failed took a minute; a ready job is a download
-// without expiry.
+// job returns a job of the given age at noon that restores in place. Jobs that completed or failed took a minute; a
+// ready job is a download without expiry.
 func job(id string, age time.Duration, status atlas.Status, changes ...func(*atlas.RestoreJob)) atlas.RestoreJob {
 	j := atlas.RestoreJob{
-		ID: id, SnapshotID: "snapshot", Created: ago(age), Snapshot: ago(age + day), Status: status,
-		DeliveryType: atlas.DeliveryAutomated, TargetProjectID: project, TargetClusterName: "prod",
+		ID: id, SnapshotID: "snapshot", Created: ago(age), Snapshot: ago(age + day), RecoveryPoint: ago(age + day),
+		Status: status, DeliveryType: atlas.DeliveryAutomated, TargetProjectID: project, TargetClusterName: "prod",
 	}
 	switch status {
 	case atlas.StatusCompleted, atlas.StatusFailed:
@@ -45,12 +46,16 @@ func inBatch(id string) func(*atlas.RestoreJob) {
 	return func(j *atlas.RestoreJob) { j.BatchID = id }
 }
 
+func into(projectID, clusterName string) func(*atlas.RestoreJob) {
+	return func(j *atlas.RestoreJob) { j.TargetProjectID, j.TargetClusterName = projectID, clusterName }
+}
+
 func expiringAt(t atlas.Timestamp) func(*atlas.RestoreJob) {
 	return func(j *atlas.RestoreJob) { j.Expiry = t }
 }
 
 // newHistory returns an empty history that limits only the known jobs.
-func newHistory(limits Limits) *History { return New(Policy{Limits: limits}) }
+func newHistory(limits Limits) *History { return New(prodList, Policy{Limits: limits}) }
 
 // readList returns a full poll of a list of these jobs, one per page. The list is long enough for incremental polls.
 func readList(h *History, now time.Time, jobs ...atlas.RestoreJob) *Reading {
@@ -95,12 +100,30 @@ func expectKnown(t *testing.T, h *History, want ...string) {
 	}
 }
 
-// latest returns the latest timestamps of automated restores at noon.
-func latest(h *History) Latest { return h.Summarize(noon).Latest[atlas.DeliveryAutomated] }
+// latest returns the latest automated in-place restores at noon.
+func latest(h *History) Latest {
+	return h.Summarize(noon).Latest[atlas.DeliveryAutomated][PurposeInPlace]
+}
+
+// event returns the expected event of a job.
+func event(job *atlas.RestoreJob, end atlas.Timestamp) Event {
+	return Event{
+		End: end, Created: job.Created, Finished: job.Finished, RecoveryPoint: job.RecoveryPoint, JobID: job.ID,
+		TargetProjectID: job.TargetProjectID, TargetClusterName: job.TargetClusterName, Indexes: job.Indexes,
+	}
+}
 
 func expectLatest(t *testing.T, h *History, want Latest) {
 	t.Helper()
 	if got := latest(h); got != want {
-		t.Errorf("latest timestamps are %+v\nwant %+v", got, want)
+		t.Errorf("latest restores are %+v\nwant %+v", got, want)
+	}
+}
+
+// expectLastCreated checks the creation time of the newest automated restore.
+func expectLastCreated(t *testing.T, h *History, want atlas.Timestamp) {
+	t.Helper()
+	if got := h.Summarize(noon).LastCreated[atlas.DeliveryAutomated]; got != want {
+		t.Errorf("the newest job was created at %v, want %v", got.Time(), want.Time())
 	}
 }

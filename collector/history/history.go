@@ -8,53 +8,66 @@ import (
 	"atlas-restore-exporter/atlas"
 )
 
-// unknownFor is how long after its creation a job of unknown status counts as unfinished.
-const unknownFor = 7 * 24 * time.Hour
+// undecidedFor is how long after its creation a job is expected to change, although its status doesn't show it.
+const undecidedFor = 7 * 24 * time.Hour
 
-// History is the state of one target: its known jobs and the retained timestamps of other jobs. It is
+// History is the state of one target: its known jobs and the retained events of other jobs. It is
 // not safe for concurrent use. The package comment describes the algorithm.
 type History struct {
+	list   atlas.List
 	policy Policy
 
 	jobs map[string]*atlas.RestoreJob // the known jobs by ID
-	// unfinished contains the IDs of the jobs that Atlas reports as unfinished or with an unknown status. Some may be
-	// finished because of their age or expiry.
-	unfinished map[string]struct{}
+	// changeable contains the IDs of the known jobs that Atlas reports as unfinished or undecided. Some are no longer
+	// expected to change because of their age or expiry.
+	changeable map[string]struct{}
 	absent     map[string]struct{} // IDs of the known jobs that the last conclusive list didn't contain
-	notFound   map[string]struct{} // IDs of the known jobs that were not found in the last poll
+	notFound   map[string]struct{} // IDs of the known jobs that were not found in the last poll that requested them
 	// failedSince contains, for known failed jobs without a time of their own, the time of the first poll that saw them
 	// failed, if an earlier poll saw them unfinished.
 	failedSince map[string]atlas.Timestamp
 	// oldest is a lower bound of the creation times of the known jobs, so that most polls needn't check every job.
 	oldest atlas.Timestamp
 
-	retained          latestByDelivery // from jobs that are no longer known
-	droppedUpTo       atlas.Timestamp  // creation time of the newest job evicted because of MaxJobs, or 1; zero if none
-	incompleteBatches map[string]bool  // batches that can't succeed because of a job that was dropped; true if it failed
+	retained    latestRestores  // from jobs that are not, or no longer, known
+	droppedUpTo atlas.Timestamp // creation time of the newest job evicted because of MaxJobs, or 1; zero if none
+	// incompleteBatches contains, by batch ID, the jobs that finished without success and are not, or no longer, known.
+	incompleteBatches map[string]restore
 
 	sorted bool  // the list was sorted newest first in every poll
 	pages  int   // number of pages of the whole list; zero if a full poll must follow
 	total  int64 // number of jobs according to Atlas in the last poll; negative if unknown
 
+	requested string // ID of the job that was requested last
+
 	summary *Summary // the last one; nil if the history has changed since
 }
 
 // New returns an empty history.
-func New(policy Policy) *History {
+func New(list atlas.List, policy Policy) *History {
 	return &History{
-		policy: policy, jobs: map[string]*atlas.RestoreJob{}, unfinished: map[string]struct{}{},
+		list: list, policy: policy, jobs: map[string]*atlas.RestoreJob{}, changeable: map[string]struct{}{},
 		absent: map[string]struct{}{}, notFound: map[string]struct{}{}, failedSince: map[string]atlas.Timestamp{},
-		incompleteBatches: map[string]bool{}, sorted: true, total: -1,
+		incompleteBatches: map[string]restore{}, sorted: true, total: -1,
 	}
 }
 
-// SetPolicy replaces the policy. If the limits change, the next poll is a full poll, because evicted jobs may be
-// within the new limits.
+// SetPolicy replaces the policy. If NotBefore changes, the history starts again. If the limits or drill targets change,
+// the next poll is a full poll, because jobs that are not known may be within the new limits, or drills.
 func (h *History) SetPolicy(policy Policy) {
-	if h.policy.Limits != policy.Limits {
+	if h.policy.NotBefore != policy.NotBefore {
+		*h = *New(h.list, policy)
+		return
+	}
+	before := h.policy
+	h.policy, h.summary = policy, nil
+	if before.Limits != policy.Limits {
 		h.droppedUpTo, h.pages = 0, 0
 	}
-	h.policy, h.summary = policy, nil
+	if !sameTargets(before.DrillTargets, policy.DrillTargets) {
+		h.reclassify()
+		h.pages = 0
+	}
 }
 
 // Merge updates the history with a reading that was completed without an error.
@@ -66,8 +79,10 @@ func (h *History) Merge(reading *Reading, now time.Time) {
 	var beyond []*atlas.RestoreJob
 	for id, job := range reading.jobs {
 		delete(h.absent, id)
+		delete(h.notFound, id)
 		switch known := h.jobs[id]; {
-		case known == nil && h.beyondLimits(job, now) && !unfinished(job, now):
+		case h.ignores(job):
+		case known == nil && h.beyondLimits(job, now) && !mayChange(job, now):
 			beyond = append(beyond, job)
 		case known == nil || *known != *job:
 			h.store(*job, now)
@@ -76,12 +91,13 @@ func (h *History) Merge(reading *Reading, now time.Time) {
 	}
 	h.total = reading.total
 	h.sorted = h.sorted && reading.sorted
+	h.requested = cmp.Or(reading.requested, h.requested)
 	if reading.full || reading.conclusive() {
 		h.pages = reading.pages
 		if !reading.conclusive() {
 			beyond = slices.DeleteFunc(beyond, func(job *atlas.RestoreJob) bool { return job.BatchID != "" })
 		}
-		h.retain(beyond, now) // no batch of which a part may be missing
+		changed = h.retain(beyond, now) || changed // no batch of which a part may be missing
 	}
 	removed := h.updateNotFound(reading)
 	if reading.conclusive() {
@@ -105,28 +121,31 @@ func (h *History) store(job atlas.RestoreJob, now time.Time) {
 		h.failedSince[job.ID] = atlas.TimestampOf(now)
 	}
 	h.jobs[job.ID] = &job
-	if job.Status.Unfinished() || job.Status == atlas.StatusUnknown {
-		h.unfinished[job.ID] = struct{}{}
+	if job.Status.Unfinished() || undecided(&job) {
+		h.changeable[job.ID] = struct{}{}
 	} else {
-		delete(h.unfinished, job.ID)
+		delete(h.changeable, job.ID)
 	}
 	h.oldest = earlier(h.oldest, job.Created)
+	h.forget(&job, now)
 }
 
 // updateNotFound records which known jobs were not found in this poll. It returns the IDs of the jobs that were not
-// found in the poll before either.
+// found in the poll before either. A full poll doesn't request all jobs, so jobs that it didn't request are kept.
 func (h *History) updateNotFound(reading *Reading) (twice []string) {
-	notFound := map[string]struct{}{}
+	if !reading.full || reading.conclusive() {
+		clear(h.notFound) // such a poll read all jobs, or their absence from the list counts
+		return nil
+	}
 	for _, id := range reading.notFound {
 		if h.jobs[id] == nil {
 			continue
 		}
-		notFound[id] = struct{}{}
 		if _, before := h.notFound[id]; before {
 			twice = append(twice, id)
 		}
+		h.notFound[id] = struct{}{}
 	}
-	h.notFound = notFound
 	return twice
 }
 
@@ -135,7 +154,7 @@ func (h *History) updateNotFound(reading *Reading) (twice []string) {
 func (h *History) updateAbsent(reading *Reading) (twice []string) {
 	absent := map[string]struct{}{}
 	for id := range h.jobs {
-		if reading.contains(id) {
+		if reading.jobs[id] != nil {
 			continue
 		}
 		absent[id] = struct{}{}
@@ -147,21 +166,34 @@ func (h *History) updateAbsent(reading *Reading) (twice []string) {
 	return twice
 }
 
-// unfinished reports whether a job is expected to change.
+// unfinished reports whether a job is pending, in progress, or ready, or may be.
 func unfinished(job *atlas.RestoreJob, now time.Time) bool {
 	status := job.StatusAt(now)
-	return status.Unfinished() || (status == atlas.StatusUnknown && atlas.TimestampOf(now) < unknownUntil(job))
+	return status.Unfinished() || (status == atlas.StatusUnknown && atlas.TimestampOf(now) < decidedAt(job))
 }
 
-// unknownUntil returns when a job of unknown status starts to count as finished.
-func unknownUntil(job *atlas.RestoreJob) atlas.Timestamp {
+// mayChange reports whether a job is expected to change. Such jobs are polled and not evicted.
+func mayChange(job *atlas.RestoreJob, now time.Time) bool {
+	status := job.StatusAt(now)
+	return status.Unfinished() ||
+		(status != atlas.StatusExpired && undecided(job) && atlas.TimestampOf(now) < decidedAt(job))
+}
+
+// undecided reports whether a job that doesn't look unfinished is expected to change until decidedAt.
+func undecided(job *atlas.RestoreJob) bool {
+	return job.Status == atlas.StatusUnknown ||
+		(job.Status == atlas.StatusCompleted && job.Indexes == atlas.IndexesPending)
+}
+
+// decidedAt returns when an undecided job is no longer expected to change.
+func decidedAt(job *atlas.RestoreJob) atlas.Timestamp {
 	if job.Created == 0 {
 		return 0
 	}
-	return job.Created + atlas.Timestamp(unknownFor/time.Second)
+	return job.Created + atlas.Timestamp(undecidedFor/time.Second)
 }
 
-// drop removes those of the given jobs that are known, retains their timestamps, and reports whether there were any.
+// drop removes those of the given jobs that are known, retains their events, and reports whether there were any.
 func (h *History) drop(ids []string, now time.Time) bool {
 	var dropped []*atlas.RestoreJob
 	for _, id := range ids {
@@ -169,7 +201,7 @@ func (h *History) drop(ids []string, now time.Time) bool {
 			dropped = append(dropped, job)
 		}
 		delete(h.jobs, id)
-		delete(h.unfinished, id)
+		delete(h.changeable, id)
 		delete(h.absent, id)
 		delete(h.notFound, id)
 	}
@@ -180,57 +212,30 @@ func (h *History) drop(ids []string, now time.Time) bool {
 	return len(dropped) > 0
 }
 
-// retain preserves the timestamps of jobs that are not, or no longer, known. The known jobs of the same batches are
-// taken into account.
-func (h *History) retain(jobs []*atlas.RestoreJob, now time.Time) {
-	batches := map[string]bool{}
-	for _, job := range jobs {
-		if job.BatchID == "" {
-			continue
-		}
-		batches[job.BatchID] = true
-		if r := h.newRestore(job, now); !r.succeeded && !unfinished(job, now) {
-			h.incompleteBatches[job.BatchID] = h.incompleteBatches[job.BatchID] || r.failed
-		}
-	}
-	if len(batches) > 0 {
-		for _, job := range h.jobs {
-			if batches[job.BatchID] {
-				jobs = append(jobs, job)
-			}
-		}
-	}
-	latest := h.latestOf(jobs, now)
-	h.retained.merge(&latest)
-}
-
 // evictable returns the IDs of the known jobs that are beyond the limits, and updates droppedUpTo.
 func (h *History) evictable(now time.Time) []string {
 	if len(h.jobs) <= h.policy.Limits.MaxJobs && !h.anyTooOld(now) {
 		return nil
 	}
 	jobs := h.newestFirst()
-	kept := 0
-	for kept < min(h.policy.Limits.MaxJobs, len(jobs)) && !h.tooOld(jobs[kept].Created, now) {
-		kept++
-	}
-	for kept > 0 && kept < len(jobs) && jobs[kept].BatchID != "" && jobs[kept].BatchID == jobs[kept-1].BatchID {
-		kept++
-	}
 	var ids []string
-	for _, job := range jobs[kept:] {
-		if unfinished(job, now) {
+	kept := true
+	for i, job := range jobs {
+		tooOld := h.tooOld(job.Created, now)
+		sameBatch := i > 0 && job.BatchID != "" && job.BatchID == jobs[i-1].BatchID
+		kept = (!tooOld && i < h.policy.Limits.MaxJobs) || (kept && sameBatch)
+		if kept || mayChange(job, now) {
 			continue
 		}
 		ids = append(ids, job.ID)
-		if !h.tooOld(job.Created, now) { // not for age, because the clock may be wrong
+		if !tooOld { // not for age, because the clock may be wrong
 			h.droppedUpTo = max(h.droppedUpTo, job.Created, 1)
 		}
 	}
 	return ids
 }
 
-// anyTooOld reports whether a finished known job is older than the limits allow.
+// anyTooOld reports whether a known job that isn't expected to change is older than the limits allow.
 func (h *History) anyTooOld(now time.Time) bool {
 	if !h.tooOld(h.oldest, now) {
 		return false
@@ -238,13 +243,18 @@ func (h *History) anyTooOld(now time.Time) bool {
 	found := false
 	h.oldest = 0
 	for _, job := range h.jobs {
-		found = found || (h.tooOld(job.Created, now) && !unfinished(job, now))
+		found = found || (h.tooOld(job.Created, now) && !mayChange(job, now))
 		h.oldest = earlier(h.oldest, job.Created)
 	}
 	return found
 }
 
-// beyondLimits reports whether an unknown job was evicted, or would be if it is finished.
+// ignores reports whether a job belongs to an earlier cluster of the same name.
+func (h *History) ignores(job *atlas.RestoreJob) bool {
+	return job.Created != 0 && job.Created < h.policy.NotBefore
+}
+
+// beyondLimits reports whether a job that isn't known was evicted, or would be if it isn't expected to change.
 func (h *History) beyondLimits(job *atlas.RestoreJob, now time.Time) bool {
 	return (h.droppedUpTo != 0 && job.Created <= h.droppedUpTo) || h.tooOld(job.Created, now)
 }

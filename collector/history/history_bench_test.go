@@ -79,3 +79,16 @@ func BenchmarkKnownJob(b *testing.B) {
 		runtime.KeepAlive(h)
 	}
 }
+
+// BenchmarkSummarize measures the computation of a summary, by the number of known jobs.
+func BenchmarkSummarize(b *testing.B) {
+	for _, jobs := range []int{1500, 5000} {
+		b.Run(fmt.Sprint(jobs), func(b *testing.B) {
+			h, _, now := longList(jobs)
+			b.ReportAllocs()
+			for b.Loop() {
+				h.summarize(now)
+			}
+		})
+	}
+}

@@ -37,7 +37,7 @@ func TestMerge_RemovesJobsAbsentFromTwoConsecutiveCompleteLists(t *testing.T) {
 	if h.Summarize(noon) == before {
 		t.Error("the summary still contains the removed job")
 	}
-	if got := latest(h).LastSuccess; got != ago(59*time.Minute) {
+	if got := latest(h).Success.End; got != ago(59*time.Minute) {
 		t.Errorf("last success at %v", got.Time())
 	}
 }
@@ -72,35 +72,25 @@ func TestMerge_CountsAbsencesAgainAfterAJobWasRemoved(t *testing.T) {
 	mergeList(h, a, b)
 	mergeList(h, a)
 	for range 2 {
-		notFound := h.Read(noon, false)
-		notFound.notFound = []string{"b"}
-		h.Merge(notFound, noon)
+		mergeNotFound(t, h, "b")
 	}
 	expectKnown(t, h, "a")
-	mergeNewest(t, h, b, a)
+	h.Merge(readTruncated(h, b, a), noon)
 	mergeList(h, a)
 	expectKnown(t, h, "a", "b")
 }
 
-func TestMerge_KeepsListedJobsThatCannotBeDecoded(t *testing.T) {
-	a, b := job("a", time.Hour, atlas.StatusCompleted), job("b", 2*time.Hour, atlas.StatusCompleted)
-	h := newHistory(wideLimits)
-	mergeList(h, a, b)
-	mergeList(h, a)
+// readTruncated returns a full poll that read only the first page of a list, with these jobs.
+func readTruncated(h *History, jobs ...atlas.RestoreJob) *Reading {
 	r := h.Read(noon, true)
-	r.Add(&atlas.Page{
-		Jobs: []atlas.RestoreJob{a}, Malformed: 1, UnreadableIDs: []string{"b"}, MalformedErr: errNoJob, Last: true,
-	})
-	h.Merge(r, noon)
-	mergeList(h, a)
-	expectKnown(t, h, "a", "b")
+	r.Add(&atlas.Page{Jobs: jobs})
+	return r
 }
 
-// mergeNotFound merges an incremental poll in which these jobs are requested and not found.
+// mergeNotFound merges a full poll of a truncated list in which these jobs are requested and not found.
 func mergeNotFound(t *testing.T, h *History, ids ...string) {
 	t.Helper()
-	r := h.Read(noon, false)
-	r.Add(&atlas.Page{})
+	r := readTruncated(h)
 	for _, id := range ids {
 		if err := r.Put(id, atlas.RestoreJob{}, errNotFound); err != nil {
 			t.Fatal(err)
@@ -115,13 +105,20 @@ func TestMerge_RemovesJobsThatAreNotFoundInTwoPollsInARow(t *testing.T) {
 	mergeList(h, a)
 	mergeNotFound(t, h, "a", "unknown")
 	expectKnown(t, h, "a")
-	mergeNotFound(t, h)
-	mergeNotFound(t, h, "a")
-	expectKnown(t, h, "a")
+	for _, other := range []func(){
+		func() { mergeList(h, a) },
+		func() { mergeList(h) },
+		func() { h.Merge(readTruncated(h, a), noon) },
+	} {
+		other()
+		mergeNotFound(t, h, "a")
+		expectKnown(t, h, "a")
+	}
+	mergeNotFound(t, h) // requests other jobs
 	mergeNotFound(t, h, "a", "unknown")
 	expectKnown(t, h)
-	if got := latest(h).LastSuccess; got != ago(59*time.Minute) {
-		t.Errorf("last success at %v, although timestamps of removed jobs are retained", got.Time())
+	if got := latest(h).Success.End; got != ago(59*time.Minute) {
+		t.Errorf("last success at %v, although events of removed jobs are retained", got.Time())
 	}
 }
 
@@ -207,10 +204,10 @@ func TestMerge_KeepsMoreUnfinishedJobsThanMaxJobs(t *testing.T) {
 	expectKnown(t, h, "a", "b", "c")
 }
 
-func TestMerge_RetainsTimestampsOfJobsBeyondTheLimits(t *testing.T) {
+func TestMerge_RetainsEventsOfJobsBeyondTheLimits(t *testing.T) {
 	h := newHistory(smallLimits)
 	mergeList(h, jobsBeyondLimits()...)
-	if got := latest(h).LastFailure; got != ago(50*time.Hour-time.Minute) {
+	if got := latest(h).Failure.End; got != ago(50*time.Hour-time.Minute) {
 		t.Errorf("last failure at %v", got.Time())
 	}
 }

@@ -173,19 +173,64 @@ func TestPending_NeedsNoFullPollIfTotalCountIsAlwaysWrong(t *testing.T) {
 	}
 }
 
-func TestMerge_CountsRepeatedJobsOnceAsTheyWereReadLast(t *testing.T) {
-	h := newHistory(wideLimits)
-	running, completed := job("a", time.Hour, atlas.StatusInProgress), job("a", time.Hour, atlas.StatusCompleted)
-	failed := job("a", time.Hour, atlas.StatusFailed)
-	r := h.Read(noon, true)
-	r.Add(listPage(5, false, running, completed, running))
-	r.Add(listPage(5, true, completed, failed))
-	expectFullPollNeeded(t, r, false, "")
-	h.Merge(r, noon)
-	s := h.Summarize(noon)
-	if s.Known != 1 || s.Counts[atlas.DeliveryAutomated] != [atlas.StatusCount]int{atlas.StatusFailed: 1} {
-		t.Errorf("%d jobs, %v", s.Known, s.Counts)
+func TestMerge_PrefersTheFailedOrFinishedStateOfARepeatedJob(t *testing.T) {
+	failed, completed := job("a", time.Hour, atlas.StatusFailed), job("a", time.Hour, atlas.StatusCompleted)
+	pending, running := job("a", time.Hour, atlas.StatusPending), job("a", time.Hour, atlas.StatusInProgress)
+	cancelled := job("a", time.Hour, atlas.StatusCancelled)
+	for _, test := range []struct {
+		name string
+		jobs []atlas.RestoreJob
+		want atlas.Status
+	}{
+		{"failed first", []atlas.RestoreJob{failed, running, completed}, atlas.StatusFailed},
+		{"failed last", []atlas.RestoreJob{completed, running, failed}, atlas.StatusFailed},
+		{"finished first", []atlas.RestoreJob{completed, running}, atlas.StatusCompleted},
+		{"finished last", []atlas.RestoreJob{running, completed}, atlas.StatusCompleted},
+		{"two finished states", []atlas.RestoreJob{completed, cancelled}, atlas.StatusCancelled},
+		{"two unfinished states", []atlas.RestoreJob{running, pending}, atlas.StatusPending},
+	} {
+		onePage, twoPages := newHistory(wideLimits), newHistory(wideLimits)
+		r := onePage.Read(noon, true)
+		r.Add(listPage(int64(len(test.jobs)), true, test.jobs...))
+		onePage.Merge(r, noon)
+		mergeList(twoPages, test.jobs...)
+		for _, h := range []*History{onePage, twoPages} {
+			s := h.Summarize(noon)
+			if s.Known != 1 || s.Counts[atlas.DeliveryAutomated][test.want] != 1 {
+				t.Errorf("%s: %d jobs, %v", test.name, s.Known, s.Counts)
+			}
+		}
 	}
+}
+
+func TestMerge_PrefersAFailureInEitherReadingOfAListThatContradictsItself(t *testing.T) {
+	failed, running := job("a", time.Hour, atlas.StatusFailed), job("a", time.Hour, atlas.StatusInProgress)
+	for _, states := range [][2]atlas.RestoreJob{{failed, running}, {running, failed}} {
+		h := newHistory(wideLimits)
+		first := h.Read(noon, true)
+		first.Add(listPage(2, true, states[0]))
+		second := first.Again(noon)
+		second.Add(listPage(2, true, states[1]))
+		expectFullPollNeeded(t, second, false, "")
+		h.Merge(second, noon)
+		if n := h.Summarize(noon).Counts[atlas.DeliveryAutomated][atlas.StatusFailed]; n != 1 {
+			t.Errorf("%d failed jobs", n)
+		}
+	}
+}
+
+func TestMerge_KeepsJobsAbsentFromListsWithAnEmptyPageBeforeTheEnd(t *testing.T) {
+	running, done := job("a", time.Hour, atlas.StatusInProgress), job("b", 2*time.Hour, atlas.StatusCompleted)
+	h := newHistory(wideLimits)
+	mergeList(h, running, done)
+	for range 3 {
+		r, pending, err := readTwice(h, &atlas.Page{Last: true, Cut: true})
+		if err != nil || !slices.Equal(pending, []string{"a"}) {
+			t.Fatalf("pending %v, %v", pending, err)
+		}
+		h.Merge(r, noon)
+	}
+	expectKnown(t, h, "a", "b")
 }
 
 func TestMerge_KeepsJobsAbsentFromListsThatRepeatJobs(t *testing.T) {
@@ -209,6 +254,25 @@ func TestPending_ReturnsUnfinishedJobsThatAMalformedItemMayBe(t *testing.T) {
 	if _, pending, err := readTwice(h, page); err != nil || !slices.Equal(pending, []string{"a"}) {
 		t.Errorf("pending %v, %v", pending, err)
 	}
+}
+
+func TestMerge_KeepsJobsThatAMalformedItemMayBe(t *testing.T) {
+	running, done := job("a", time.Hour, atlas.StatusInProgress), job("b", 2*time.Hour, atlas.StatusCompleted)
+	h := newHistory(wideLimits)
+	mergeList(h, running, done)
+	mergeList(h, done)
+	for range 3 {
+		r := h.Read(noon, true)
+		r.Add(&atlas.Page{Items: 1, Malformed: 1, MalformedErr: errNoJob, TotalCount: atlas.CountOf(1), Last: true})
+		if pending, err := r.Pending(); err != nil || !slices.Equal(pending, []string{"a"}) {
+			t.Fatalf("pending %v, %v", pending, err)
+		}
+		if err := r.Put("a", running, nil); err != nil {
+			t.Fatal(err)
+		}
+		h.Merge(r, noon)
+	}
+	expectKnown(t, h, "a", "b")
 }
 
 func TestPending_NeedsAFullPollIfRepetitionsHideAnotherJob(t *testing.T) {

@@ -1,7 +1,6 @@
 package history
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -20,16 +19,15 @@ func threeBatches() []atlas.RestoreJob {
 }
 
 func TestLatest_CountsABatchAsOneRestore(t *testing.T) {
-	ended := ago(3*time.Hour - time.Minute - time.Second)
-	want := Latest{
-		LastCreated: ago(time.Hour), LastFailure: ago(2*time.Hour - time.Minute),
-		LastSuccess: ended, LastCompleted: ended, LastDuration: 61,
-	}
+	batches := threeBatches()
+	b3, c2 := &batches[4], &batches[5]
+	want := Latest{Success: event(c2, c2.Finished), Failure: event(b3, b3.Finished)}
 	for name, maxJobs := range map[string]int{"all known": 100, "some evicted": 4} {
 		t.Run(name, func(t *testing.T) {
 			h := newHistory(Limits{MaxAge: 400 * day, MaxJobs: maxJobs})
-			mergeList(h, threeBatches()...)
+			mergeList(h, batches...)
 			expectLatest(t, h, want)
+			expectLastCreated(t, h, ago(time.Hour))
 		})
 	}
 }
@@ -41,13 +39,13 @@ func TestLatest_HasNoSuccessWhileAJobOfABatchIsUnfinished(t *testing.T) {
 	h := newHistory(wideLimits)
 	for range 2 {
 		mergeList(h, done, running)
-		if latest(h).LastSuccess != 0 {
+		if latest(h).Success != (Event{}) {
 			t.Errorf("success %+v of jobs %v", latest(h), knownIDs(h))
 		}
 	}
 	mergeList(h, done, job("running", age, atlas.StatusCompleted, inBatch("b")))
 	expectKnown(t, h)
-	if latest(h).LastSuccess == 0 {
+	if latest(h).Success == (Event{}) {
 		t.Error("no success, although all jobs have completed")
 	}
 }
@@ -55,9 +53,9 @@ func TestLatest_HasNoSuccessWhileAJobOfABatchIsUnfinished(t *testing.T) {
 func TestLatest_HasNoSuccessIfAnEvictedJobOfTheBatchDidNotSucceed(t *testing.T) {
 	const age = 500 * day
 	for _, test := range []struct {
-		status          atlas.Status
-		success, failed bool
-	}{{atlas.StatusCompleted, true, false}, {atlas.StatusFailed, false, true}, {atlas.StatusUnknown, false, false}} {
+		status           atlas.Status
+		success, failure string
+	}{{atlas.StatusCompleted, "running", ""}, {atlas.StatusFailed, "", "evicted"}, {atlas.StatusUnknown, "", ""}} {
 		t.Run(test.status.String(), func(t *testing.T) {
 			running := job("running", age, atlas.StatusInProgress, inBatch("b"))
 			evicted := job("evicted", age, test.status, inBatch("b"))
@@ -65,8 +63,8 @@ func TestLatest_HasNoSuccessIfAnEvictedJobOfTheBatchDidNotSucceed(t *testing.T) 
 			mergeList(h, running, evicted)
 			expectKnown(t, h, "running")
 			mergeNewest(t, h, job("running", age, atlas.StatusCompleted, inBatch("b")))
-			if got := latest(h); got.LastSuccess != 0 != test.success || got.LastFailure != 0 != test.failed {
-				t.Errorf("latest timestamps are %+v", got)
+			if got := latest(h); got.Success.JobID != test.success || got.Failure.JobID != test.failure {
+				t.Errorf("latest restores are %+v", got)
 			}
 		})
 	}
@@ -75,12 +73,14 @@ func TestLatest_HasNoSuccessIfAnEvictedJobOfTheBatchDidNotSucceed(t *testing.T) 
 func TestLatest_DatesTheFailureOfABatchByItsLastJob(t *testing.T) {
 	const age = 500 * day
 	h := newHistory(wideLimits)
+	failed := job("evicted 2", age, atlas.StatusFailed, inBatch("b"))
 	mergeList(h, job("running", age, atlas.StatusInProgress, inBatch("b")),
-		job("evicted 2", age, atlas.StatusFailed, inBatch("b")), job("evicted 1", age, atlas.StatusUnknown, inBatch("b")))
+		failed, job("evicted 1", age, atlas.StatusUnknown, inBatch("b")))
 	expectKnown(t, h, "running")
 	finished := func(j *atlas.RestoreJob) { j.Finished = ago(day) }
 	mergeNewest(t, h, job("running", age, atlas.StatusCompleted, inBatch("b"), finished))
-	expectLatest(t, h, Latest{LastCreated: ago(age), LastFailure: ago(day)})
+	expectLatest(t, h, Latest{Failure: event(&failed, ago(day))})
+	expectLastCreated(t, h, ago(age))
 }
 
 func TestLatest_KeepsTheFailureOfABatchWhoseFailedJobWasRemoved(t *testing.T) {
@@ -92,9 +92,7 @@ func TestLatest_KeepsTheFailureOfABatchWhoseFailedJobWasRemoved(t *testing.T) {
 		mergeList(h, good)
 	}
 	expectKnown(t, h, "good")
-	if got := latest(h); got.LastSuccess != 0 || got.LastFailure == 0 {
-		t.Errorf("latest timestamps are %+v", got)
-	}
+	expectLatest(t, h, Latest{Failure: event(&bad, bad.Finished)})
 }
 
 func TestLatest_HasNoSuccessIfAnIncrementalPollEndsWithinABatch(t *testing.T) {
@@ -104,41 +102,124 @@ func TestLatest_HasNoSuccessIfAnIncrementalPollEndsWithinABatch(t *testing.T) {
 	mergeList(h)
 	mergeNewest(t, h, one)
 	mergeList(h, one, two)
-	if got := latest(h); got.LastSuccess != 0 || got.LastFailure == 0 {
-		t.Errorf("latest timestamps are %+v", got)
-	}
+	expectLatest(t, h, Latest{Failure: event(&two, two.Finished)})
 }
 
 func TestLatest_CountsADownloadAsSuccessWhenItIsReady(t *testing.T) {
 	for name, expiry := range map[string]atlas.Timestamp{"ready": ago(-time.Hour), "expired": ago(time.Minute)} {
 		t.Run(name, func(t *testing.T) {
 			h := newHistory(wideLimits)
-			mergeList(h, job("a", time.Hour, atlas.StatusReady, expiringAt(expiry)))
-			want := Latest{LastCreated: ago(time.Hour), LastSuccess: ago(time.Hour)}
+			download := job("a", time.Hour, atlas.StatusReady, expiringAt(expiry))
+			mergeList(h, download)
+			want := Latest{Success: event(&download, ago(time.Hour))}
 			if name == "expired" {
-				want.LastSuccess = expiry
+				want.Success.End = expiry
 			}
-			if got := h.Summarize(noon).Latest[atlas.DeliveryDownload]; got != want {
-				t.Errorf("latest timestamps are %+v\nwant %+v", got, want)
+			s := h.Summarize(noon)
+			if got := s.Latest[atlas.DeliveryDownload]; got != [PurposeCount]Latest{PurposeOther: want} {
+				t.Errorf("latest restores are %+v\nwant %+v", got, want)
+			}
+			if got := s.LastCreated[atlas.DeliveryDownload]; got != ago(time.Hour) {
+				t.Errorf("last created at %v", got.Time())
+			}
+		})
+	}
+}
+func TestLatest_ChoosesAmongEqualEndsInAnyOrderOfJobs(t *testing.T) {
+	ended := func(j *atlas.RestoreJob) { j.Finished = ago(time.Minute) }
+	jobs := []atlas.RestoreJob{
+		job("1", 2*time.Hour, atlas.StatusCompleted, ended), job("2", time.Hour, atlas.StatusCompleted, ended),
+		job("3", time.Hour, atlas.StatusCompleted, ended), job("4", 2*time.Hour, atlas.StatusCompleted, ended),
+		job("5", time.Hour, atlas.StatusFailed, ended), job("6", 2*time.Hour, atlas.StatusFailed, ended),
+	}
+	want := Latest{Success: event(&jobs[2], ago(time.Minute)), Failure: event(&jobs[4], ago(time.Minute))}
+	for range jobs {
+		jobs = append(jobs[1:], jobs[0])
+		h := newHistory(wideLimits)
+		mergeList(h, jobs...)
+		expectLatest(t, h, want)
+		for range 2 {
+			mergeList(h) // so that the events are retained
+		}
+		expectLatest(t, h, want)
+	}
+}
+
+func TestLatest_NamesABatchByTheFailedJobThatEndedLast(t *testing.T) {
+	ended := func(age time.Duration) func(*atlas.RestoreJob) {
+		return func(j *atlas.RestoreJob) { j.Finished = ago(age) }
+	}
+	b := inBatch("b")
+	jobs := []atlas.RestoreJob{
+		job("1", 3*time.Hour, atlas.StatusFailed, b, ended(2*time.Hour)),
+		job("2", 3*time.Hour, atlas.StatusFailed, b, ended(time.Hour)),
+		job("3", 3*time.Hour, atlas.StatusFailed, b, ended(time.Hour), into(project, "other")),
+		job("4", 3*time.Hour, atlas.StatusCompleted, b, ended(time.Minute)),
+		job("5", time.Hour, atlas.StatusInProgress, b),
+	}
+	third := jobs[2]
+	for range jobs {
+		jobs = append(jobs[1:], jobs[0])
+		h := newHistory(wideLimits)
+		mergeList(h, jobs...)
+		expectLatest(t, h, Latest{})
+		got := h.Summarize(noon).Latest[atlas.DeliveryAutomated][PurposeOther]
+		if want := (Latest{Failure: event(&third, ago(time.Minute))}); got != want {
+			t.Errorf("latest restores are %+v\nwant %+v", got, want)
+		}
+	}
+}
+
+func TestLatest_ReportsFailedIndexes(t *testing.T) {
+	for _, test := range []struct {
+		indexes  atlas.IndexStatus
+		failures atlas.Count
+		want     atlas.IndexStatus
+	}{
+		{atlas.IndexesAbsent, atlas.Count{}, atlas.IndexesAbsent}, {atlas.IndexesDone, atlas.CountOf(0), atlas.IndexesDone},
+		{atlas.IndexesDone, atlas.CountOf(1), atlas.IndexesFailed}, {atlas.IndexesFailed, atlas.Count{}, atlas.IndexesFailed},
+		{atlas.IndexesPending, atlas.CountOf(1), atlas.IndexesFailed},
+	} {
+		h := newHistory(wideLimits)
+		mergeList(h, job("a", time.Hour, atlas.StatusCompleted, func(j *atlas.RestoreJob) {
+			j.Indexes, j.IndexFailures = test.indexes, test.failures
+		}))
+		if got := latest(h).Success.Indexes; got != test.want {
+			t.Errorf("%v, %v: %v, want %v", test.indexes, test.failures, got, test.want)
+		}
+	}
+}
+
+func TestLatest_NeverDecreasesWhenADownloadExpires(t *testing.T) {
+	for name, expiry := range map[string]atlas.Timestamp{
+		"after the end": ago(-time.Hour), "before the end": ago(-time.Minute),
+	} {
+		t.Run(name, func(t *testing.T) {
+			finished := ago(-10 * time.Minute) // by a clock that is ahead
+			h := newHistory(wideLimits)
+			mergeList(h, job("a", time.Hour, atlas.StatusReady, expiringAt(expiry), func(j *atlas.RestoreJob) {
+				j.Finished = finished
+			}))
+			for now, want := range map[time.Time]atlas.Timestamp{noon: finished, noon.Add(day): max(finished, expiry)} {
+				if got := h.Summarize(now).Latest[atlas.DeliveryDownload][PurposeOther].Success.End; got != want {
+					t.Errorf("at %v, last success at %v", now, got.Time())
+				}
 			}
 		})
 	}
 }
 
-func TestLatest_DoesNotDependOnTheOrderOfJobs(t *testing.T) {
-	ended := func(j *atlas.RestoreJob) { j.Finished = ago(time.Minute) }
-	download := func(j *atlas.RestoreJob) { j.DeliveryType = atlas.DeliveryDownload }
-	one, two := job("1", time.Hour, atlas.StatusCompleted, ended), job("2", 2*time.Hour, atlas.StatusCompleted, ended)
-	three := job("3", 3*time.Hour, atlas.StatusCompleted, ended, inBatch("b"))
-	four := job("4", 3*time.Hour, atlas.StatusCompleted, ended, inBatch("b"), download)
-	jobs := []*atlas.RestoreJob{&one, &two, &three, &four}
-	h := newHistory(wideLimits)
-	want := h.latestOf(jobs, noon)
-	if got := want[atlas.DeliveryAutomated].LastDuration; got != 7140 {
-		t.Errorf("the longest of the last restores took %d s", got)
-	}
-	slices.Reverse(jobs)
-	if got := h.latestOf(jobs, noon); got != want {
-		t.Errorf("latest timestamps are %+v\nwant %+v", got, want)
+func TestDuration_IsUnknownUnlessBothTimesAreInOrder(t *testing.T) {
+	for _, test := range []struct {
+		event   Event
+		seconds int64
+		known   bool
+	}{
+		{Event{Created: 10, Finished: 10}, 0, true}, {Event{Created: 10, Finished: 15}, 5, true},
+		{Event{Created: 10, Finished: 9}, 0, false}, {Event{Created: 10}, 0, false}, {Event{Finished: 10}, 0, false},
+	} {
+		if seconds, known := test.event.Duration(); known != test.known || (known && seconds != test.seconds) {
+			t.Errorf("%+v: %d, %t", test.event, seconds, known)
+		}
 	}
 }

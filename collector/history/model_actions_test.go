@@ -38,7 +38,7 @@ func (m *model) unusualActions() map[string]func() {
 		"hide job once":           m.hideJob,
 		"add undated job":         m.addUndatedJob,
 		"set clock":               m.setClock,
-		"change policy":           func() { m.history.SetPolicy(m.drawPolicy()) },
+		"change policy":           m.changePolicy,
 		"poll with failure":       m.pollWithFailure,
 		"poll while pages change": m.pollWhilePagesChange,
 		"poll after a day": func() {
@@ -67,11 +67,7 @@ func (m *model) addJobs() {
 	}
 	for range n {
 		job := m.newJob(delivery, m.drawStatus(delivery), now)
-		job.BatchID = batch
-		if delivery != atlas.DeliveryDownload && rapid.Bool().Draw(m.T, "unexpected target") {
-			job.TargetClusterName = "other"
-		}
-		m.atlas.add(job)
+		m.atlas.add(m.inBatch(job, batch))
 	}
 }
 
@@ -91,8 +87,7 @@ func (m *model) addLateJobs() {
 			return
 		}
 		job := m.newJob(delivery, m.drawStatus(delivery), m.atlasNow()-atlas.Timestamp(age*3600))
-		job.BatchID = batch
-		m.atlas.add(job).late = true
+		m.atlas.add(m.inBatch(job, batch)).late = true
 	}
 }
 
@@ -109,15 +104,37 @@ func (m *model) removeJob() {
 }
 
 func (m *model) changeJob(ongoing bool) {
-	job := m.atlas.pick(m.T, func(j *modelJob) bool { return unfinished(&j.RestoreJob, m.now()) == ongoing })
+	job := m.atlas.pick(m.T, func(j *modelJob) bool { return m.oracle().mayChange(&j.RestoreJob) == ongoing })
 	if job == nil {
+		return
+	}
+	if ongoing && job.Indexes == atlas.IndexesPending {
+		done := []atlas.IndexStatus{atlas.IndexesDone, atlas.IndexesFailed}
+		job.Indexes = rapid.SampledFrom(done).Draw(m.T, "indexes")
 		return
 	}
 	active := job.StatusAt(m.now()).Active()
 	job.RestoreJob = m.withStatus(job.RestoreJob, m.drawStatus(job.DeliveryType))
 	if !active {
-		m.record(func(e *events) { e.changed = true })
+		m.record(func(e *events) {
+			e.changed = true
+			e.changedBatch = e.changedBatch || job.BatchID != ""
+		})
 	}
+}
+
+// changePolicy replaces the policy. If the cluster was recreated, the history starts again.
+func (m *model) changePolicy() {
+	before, policy := m.history.policy, m.drawPolicy()
+	m.history.SetPolicy(policy)
+	if policy.NotBefore != before.NotBefore {
+		m.sincePoll, m.sinceFullPoll, m.sinceStart = events{}, events{}, events{}
+		m.misledBefore, m.notFoundBefore = false, nil
+		m.failedAt = map[string]atlas.Timestamp{}
+		m.happened = map[happening]atlas.RestoreJob{}
+		m.recordConditions()
+	}
+	m.published = nil // purposes may have changed
 }
 
 func (m *model) changeOrder() {
@@ -147,6 +164,7 @@ func (m *model) changeRepetitions() {
 // cutList lets the list end early, or no longer.
 func (m *model) cutList() {
 	m.atlas.cut = !m.atlas.cut
+	m.atlas.linked = rapid.Bool().Draw(m.T, "linked")
 	lengths := []int{0, 1, m.atlas.pageSize, max(len(m.atlas.jobs)-1, 0)}
 	m.atlas.keep = rapid.SampledFrom(lengths).Draw(m.T, "items before the end")
 	m.recordConditions()
@@ -154,7 +172,8 @@ func (m *model) cutList() {
 
 // hideJob lets a job seem to be gone, but not twice in a row.
 func (m *model) hideJob() {
-	if job := m.atlas.pick(m.T, func(j *modelJob) bool { return !j.wasHidden }); job != nil {
+	wasFound := func(j *modelJob) bool { _, notFound := m.history.notFound[j.ID]; return !notFound }
+	if job := m.atlas.pick(m.T, wasFound); job != nil {
 		job.hidden = true
 	}
 }

@@ -24,12 +24,14 @@ type modelAtlas struct {
 	repeat     int  // each repeat-th job is listed twice; 0 for none
 	cut        bool // the list ends after keep items, although totalCount counts all
 	keep       int
-	totalError int // difference between totalCount and the number of jobs, or noTotal
-	serial     int // of the job that was created last
+	linked     bool // it ends at an empty page with a link to a next page
+	totalError int  // difference between totalCount and the number of jobs, or noTotal
+	serial     int  // of the job that was created last
 
 	requests int
 	failAt   int      // number of the request that fails; 0 for none
-	notFound []string // IDs of jobs that were requested and don't exist, since the poll began
+	notFound []string // IDs of jobs that the last reading requested and that were not found
+	notRead  bool     // the last reading was full, and another request for a job failed
 	shiftAt  int      // number of the page before which shift is called; 0 for none
 	shift    func()
 }
@@ -47,11 +49,10 @@ const noTotal = 1 << 20 // totalCount is missing
 // modelJob is a job in the model.
 type modelJob struct {
 	atlas.RestoreJob
-	unreadable bool // can't be decoded
+	unreadable bool // listed without a readable ID
 	unseen     bool // was not readable in a successful poll yet
 	late       bool // appeared further down the list than new jobs do
 	hidden     bool // the next request for it fails with a job-not-found error code
-	wasHidden  bool // the last request for it did
 }
 
 var errModel = &atlas.Error{Operation: "flex_list", Status: 503}
@@ -72,7 +73,7 @@ func (a *modelAtlas) remove(id string) {
 
 func (a *modelAtlas) setOrder(order listOrder) { a.order, a.view = order, nil }
 
-// anyUnreadable reports whether a job can't be decoded.
+// anyUnreadable reports whether a job is listed without a readable ID.
 func (a *modelAtlas) anyUnreadable() bool {
 	for _, job := range a.jobs {
 		if job.unreadable {
@@ -95,7 +96,7 @@ func (a *modelAtlas) repair() {
 
 // misleading reports whether the list lacks jobs, or may lack them because it changes, and totalCount doesn't show it.
 func (a *modelAtlas) misleading() bool {
-	return (a.shiftAt != 0 && a.totalError == noTotal) || (a.cut && !a.contradicts())
+	return (a.shiftAt != 0 && a.totalError == noTotal) || (a.cut && !a.linked && !a.contradicts())
 }
 
 // list returns the jobs in the order of the list. Jobs of the same second are in no particular order.
@@ -202,17 +203,18 @@ func (a *modelAtlas) page(number int) atlas.Page {
 	end := min(number*a.pageSize, len(list))
 	list = list[min((number-1)*a.pageSize, end):end]
 	page := atlas.Page{Items: len(list), Last: end == len(a.items())}
+	if a.cut && a.linked {
+		page.Last, page.Cut = len(list) == 0, len(list) == 0
+	}
 	if a.totalError != noTotal {
 		page.TotalCount = atlas.CountOf(int64(a.total()))
 	}
 	for _, job := range list {
-		job.wasHidden = false
 		if !job.unreadable {
 			page.Jobs = append(page.Jobs, job.RestoreJob)
 			continue
 		}
 		page.Malformed, page.MalformedErr = page.Malformed+1, errNoJob
-		page.UnreadableIDs = append(page.UnreadableIDs, job.ID)
 	}
 	return page
 }
@@ -227,20 +229,17 @@ func (a *modelAtlas) RestoreJob(id string) (atlas.RestoreJob, error) {
 		a.notFound = append(a.notFound, id)
 		return atlas.RestoreJob{}, errNotFound
 	case job.hidden:
-		job.hidden, job.wasHidden = false, true
+		job.hidden = false
 		a.notFound = append(a.notFound, id)
 		return atlas.RestoreJob{}, errNotFound
-	case job.unreadable:
-		job.wasHidden = false
-		return atlas.RestoreJob{}, &atlas.MalformedError{Job: true, Err: errNoJob}
 	default:
-		job.wasHidden = false
 		return job.RestoreJob, nil
 	}
 }
 
 // read reads the list as a poller does.
 func (a *modelAtlas) read(reading *Reading) (*Reading, error) {
+	a.notFound, a.notRead = nil, false
 	for page, err := range a.RestoreJobs() {
 		if err != nil {
 			return nil, err
@@ -250,14 +249,16 @@ func (a *modelAtlas) read(reading *Reading) (*Reading, error) {
 		}
 	}
 	pending, err := reading.Pending()
+	for _, id := range pending {
+		var job atlas.RestoreJob
+		job, err = a.RestoreJob(id)
+		if err = reading.Put(id, job, err); err != nil {
+			break
+		}
+	}
 	if errors.Is(err, ErrFullPollNeeded) {
 		return a.read(reading.Again(reading.now))
 	}
-	for _, id := range pending {
-		job, err := a.RestoreJob(id)
-		if err := reading.Put(id, job, err); err != nil {
-			return nil, err
-		}
-	}
-	return reading, err
+	a.notRead = err != nil
+	return reading, nil
 }

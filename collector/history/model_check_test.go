@@ -12,7 +12,6 @@ import (
 // pollOnce polls the list and checks the promises of TestModel.
 func (m *model) pollOnce() {
 	before, now := clone(m.history), m.now()
-	m.atlas.notFound = nil
 	reading, err := m.atlas.read(m.history.Read(now, m.elapsed-m.lastFullPoll >= fullPollInterval))
 	if err != nil {
 		m.checkUnchanged(before)
@@ -22,11 +21,14 @@ func (m *model) pollOnce() {
 	summary := m.history.Summarize(now)
 	m.checkSummary(summary, now)
 	m.checkFullPoll(before, reading)
-	m.checkLimits(summary, now)
+	m.checkLimits(summary)
 	m.checkRemoved(before)
 	m.checkKept(before, now)
 	m.checkSeen(before, now)
 	m.checkLatest(summary)
+	m.recordEvents(before, reading, now)
+	m.checkValues(summary)
+	m.checkEvents(summary)
 	m.checkConsistency(reading)
 	m.checkFailures(before, reading, summary, now)
 	m.finishPoll(reading, summary)
@@ -76,7 +78,7 @@ func (m *model) checkFullPoll(before *History, reading *Reading) {
 }
 
 // checkLimits checks promise 4.
-func (m *model) checkLimits(s *Summary, now time.Time) {
+func (m *model) checkLimits(s *Summary) {
 	sum := 0
 	for _, counts := range s.Counts {
 		for _, n := range counts {
@@ -86,13 +88,13 @@ func (m *model) checkLimits(s *Summary, now time.Time) {
 	if sum != s.Known || sum != len(m.history.jobs) {
 		m.Fatalf("%d jobs by status, %d in the summary, %d in the history", sum, s.Known, len(m.history.jobs))
 	}
-	if len(s.Series) > m.history.policy.JobSeries.MaxPerTarget {
-		m.Fatalf("%d jobs have series", len(s.Series))
-	}
 	finished := 0
-	for _, job := range m.history.jobs {
-		if !unfinished(job, now) && job.BatchID == "" {
+	for id, job := range m.history.jobs {
+		if !m.oracle().mayChange(job) && job.BatchID == "" {
 			finished++
+		}
+		if m.oracle().ignores(job) {
+			m.Fatalf("%s belongs to an earlier cluster, but is known", id)
 		}
 	}
 	if finished > m.history.policy.Limits.MaxJobs {
@@ -123,8 +125,8 @@ func (m *model) checkKept(before *History, now time.Time) {
 		if exists == nil || m.history.jobs[id] != nil {
 			continue
 		}
-		if unfinished(job, now) && unfinished(&exists.RestoreJob, now) {
-			m.Fatalf("%s is unfinished, but no longer known", id)
+		if m.oracle().mayChange(job) && m.oracle().mayChange(&exists.RestoreJob) {
+			m.Fatalf("%s may change, but is no longer known", id)
 		}
 		if job.Created > m.history.droppedUpTo && !m.history.tooOld(job.Created, now) {
 			m.Fatalf("%s exists and is within the limits, but is no longer known", id)
@@ -144,11 +146,13 @@ func (m *model) checkConsistency(reading *Reading) {
 func (m *model) checkFailures(before *History, reading *Reading, summary *Summary, now time.Time) {
 	for id, job := range reading.jobs {
 		known := before.jobs[id]
-		if job.Status != atlas.StatusFailed || job.End() != 0 || known == nil || !known.Status.Unfinished() {
+		undated := job.End() == 0 && job.RecoveryPoint == 0
+		if job.Status != atlas.StatusFailed || !undated || known == nil || !known.Status.Unfinished() {
 			continue
 		}
 		m.record(func(e *events) { e.undated = true })
-		if got := summary.Latest[job.DeliveryType].LastFailure; got < atlas.TimestampOf(now) {
+		got := summary.Latest[job.DeliveryType][m.oracle().purpose(job)].Failure.End
+		if got < atlas.TimestampOf(now) {
 			m.Fatalf("%s has failed, but the last failure was at %v", id, got.Time())
 		}
 	}
@@ -160,12 +164,13 @@ func (m *model) checkSeen(before *History, now time.Time) {
 	if m.sincePoll.reordered || m.sincePoll.unreadable || m.sincePoll.shifted || m.atlas.misleading() {
 		return
 	}
+	requestsAll := len(before.changeable) <= maxRequests && !m.atlas.notRead
 	for id, listed := range m.atlas.jobs {
 		known := before.jobs[id]
 		switch {
-		case slices.Contains(m.atlas.notFound, id):
+		case slices.Contains(m.atlas.notFound, id) || m.oracle().ignores(&listed.RestoreJob):
 			continue
-		case known != nil && unfinished(known, now) && (!m.sincePoll.cut || len(before.unfinished) <= MaxPages):
+		case known != nil && m.oracle().mayChange(known) && (!m.sincePoll.cut || requestsAll):
 		case m.sincePoll.cut:
 			continue
 		case known == nil && listed.unseen && !listed.late:
@@ -175,7 +180,7 @@ func (m *model) checkSeen(before *History, now time.Time) {
 		}
 		switch seen := m.history.jobs[id]; {
 		case seen != nil && *seen == listed.RestoreJob:
-		case seen == nil && !unfinished(&listed.RestoreJob, now) && m.history.beyondLimits(&listed.RestoreJob, now):
+		case seen == nil && !m.oracle().mayChange(&listed.RestoreJob) && m.history.beyondLimits(&listed.RestoreJob, now):
 		default:
 			m.Fatalf("%s was not seen: %+v, known as %+v", id, listed, seen)
 		}
@@ -189,42 +194,48 @@ func (m *model) checkLatest(summary *Summary) {
 	if m.published == nil || since.changed || since.removed || since.hidJobs() || since.setBack {
 		return
 	}
-	for delivery := range summary.Latest {
-		b, a := m.published.Latest[delivery], summary.Latest[delivery]
-		if a.LastCreated < b.LastCreated || a.LastSuccess < b.LastSuccess || a.LastFailure < b.LastFailure ||
-			a.LastCompleted < b.LastCompleted {
-			m.Fatalf("latest timestamps moved back from %+v to %+v", b, a)
+	for delivery, byPurpose := range summary.Latest {
+		if b, a := m.published.LastCreated[delivery], summary.LastCreated[delivery]; a < b {
+			m.Fatalf("creation of the newest job moved back from %v to %v", b.Time(), a.Time())
+		}
+		for purpose, a := range byPurpose {
+			b := m.published.Latest[delivery][purpose]
+			if inOrder(a.Success, b.Success) < 0 || inOrder(a.Failure, b.Failure) < 0 {
+				m.Fatalf("latest restores moved back from %+v to %+v", b, a)
+			}
 		}
 	}
 }
 
-// compareWithNewHistory checks promises 9 to 12.
+// compareWithNewHistory checks promises 9 to 12, and 18.
 func (m *model) compareWithNewHistory() {
 	now := m.now()
-	fresh := New(m.history.policy)
+	fresh := New(prodList, m.history.policy)
 	reading, err := m.atlas.read(fresh.Read(now, true))
 	if err != nil {
 		m.Fatalf("full poll failed: %v", err)
 	}
 	fresh.Merge(reading, now)
-	same := m.compareJobs(m.history, fresh, now) && m.compareJobs(fresh, m.history, now)
-	m.checkBatches(now)
+	same := m.compareJobs(m.history, fresh) && m.compareJobs(fresh, m.history)
+	m.checkBatches()
+	m.checkAllListed(fresh.Summarize(now))
 	got, want := *m.history.Summarize(now), *fresh.Summarize(now)
 	e := &m.sinceStart
 	if e.undated {
 		return
 	}
-	if got.Latest != want.Latest && !e.changed && !e.removed && !e.hidJobs() && !e.setBack {
-		m.Fatalf("latest timestamps %+v\nwant %+v", got.Latest, want.Latest)
+	sameLatest := got.Latest == want.Latest && got.LastCreated == want.LastCreated
+	if !sameLatest && !e.changedBatch && !e.removed && !e.hidJobs() && !e.setBack {
+		m.Fatalf("latest restores %+v\nwant %+v", got.Latest, want.Latest)
 	}
-	got.Latest, got.validFrom = want.Latest, want.validFrom
+	got.Latest, got.LastCreated, got.validFrom = want.Latest, want.LastCreated, want.validFrom
 	if same && !reflect.DeepEqual(got, want) {
 		m.Fatalf("summary %+v\nwant    %+v", got, want)
 	}
 }
 
 // compareJobs checks that a history has the same known jobs as another one, and reports whether there is no exception.
-func (m *model) compareJobs(a, b *History, now time.Time) (same bool) {
+func (m *model) compareJobs(a, b *History) (same bool) {
 	same = true
 	for id, job := range a.jobs {
 		other := b.jobs[id]
@@ -234,7 +245,7 @@ func (m *model) compareJobs(a, b *History, now time.Time) (same bool) {
 			continue
 		}
 		same = false
-		evicted := other == nil && !unfinished(job, now) && job.Created <= m.history.droppedUpTo
+		evicted := other == nil && !m.oracle().mayChange(job) && job.Created <= m.history.droppedUpTo
 		if !evicted {
 			m.Fatalf("%s: %+v in one history, %+v in the other", id, job, other)
 		}
@@ -244,15 +255,15 @@ func (m *model) compareJobs(a, b *History, now time.Time) (same bool) {
 
 // checkBatches checks promise 10. It applies to batches without unfinished or late jobs whose jobs were always read
 // together.
-func (m *model) checkBatches(now time.Time) {
+func (m *model) checkBatches() {
 	if m.sinceStart.removed || m.sinceStart.hidJobs() {
 		return
 	}
 	ongoing, known, unknown := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for id, job := range m.atlas.jobs {
 		switch {
-		case job.BatchID == "" || job.Created < m.history.droppedUpTo || job.late:
-		case unfinished(&job.RestoreJob, now):
+		case job.BatchID == "" || job.Created < m.history.droppedUpTo || job.late || m.oracle().ignores(&job.RestoreJob):
+		case m.oracle().mayChange(&job.RestoreJob):
 			ongoing[job.BatchID] = true
 		case m.history.jobs[id] != nil:
 			known[job.BatchID] = true
@@ -270,7 +281,7 @@ func (m *model) checkBatches(now time.Time) {
 // clone copies a history with its jobs.
 func clone(h *History) *History {
 	c := *h
-	c.unfinished, c.absent = maps.Clone(h.unfinished), maps.Clone(h.absent)
+	c.changeable, c.absent = maps.Clone(h.changeable), maps.Clone(h.absent)
 	c.notFound, c.failedSince = maps.Clone(h.notFound), maps.Clone(h.failedSince)
 	c.incompleteBatches = maps.Clone(h.incompleteBatches)
 	c.jobs = map[string]*atlas.RestoreJob{}

@@ -23,20 +23,24 @@ import (
 //
 //  2. publishes the same summary as one that is computed from scratch,
 //  3. is a full poll if the list is short or was not sorted newest first,
-//  4. counts each job once, and keeps the limits on jobs and series,
+//  4. counts each job once, keeps the limit on finished jobs, and ignores the jobs of an earlier cluster,
 //  5. removes jobs that are not found twice in a row,
 //  6. never loses a job that still exists, except finished jobs beyond the limits,
 //  7. sees each new job and each change of an unfinished job,
-//  8. never moves a timestamp of Latest back,
-//  13. reports whether the list contradicts itself, and
-//  14. dates the failure of a job that it saw unfinished.
+//  8. never replaces an event by an earlier one,
+//  13. reports whether the list contradicts itself,
+//  14. dates the failure of a job that it saw unfinished,
+//  15. publishes the values of the known jobs as the oracle computes them,
+//  16. publishes no event that precedes that of a known job, and
+//  17. publishes only events that happened, with the current state of their jobs if these are known.
 //
 // Two full polls later, the history
 //
 //  9. has the same known jobs as a new history after one full poll, except for finished jobs that one of them evicted,
 //  10. has all finished jobs of a batch, or none,
-//  11. has the same latest timestamps, and
-//  12. has the same summary if it has the same known jobs.
+//  11. has the same latest restores,
+//  12. has the same summary if it has the same known jobs, and
+//  18. has the latest restores of all listed jobs as the oracle computes them, if it is new.
 //
 // Promises 6 to 8, 10 and 11 have exceptions: some events hide from a poll that something has happened. See events.
 func TestModel(t *testing.T) {
@@ -66,7 +70,10 @@ type model struct {
 	elapsed      time.Duration // since the start, by a clock that is always right
 	ahead        time.Duration // of the exporter's clock; negative if it is behind
 	lastFullPoll time.Duration // by elapsed
-	published    *Summary      // of the last successful poll
+	published    *Summary      // of the last successful poll; nil if the policy has changed since
+
+	failedAt map[string]atlas.Timestamp     // when known jobs without any time were first seen failed; see oracle
+	happened map[happening]atlas.RestoreJob // all events that a poll could see
 
 	sincePoll, sinceFullPoll, sinceStart events
 	misledBefore                         bool // see misleading; when a conclusive list was last read
@@ -75,16 +82,17 @@ type model struct {
 
 // events are the possible past events that limit the promises.
 type events struct {
-	removed    bool // a job was removed from the list
-	reordered  bool // the list was not sorted newest first
-	shifted    bool // the list changed while it was read
-	unreadable bool // a job could not be decoded
-	totalWrong bool // totalCount was missing or wrong
-	changed    bool // a job that was not active changed
-	repeated   bool // jobs were listed twice
-	cut        bool // the list ended early
-	undated    bool // a poll had to date a failure itself
-	setBack    bool // the clock was set back
+	removed      bool // a job was removed from the list
+	reordered    bool // the list was not sorted newest first
+	shifted      bool // the list changed while it was read
+	unreadable   bool // a job was listed without a readable ID
+	totalWrong   bool // totalCount was missing or wrong
+	changed      bool // a job that was not active changed
+	changedBatch bool // so did a job of a batch
+	repeated     bool // jobs were listed twice
+	cut          bool // the list ended early
+	undated      bool // a poll had to date a failure itself
+	setBack      bool // the clock was set back
 }
 
 // hidJobs reports whether a list may have lacked jobs that existed.
@@ -122,7 +130,8 @@ func newModel(t *rapid.T) *model {
 	}}
 	m.shortJob = rapid.IntRange(0, 3).Draw(t, "short jobs") == 3
 	m.lastFullPoll = -fullPollInterval
-	m.history = New(m.drawPolicy())
+	m.failedAt, m.happened = map[string]atlas.Timestamp{}, map[happening]atlas.RestoreJob{}
+	m.history = New(prodList, m.drawPolicy())
 	n := rapid.SampledFrom([]int{0, 5, 60, 300, 400}).Draw(t, "jobs")
 	interval := rapid.SampledFrom([]time.Duration{time.Minute, time.Hour, 12 * time.Hour}).Draw(t, "interval")
 	for i := range n {
@@ -135,29 +144,55 @@ func newModel(t *rapid.T) *model {
 			age, batch = n-i/20*20, fmt.Sprint("early batch", i/20)
 		}
 		job := m.newJob(delivery, status, m.atlasNow()-atlas.Timestamp(time.Duration(age)*interval/time.Second))
-		job.BatchID = batch
-		m.atlas.add(job)
+		m.atlas.add(m.inBatch(job, batch))
 	}
 	return m
 }
 
 func (m *model) drawPolicy() Policy {
 	limits := []Limits{wideLimits, {MaxAge: 30 * day, MaxJobs: 100}, {MaxAge: 400 * day, MaxJobs: 60}}
+	recreated := []atlas.Timestamp{0, 0, 0, m.atlasNow() - 7200, ago(30 * day)}
+	drills := [][]RestoreTarget{
+		nil, {}, {{ProjectID: project, ClusterNames: []string{"drill"}}}, {{ProjectID: project}, {ProjectID: "other"}},
+	}
 	return Policy{
-		Limits: rapid.SampledFrom(limits).Draw(m.T, "limits"),
+		NotBefore:    rapid.SampledFrom(recreated).Draw(m.T, "not before"),
+		DrillTargets: rapid.SampledFrom(drills).Draw(m.T, "drill targets"),
+		Limits:       rapid.SampledFrom(limits).Draw(m.T, "limits"),
 		JobSeries: SeriesLimits{
 			MaxAge: 72 * time.Hour, MaxPerTarget: rapid.SampledFrom([]int{50, 5}).Draw(m.T, "series"),
 		},
-		AllowedTargets: []AllowedTarget{{ProjectID: project, ClusterNames: []string{"prod"}}},
+		AllowedTargets: []RestoreTarget{{ProjectID: project, ClusterNames: []string{"prod"}}},
 	}
 }
 
 func (m *model) newJob(delivery atlas.DeliveryType, status atlas.Status, created atlas.Timestamp) atlas.RestoreJob {
 	job := atlas.RestoreJob{DeliveryType: delivery, Created: created}
 	if delivery != atlas.DeliveryDownload {
-		job.TargetProjectID, job.TargetClusterName = project, "prod"
+		targets := [][2]string{{project, "prod"}, {project, "drill"}, {project, "other"}, {"other", "prod"}, {}}
+		target := rapid.SampledFrom(targets).Draw(m.T, "target")
+		job.TargetProjectID, job.TargetClusterName = target[0], target[1]
+		job.WritesCopies = rapid.Bool().Draw(m.T, "writes copies")
+	}
+	if rapid.Bool().Draw(m.T, "recovery point") {
+		job.RecoveryPoint = max(created-3600, 1)
 	}
 	return m.withStatus(job, status)
+}
+
+// inBatch returns a job as a part of a batch. The jobs of a batch have the same target, and no status of indexes.
+func (m *model) inBatch(job atlas.RestoreJob, batch string) atlas.RestoreJob {
+	if batch == "" {
+		return job
+	}
+	job.BatchID, job.Indexes = batch, atlas.IndexesAbsent
+	for _, other := range m.atlas.jobs {
+		if other.BatchID == batch {
+			job.TargetProjectID, job.TargetClusterName = other.TargetProjectID, other.TargetClusterName
+			job.WritesCopies = other.WritesCopies
+		}
+	}
+	return job
 }
 
 // withStatus returns a job in another status.
@@ -165,10 +200,17 @@ func (m *model) withStatus(job atlas.RestoreJob, status atlas.Status) atlas.Rest
 	next := atlas.RestoreJob{
 		ID: job.ID, BatchID: job.BatchID, Created: job.Created, DeliveryType: job.DeliveryType,
 		TargetProjectID: job.TargetProjectID, TargetClusterName: job.TargetClusterName, Status: status,
+		WritesCopies: job.WritesCopies, RecoveryPoint: job.RecoveryPoint,
 	}
 	now := max(m.atlasNow(), job.Created)
 	switch status {
-	case atlas.StatusCompleted, atlas.StatusFailed, atlas.StatusCancelled:
+	case atlas.StatusCompleted:
+		next.Finished = now
+		indexes := []atlas.IndexStatus{atlas.IndexesAbsent, atlas.IndexesAbsent, atlas.IndexesPending, atlas.IndexesFailed}
+		if job.BatchID == "" {
+			next.Indexes = rapid.SampledFrom(indexes).Draw(m.T, "indexes")
+		}
+	case atlas.StatusFailed, atlas.StatusCancelled:
 		next.Finished = now
 	case atlas.StatusReady:
 		next.Expiry, next.DownloadURLs = now+3600, 1

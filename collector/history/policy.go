@@ -9,12 +9,18 @@ import (
 
 // Policy decides which jobs of a target are kept, and how jobs are judged.
 type Policy struct {
+	// NotBefore is when the cluster was created, if it replaced another cluster of the same name. Jobs that were created
+	// before are ignored. If NotBefore changes, the history starts again.
+	NotBefore  atlas.Timestamp
 	Limits     Limits
 	JobSeries  SeriesLimits
 	Objectives Objectives
+	// DrillTargets are the projects and clusters that drills restore to. If nil, every restore of a whole cluster into a
+	// cluster is a drill; if the list is empty, none is. See [Summary.LastDrill].
+	DrillTargets []RestoreTarget
 	// AllowedTargets are the projects and clusters that restores may write to. If nil, every target is allowed; an empty
 	// list allows none.
-	AllowedTargets []AllowedTarget
+	AllowedTargets []RestoreTarget
 }
 
 // Limits bound the known jobs of a target. Unfinished jobs are never evicted because of them.
@@ -23,31 +29,44 @@ type Limits struct {
 	MaxJobs int
 }
 
-// SeriesLimits bound the jobs of a target that have per-job series.
+// SeriesLimits bound the finished jobs of a target that have per-job series.
 type SeriesLimits struct {
 	MaxAge       time.Duration // since the end of a finished job
-	MaxPerTarget int
+	MaxPerTarget int           // finished jobs
 }
 
 // Objectives are the service-level objectives of a cluster. Zero means that there is none.
 type Objectives struct {
 	Duration time.Duration // maximum duration of a restore
-	DrillAge time.Duration // maximum age of the last successful restore
+	DrillAge time.Duration // maximum age of the last drill
+	// RecoveryPointAge is the maximum age of a drill's recovery point when the drill was created.
+	RecoveryPointAge time.Duration
+	ExpiryNotice     time.Duration // advance notice before a download expires
 }
 
-// AllowedTarget is a project that restores may write to.
-type AllowedTarget struct {
+// RestoreTarget is a project, or clusters of a project, that restores write to.
+type RestoreTarget struct {
 	ProjectID    string
 	ClusterNames []string // if empty, every cluster of the project
 }
 
 // allows reports whether the target of a job is allowed. A download has no target, so it is always allowed.
 func (p *Policy) allows(job *atlas.RestoreJob) bool {
-	if p.AllowedTargets == nil || job.DeliveryType == atlas.DeliveryDownload {
-		return true
-	}
-	return slices.ContainsFunc(p.AllowedTargets, func(allowed AllowedTarget) bool {
-		return allowed.ProjectID == job.TargetProjectID &&
-			(len(allowed.ClusterNames) == 0 || slices.Contains(allowed.ClusterNames, job.TargetClusterName))
+	return p.AllowedTargets == nil || job.DeliveryType == atlas.DeliveryDownload ||
+		contains(p.AllowedTargets, job.TargetProjectID, job.TargetClusterName)
+}
+
+// contains reports whether a cluster is one of the given targets. An unknown project is none of them.
+func contains(targets []RestoreTarget, projectID, clusterName string) bool {
+	return slices.ContainsFunc(targets, func(target RestoreTarget) bool {
+		return target.ProjectID == projectID &&
+			(len(target.ClusterNames) == 0 || slices.Contains(target.ClusterNames, clusterName))
+	})
+}
+
+// sameTargets reports whether two lists of targets are equal.
+func sameTargets(a, b []RestoreTarget) bool {
+	return slices.EqualFunc(a, b, func(a, b RestoreTarget) bool {
+		return a.ProjectID == b.ProjectID && slices.Equal(a.ClusterNames, b.ClusterNames)
 	})
 }

@@ -3,15 +3,18 @@ package history
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
 	"atlas-restore-exporter/atlas"
 )
 
-// MaxPages is the maximum number of pages that a poll reads, and of jobs that it then requests by ID.
+// MaxPages is the maximum number of pages that a poll reads.
 const MaxPages = 100
+
+// maxRequests is the maximum number of jobs that a full poll requests by ID. It is small, so that the requests are done
+// before the poll times out.
+const maxRequests = 20
 
 // orderTolerance is by how many seconds a job may be newer than an earlier job of a list that is sorted newest first.
 const orderTolerance = 2
@@ -24,6 +27,7 @@ var (
 	errNotSorted         = fmt.Errorf("%w: list is not sorted newest first", ErrFullPollNeeded)
 	errMissedJobs        = fmt.Errorf("%w: increase in job count doesn't match the number of new jobs", ErrFullPollNeeded)
 	errContradiction     = fmt.Errorf("%w: number of items in the list contradicts totalCount", ErrFullPollNeeded)
+	errJobNotRead        = fmt.Errorf("%w: unfinished job can't be read by ID", ErrFullPollNeeded)
 	errTooManyUnfinished = fmt.Errorf("%w: too many unfinished jobs to request by ID", ErrFullPollNeeded)
 )
 
@@ -35,19 +39,20 @@ type Reading struct {
 	full    bool
 	first   *Reading // the first full reading of the same poll, if it contradicted itself
 
-	jobs       map[string]*atlas.RestoreJob // by ID, each as it was read last
-	notFound   []string                     // IDs of jobs that Atlas reported as not found
-	unreadable map[string]bool              // IDs of listed jobs that could not be decoded
-	pages      int
-	complete   bool            // the list was read to its end
-	sorted     bool            // newest first, as far as the list was read
-	oldest     atlas.Timestamp // creation time of the oldest job so far
-	items      int             // number of listed items: repeated and malformed ones included
-	total      int64           // number of jobs according to the first totalCount; negative if there is none
-	lastTotal  int64           // the same according to the last totalCount
-	shifted    bool            // a job was listed more than once, or totalCount changed
+	jobs      map[string]*atlas.RestoreJob // by ID
+	requested string                       // ID of the job that was requested last
+	notFound  []string                     // IDs of jobs that Atlas reported as not found
+	pages     int
+	complete  bool            // the list was read to its end
+	sorted    bool            // newest first, as far as the list was read
+	oldest    atlas.Timestamp // creation time of the oldest job so far
+	items     int             // number of listed items: repeated and malformed ones included
+	total     int64           // number of jobs according to the first totalCount; negative if there is none
+	lastTotal int64           // the same according to the last totalCount
+	shifted   bool            // a job was listed more than once, or totalCount changed
+	cut       bool            // a page was empty although it had a link to a next page
 
-	malformed    int   // jobs that could not be decoded, with and without a readable ID
+	malformed    int   // number of listed items that are not jobs or have no readable ID
 	malformedErr error // of one of them
 }
 
@@ -57,7 +62,7 @@ func (h *History) Read(now time.Time, fullPollDue bool) *Reading {
 	const minPages = 3 // of a list for which incremental polls save requests
 	return &Reading{
 		history: h, now: now, full: fullPollDue || !h.sorted || h.pages < minPages,
-		jobs: map[string]*atlas.RestoreJob{}, unreadable: map[string]bool{}, sorted: true, total: -1,
+		jobs: map[string]*atlas.RestoreJob{}, sorted: true, total: -1,
 	}
 }
 
@@ -87,17 +92,16 @@ func (r *Reading) contradicts() bool {
 }
 
 // conclusive reports whether jobs that were not read are not in the list. A list that changed while it was read may
-// contain them.
-func (r *Reading) conclusive() bool { return r.complete && !r.contradicts() && !r.shifted }
+// contain them, and so may a malformed item, or a page after an empty one.
+func (r *Reading) conclusive() bool {
+	return r.complete && !r.contradicts() && !r.shifted && !r.cut && r.malformed == 0
+}
 
 // Pages returns the number of pages read.
 func (r *Reading) Pages() int { return r.pages }
 
-// Malformed returns the number of jobs that could not be decoded, the sorted IDs of those with a readable ID, and the
-// error of one of them.
-func (r *Reading) Malformed() (n int, ids []string, err error) {
-	return r.malformed, slices.Sorted(maps.Keys(r.unreadable)), r.malformedErr
-}
+// Malformed returns the number of listed items that are not jobs or have no readable ID, and the error of one of them.
+func (r *Reading) Malformed() (n int, err error) { return r.malformed, r.malformedErr }
 
 // Add adds the next page of the list, and reports whether enough has been read.
 func (r *Reading) Add(page *atlas.Page) (enough bool) {
@@ -110,18 +114,15 @@ func (r *Reading) Add(page *atlas.Page) (enough bool) {
 		r.shifted = r.shifted || total != r.total
 		r.lastTotal = total
 	}
-	r.complete = page.Last
+	r.complete, r.cut = page.Last, r.cut || page.Cut
 	if page.Malformed > 0 {
 		r.malformed, r.malformedErr = r.malformed+page.Malformed, page.MalformedErr
-	}
-	for _, id := range page.UnreadableIDs {
-		r.unreadable[id] = true
 	}
 	onlyKnownFinished := true
 	for i := range page.Jobs {
 		job := &page.Jobs[i]
 		r.checkOrder(job)
-		r.jobs[job.ID] = job
+		r.jobs[job.ID] = r.reconcile(r.jobs[job.ID], job)
 		onlyKnownFinished = onlyKnownFinished && r.isKnownFinished(job)
 	}
 	return r.complete || r.pages == MaxPages || (!r.full && onlyKnownFinished)
@@ -138,23 +139,43 @@ func (r *Reading) checkOrder(job *atlas.RestoreJob) {
 	r.oldest = earlier(r.oldest, job.Created)
 }
 
-// isKnownFinished reports whether a job is not new and won't change: it is finished, and so it was when it was read
-// last, or it is beyond the limits.
+// reconcile returns one of two states of a job that the same poll read: a failure rather than any other state, a
+// finished job rather than an unfinished one, else the state that was read last. The earlier state may be nil.
+func (r *Reading) reconcile(earlier, later *atlas.RestoreJob) *atlas.RestoreJob {
+	rank := func(job *atlas.RestoreJob) int {
+		switch {
+		case job.Status == atlas.StatusFailed:
+			return 2
+		case mayChange(job, r.now):
+			return 0
+		default:
+			return 1
+		}
+	}
+	if earlier != nil && rank(earlier) > rank(later) {
+		return earlier
+	}
+	return later
+}
+
+// isKnownFinished reports whether a job is not new and not expected to change: neither now nor when it was read last.
+// Other than known jobs, those that are beyond the limits or ignored are not new.
 func (r *Reading) isKnownFinished(job *atlas.RestoreJob) bool {
-	if unfinished(job, r.now) {
+	if r.history.ignores(job) {
+		return true
+	}
+	if mayChange(job, r.now) {
 		return false
 	}
 	if known := r.history.jobs[job.ID]; known != nil {
-		return !unfinished(known, r.now)
+		return !mayChange(known, r.now)
 	}
 	return r.history.beyondLimits(job, r.now)
 }
 
-// contains reports whether the list contained a job, readable or not.
-func (r *Reading) contains(id string) bool { return r.jobs[id] != nil || r.unreadable[id] }
-
-// Pending returns the IDs of the jobs that must be requested: the unfinished jobs that were not read, but may exist. It
-// returns an error that wraps ErrFullPollNeeded if the reading must be discarded in favor of the one that Again starts.
+// Pending returns the IDs of the jobs that must be requested: those that are expected to change and were not read, but
+// may exist. It returns an error that wraps ErrFullPollNeeded if the reading must be discarded in favor of the one that
+// Again starts.
 func (r *Reading) Pending() ([]string, error) {
 	conclusive := r.conclusive()
 	switch {
@@ -165,29 +186,44 @@ func (r *Reading) Pending() ([]string, error) {
 	case r.Inconsistent() && r.first == nil:
 		return nil, errContradiction
 	case r.Inconsistent():
-		r.addMissing(r.first)
-	case conclusive && r.malformed == len(r.unreadable):
+		r.addJobs(r.first)
+	case conclusive:
 		return nil, nil
 	}
 	var pending []string
-	for id := range r.history.unfinished {
-		if r.jobs[id] == nil && unfinished(r.history.jobs[id], r.now) {
+	for id := range r.history.changeable {
+		if r.jobs[id] == nil && mayChange(r.history.jobs[id], r.now) {
 			pending = append(pending, id)
 		}
 	}
 	slices.Sort(pending)
-	if !r.full && !conclusive && len(pending) > r.history.pages {
+	switch {
+	case r.full:
+		return r.history.nextRequests(pending), nil
+	case len(pending) > r.history.pages && !conclusive:
 		return nil, errTooManyUnfinished
 	}
-	return pending[:min(len(pending), MaxPages)], nil
+	return pending, nil
 }
 
-// addMissing adds the jobs of the first reading that this one doesn't contain.
-func (r *Reading) addMissing(first *Reading) {
+// nextRequests returns the IDs that a full poll requests. Each full poll continues after the ID that the last poll
+// requested last.
+func (h *History) nextRequests(sorted []string) []string {
+	next, found := slices.BinarySearch(sorted, h.requested)
+	if found {
+		next++
+	}
+	rotated := slices.Concat(sorted[next:], sorted[:next])
+	return rotated[:min(len(rotated), maxRequests)]
+}
+
+// addJobs adds the jobs of the first reading of the same poll.
+func (r *Reading) addJobs(first *Reading) {
 	for id, job := range first.jobs {
-		if r.jobs[id] == nil {
-			r.jobs[id] = job
+		if later := r.jobs[id]; later != nil {
+			job = r.reconcile(job, later)
 		}
+		r.jobs[id] = job
 	}
 }
 
@@ -198,27 +234,30 @@ func (r *Reading) missedJobs() bool {
 	}
 	var added int64
 	for id, job := range r.jobs { // each once, even if it is listed repeatedly
-		if r.history.jobs[id] == nil && !r.history.beyondLimits(job, r.now) {
+		if r.history.jobs[id] == nil && !r.history.beyondLimits(job, r.now) && !r.history.ignores(job) {
 			added++
 		}
 	}
 	return r.total-r.history.total != added
 }
 
-// Put adds the response to a request for a job. A job that could not be decoded, or was not found for the first time,
-// keeps its last known state. Put returns any other error; the reading must then be discarded.
+// Put adds the response to a request for a job. If the request failed, the job keeps its last known state:
+//   - In an incremental poll, Put returns an error that wraps ErrFullPollNeeded, because only the list shows whether
+//     the job still exists.
+//   - In a full poll, Put returns the error, unless Atlas doesn't find the job. No more jobs should be requested then,
+//     but the reading can be merged.
 func (r *Reading) Put(id string, job atlas.RestoreJob, err error) error {
+	r.requested = id
+	if err == nil {
+		r.jobs[id] = &job
+		return nil
+	}
+	if !r.full {
+		return fmt.Errorf("%w: %w", errJobNotRead, err)
+	}
 	if atlasErr, ok := errors.AsType[*atlas.Error](err); ok && atlasErr.JobNotFound() {
 		r.notFound = append(r.notFound, id)
 		return nil
 	}
-	if malformed, ok := errors.AsType[*atlas.MalformedError](err); ok && malformed.Job {
-		r.malformed, r.malformedErr = r.malformed+1, malformed.Err
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	r.jobs[id] = &job
-	return nil
+	return err
 }

@@ -251,36 +251,72 @@ func TestPending_ReturnsUnfinishedJobsThatWereNotRead(t *testing.T) {
 func TestPending_DoesNotRequestRemovedJobs(t *testing.T) {
 	h := newHistory(wideLimits)
 	mergeList(h, job("a", time.Hour, atlas.StatusInProgress))
-	for _, want := range [][]string{{"a"}, {"a"}, nil} {
-		r := h.Read(noon, false)
-		r.Add(&atlas.Page{})
-		pending, err := r.Pending()
-		if err != nil || !slices.Equal(pending, want) {
-			t.Errorf("pending %v, %v; want %v", pending, err, want)
+	for _, want := range [][]string{{"a"}, {"a"}, {}} {
+		if requested := pollTruncated(t, h, errNotFound); !slices.Equal(requested, want) {
+			t.Errorf("%q requested, want %q", requested, want)
 		}
-		for _, id := range pending {
-			if err := r.Put(id, atlas.RestoreJob{}, errNotFound); err != nil {
-				t.Error(err)
-			}
-		}
-		h.Merge(r, noon)
 	}
 }
 
-func TestPending_LimitsTheRequestsOfATruncatedPoll(t *testing.T) {
-	h := newHistory(wideLimits)
-	var jobs []atlas.RestoreJob
-	for i := range MaxPages + 10 {
-		jobs = append(jobs, job(fmt.Sprint(i), time.Duration(i)*time.Hour, atlas.StatusPending))
+// pollTruncated merges a full poll of a truncated list without jobs, and returns the IDs of the requested jobs. Each
+// request returns the error or, if that is nil, a completed job.
+func pollTruncated(t *testing.T, h *History, response error) (requested []string) {
+	t.Helper()
+	r := readTruncated(h)
+	pending, err := r.Pending()
+	if err != nil {
+		t.Fatal(err)
 	}
-	r := h.Read(noon, true)
-	r.Add(&atlas.Page{Jobs: jobs, Last: true})
+	for _, id := range pending {
+		requested = append(requested, id)
+		if r.Put(id, job(id, time.Hour, atlas.StatusCompleted), response) != nil {
+			break
+		}
+	}
 	h.Merge(r, noon)
-	r = h.Read(noon, true)
-	r.Add(&atlas.Page{})
-	if pending, err := r.Pending(); err != nil || len(pending) != MaxPages {
-		t.Errorf("%d pending jobs, %v", len(pending), err)
+	return requested
+}
+
+// newHistoryOfPending returns a history of n pending jobs, and their sorted IDs.
+func newHistoryOfPending(n int) (h *History, ids []string) {
+	var jobs []atlas.RestoreJob
+	for i := range n {
+		ids = append(ids, fmt.Sprintf("%03d", i))
+		jobs = append(jobs, job(ids[i], time.Duration(i)*time.Hour, atlas.StatusPending))
 	}
+	h = newHistory(wideLimits)
+	mergeList(h, jobs...)
+	return h, ids
+}
+
+func TestPending_RequestsAllUnfinishedJobsInTurnOverSeveralFullPolls(t *testing.T) {
+	h, ids := newHistoryOfPending(maxRequests + 5)
+	for _, want := range [][]string{ids[:maxRequests], ids[maxRequests:], nil} {
+		if requested := pollTruncated(t, h, nil); !slices.Equal(requested, want) {
+			t.Errorf("%q requested, want %q", requested, want)
+		}
+	}
+}
+
+func TestPending_ContinuesAfterTheJobThatWasRequestedLast(t *testing.T) {
+	h, ids := newHistoryOfPending(maxRequests + 5)
+	for range 2 {
+		pollTruncated(t, h, errNotFound)
+	}
+	expectKnown(t, h, ids[15:]...) // 0 to 14 were requested twice
+	for _, want := range []string{"015", "016", "017"} {
+		if requested := pollTruncated(t, h, errNoJob); !slices.Equal(requested, []string{want}) {
+			t.Errorf("%q requested, want %q, because the request before failed", requested, want)
+		}
+	}
+}
+
+func TestMerge_RemovesJobsThatAreNotFoundInTurn(t *testing.T) {
+	h, _ := newHistoryOfPending(3 * maxRequests)
+	for range 6 {
+		pollTruncated(t, h, errNotFound)
+	}
+	expectKnown(t, h)
 }
 
 func TestPut_UpdatesAJob(t *testing.T) {
@@ -297,39 +333,46 @@ func TestPut_UpdatesAJob(t *testing.T) {
 	}
 }
 
-func TestPut_KeepsTheLastStateOfAJobThatCannotBeDecoded(t *testing.T) {
+func TestPut_NeedsAFullPollIfARequestOfAnIncrementalPollFails(t *testing.T) {
 	h := newHistory(wideLimits)
 	mergeList(h, job("a", time.Hour, atlas.StatusInProgress))
-	before := h.Summarize(noon)
-	r := h.Read(noon, false)
-	r.Add(&atlas.Page{})
-	if err := r.Put("a", atlas.RestoreJob{}, &atlas.MalformedError{Job: true, Err: errNoJob}); err != nil {
-		t.Fatal(err)
+	for _, cause := range []error{errNotFound, &atlas.Error{Status: 503}, &atlas.MalformedError{Err: errNoJob}} {
+		r := h.Read(noon, false)
+		r.Add(&atlas.Page{})
+		err := r.Put("a", atlas.RestoreJob{}, cause)
+		if !errors.Is(err, ErrFullPollNeeded) || !errors.Is(err, cause) {
+			t.Errorf("error %v, want a full poll because of %v", err, cause)
+		}
+		if again := r.Again(noon); !again.Full() {
+			t.Error("the next reading is not full")
+		}
 	}
-	if n, ids, err := r.Malformed(); n != 1 || len(ids) != 0 || !errors.Is(err, errNoJob) {
-		t.Errorf("%d malformed jobs %v, %v", n, ids, err)
-	}
-	h.Merge(r, noon)
-	if h.Summarize(noon) != before {
-		t.Error("the summary changed")
+	want := "full poll needed: unfinished job can't be read by ID: atlas api returned 503"
+	if err := h.Read(noon, false).Put("a", atlas.RestoreJob{}, &atlas.Error{Status: 503}); err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
 	}
 }
 
-func TestPut_ReturnsOtherErrors(t *testing.T) {
-	r := newHistory(wideLimits).Read(noon, true)
-	for _, err := range []error{&atlas.Error{Status: 503}, &atlas.MalformedError{Err: errNoJob}, errNoJob} {
-		if got := r.Put("a", atlas.RestoreJob{}, err); !errors.Is(got, err) {
-			t.Errorf("%v, want %v", got, err)
+func TestPut_KeepsTheJobIfARequestOfAFullPollFails(t *testing.T) {
+	h := newHistory(wideLimits)
+	mergeList(h, job("a", time.Hour, atlas.StatusInProgress))
+	for _, cause := range []error{&atlas.Error{Status: 503}, &atlas.MalformedError{Err: errNoJob}, errNoJob} {
+		r := h.Read(noon, true)
+		r.Add(&atlas.Page{Jobs: []atlas.RestoreJob{job("b", 0, atlas.StatusFailed)}})
+		if err := r.Put("a", atlas.RestoreJob{}, cause); !errors.Is(err, cause) || errors.Is(err, ErrFullPollNeeded) {
+			t.Errorf("error %v, want %v", err, cause)
 		}
+		h.Merge(r, noon)
+		expectKnown(t, h, "b", "a")
 	}
 }
 
 func TestMalformed_CountsJobsOfAllPages(t *testing.T) {
 	r := newHistory(wideLimits).Read(noon, true)
-	r.Add(&atlas.Page{Malformed: 2, UnreadableIDs: []string{"b"}, MalformedErr: errNoJob})
-	r.Add(&atlas.Page{Malformed: 1, UnreadableIDs: []string{"a"}, MalformedErr: errNoJob})
+	r.Add(&atlas.Page{Malformed: 2, MalformedErr: errNoJob})
+	r.Add(&atlas.Page{Malformed: 1, MalformedErr: errNoJob})
 	r.Add(&atlas.Page{Last: true})
-	if n, ids, err := r.Malformed(); n != 3 || !slices.Equal(ids, []string{"a", "b"}) || !errors.Is(err, errNoJob) {
-		t.Errorf("%d malformed jobs %v, %v", n, ids, err)
+	if n, err := r.Malformed(); n != 3 || !errors.Is(err, errNoJob) {
+		t.Errorf("%d malformed jobs, %v", n, err)
 	}
 }

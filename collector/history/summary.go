@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 const (
 	newestJobs    = 5              // in Summary.Newest
+	maxUnfinished = 1000           // in Summary.Series
 	unexpectedFor = 24 * time.Hour // since creation; longer than usual interruptions of the exporter and its alerts
 )
 
@@ -16,16 +18,19 @@ const (
 type Summary struct {
 	Known  int // number of known jobs
 	Counts [atlas.DeliveryCount][atlas.StatusCount]int
-	Latest [atlas.DeliveryCount]Latest
-	// OldestActive is the creation time of the oldest active job; zero if none is active.
-	OldestActive [atlas.DeliveryCount]atlas.Timestamp
-	// NextExpiry is the earliest expiry of the downloads that are ready; zero if none has one.
-	NextExpiry atlas.Timestamp
+	// LastCreated is the creation time of the newest job, known or not; zero if there was none.
+	LastCreated [atlas.DeliveryCount]atlas.Timestamp
+	Latest      [atlas.DeliveryCount][PurposeCount]Latest
+	// OldestActive is the active job that was created first; nil if none is active and has a creation time. If several
+	// jobs have the same time, here and in NextExpiry, the one that comes last in the order of events is chosen.
+	OldestActive [atlas.DeliveryCount][PurposeCount]*JobState
+	// NextExpiry is the ready download that expires first; nil if none has an expiry.
+	NextExpiry *JobState
 	// Unexpected is the number of jobs whose target is not allowed and that are unfinished or at most a day old.
 	Unexpected int
 
-	Series  []JobState // the jobs with per-job series: unfinished jobs first, each newest first
-	Omitted int        // number of jobs without per-job series because of MaxPerTarget
+	Series  []JobState // the jobs with per-job series: unfinished jobs first, then finished jobs, each newest first
+	Omitted int        // number of jobs without per-job series because of the limits on their number
 	Newest  []JobState // the newest jobs, for display
 
 	validFrom, validUntil atlas.Timestamp // validUntil is zero if the clock alone doesn't invalidate the summary
@@ -34,15 +39,19 @@ type Summary struct {
 // JobState is a job with its status as of the summary, which takes the expiry of downloads into account.
 type JobState struct {
 	atlas.RestoreJob
-	Status atlas.Status
+	Status  atlas.Status
+	Purpose Purpose
+	// Unexpected is set if the target of the job is not allowed.
+	Unexpected bool
 
-	unfinished bool
-	end        atlas.Timestamp
+	unfinished   bool
+	expiryPassed bool
+	end          atlas.Timestamp
 }
 
 // AvailableURLs returns the number of download links that Atlas lists for the job; 0 if they have expired.
 func (j *JobState) AvailableURLs() uint16 {
-	if j.Status == atlas.StatusExpired {
+	if j.Status == atlas.StatusExpired || j.expiryPassed {
 		return 0
 	}
 	return j.DownloadURLs
@@ -50,13 +59,13 @@ func (j *JobState) AvailableURLs() uint16 {
 
 // HasDownloadURLs reports whether the job is of a kind that has download links at some time.
 func (j *JobState) HasDownloadURLs() bool {
-	return j.DeliveryType == atlas.DeliveryDownload || j.DownloadURLs > 0
+	return j.DeliveryType == atlas.DeliveryDownload
 }
 
 // endOfSeries returns when the per-job series of a finished job are removed; zero if it has none.
 func (j *JobState) endOfSeries(limits SeriesLimits) atlas.Timestamp {
 	end := j.end
-	if j.Status == atlas.StatusExpired {
+	if j.Status == atlas.StatusExpired && j.DeliveryType == atlas.DeliveryDownload {
 		end = max(end, j.Expiry) // even if that is in the future, because Atlas expired the job early
 	}
 	if end == 0 {
@@ -88,9 +97,12 @@ func (h *History) summarize(now time.Time) *Summary {
 	s := &Summary{Known: len(jobs), validFrom: atlas.TimestampOf(now)}
 	var ongoing, finished []JobState
 	for _, job := range jobs {
-		state := JobState{*job, job.StatusAt(now), unfinished(job, now), h.end(job, now)}
+		state := JobState{
+			*job, job.StatusAt(now), h.purpose(job), !h.policy.allows(job), unfinished(job, now),
+			job.Expiry != 0 && job.Expiry <= s.validFrom, h.end(job, now),
+		}
 		s.count(&state)
-		if !h.policy.allows(job) {
+		if state.Unexpected {
 			s.countUnexpected(&state)
 		}
 		if len(s.Newest) < newestJobs {
@@ -103,33 +115,54 @@ func (h *History) summarize(now time.Time) *Summary {
 			s.limitValidity(end)
 		}
 	}
-	s.Series = slices.Concat(ongoing, finished)
-	if most := h.policy.JobSeries.MaxPerTarget; len(s.Series) > most {
-		s.Series, s.Omitted = s.Series[:most], len(s.Series)-most
-	}
-	latest := h.latestOf(jobs, now)
-	latest.merge(&h.retained)
-	s.Latest = latest
+	s.Series = slices.Concat(ongoing[:min(len(ongoing), maxUnfinished)],
+		finished[:min(len(finished), h.policy.JobSeries.MaxPerTarget)])
+	s.Omitted = len(ongoing) + len(finished) - len(s.Series)
+	all := h.latestOf(jobs, now)
+	all.merge(&h.retained)
+	s.LastCreated, s.Latest = all.created, all.events
 	return s
 }
 
 // count adds a job to the numbers by status and to the times that depend on its status.
 func (s *Summary) count(job *JobState) {
 	s.Counts[job.DeliveryType][job.Status]++
-	if job.Status.Active() {
-		oldest := &s.OldestActive[job.DeliveryType]
-		*oldest = earlier(*oldest, job.Created)
+	oldest := &s.OldestActive[job.DeliveryType][job.Purpose]
+	if job.Status.Active() && job.Created != 0 && job.createdBefore(*oldest) {
+		*oldest = copyOf(job)
 	}
-	if job.Status == atlas.StatusReady && job.Expiry != 0 {
-		s.NextExpiry = earlier(s.NextExpiry, job.Expiry)
-		s.limitValidity(job.Expiry)
+	isDownload := job.DeliveryType == atlas.DeliveryDownload
+	if isDownload && job.Status == atlas.StatusReady && job.Expiry != 0 && job.expiresBefore(s.NextExpiry) {
+		s.NextExpiry = copyOf(job)
 	}
-	if job.Status == atlas.StatusExpired && job.Expiry > s.validFrom {
-		s.limitValidity(job.Expiry) // from then on, it is when the download ended
+	if (job.Expires() || isDownload) && job.Expiry > s.validFrom {
+		s.limitValidity(job.Expiry) // its status, its end, or the number of its links changes then
 	}
 	if job.Status == atlas.StatusUnknown && job.unfinished {
-		s.limitValidity(unknownUntil(&job.RestoreJob))
+		s.limitValidity(decidedAt(&job.RestoreJob))
 	}
+}
+
+// copyOf copies a job, so that not every job needs an allocation.
+func copyOf(job *JobState) *JobState {
+	copied := *job
+	return &copied
+}
+
+// createdBefore reports whether a job was created before another one, which may be nil. If both were created at the
+// same time, the job that comes last in the order of events has precedence.
+func (j *JobState) createdBefore(other *JobState) bool {
+	return other == nil || cmp.Or(cmp.Compare(j.Created, other.Created), other.compare(j)) < 0
+}
+
+// expiresBefore is the same as createdBefore for the expiry.
+func (j *JobState) expiresBefore(other *JobState) bool {
+	return other == nil || cmp.Or(cmp.Compare(j.Expiry, other.Expiry), other.compare(j)) < 0
+}
+
+// compare orders jobs like their events.
+func (j *JobState) compare(other *JobState) int {
+	return cmp.Or(cmp.Compare(j.end, other.end), cmp.Compare(j.Created, other.Created), cmp.Compare(j.ID, other.ID))
 }
 
 // countUnexpected counts a job whose target is not allowed.

@@ -12,7 +12,7 @@ var threeDays = SeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 50}
 
 // newSeriesHistory returns a history with per-job series and these known jobs.
 func newSeriesHistory(limits SeriesLimits, jobs ...atlas.RestoreJob) *History {
-	h := New(Policy{Limits: wideLimits, JobSeries: limits})
+	h := New(prodList, Policy{Limits: wideLimits, JobSeries: limits})
 	mergeList(h, jobs...)
 	return h
 }
@@ -31,7 +31,7 @@ func TestSummarize_IsValidUntilADownloadExpires(t *testing.T) {
 		}
 	}
 	s := h.Summarize(noon.Add(11 * time.Minute))
-	if s.NextExpiry != 0 || s.Counts[atlas.DeliveryDownload][atlas.StatusExpired] != 1 || len(s.Series) != 2 {
+	if s.NextExpiry != nil || s.Counts[atlas.DeliveryDownload][atlas.StatusExpired] != 1 || len(s.Series) != 2 {
 		t.Errorf("after the expiry: %+v", s)
 	}
 }
@@ -71,11 +71,34 @@ func TestSummarize_CountsJobsByStatus(t *testing.T) {
 		automated[atlas.StatusFailed] != 2 || download[atlas.StatusReady] != 2 {
 		t.Errorf("counts are %v", s.Counts)
 	}
-	if s.OldestActive[atlas.DeliveryAutomated] != ago(3*time.Hour) || s.NextExpiry != ago(-time.Hour) {
-		t.Errorf("oldest active %v, next expiry %v", s.OldestActive, s.NextExpiry.Time())
+	if s.OldestActive[atlas.DeliveryAutomated][PurposeInPlace].ID != "2" || s.NextExpiry.ID != "4" {
+		t.Errorf("oldest active %v, next expiry %v", s.OldestActive, s.NextExpiry)
 	}
 	if len(s.Newest) != newestJobs || s.Newest[0].ID != "1" {
 		t.Errorf("newest %+v", s.Newest)
+	}
+}
+
+func TestSummarize_ChoosesAmongEqualTimesInAnyOrderOfJobs(t *testing.T) {
+	expiry := expiringAt(ago(-time.Hour))
+	jobs := []atlas.RestoreJob{
+		job("1", 2*time.Hour, atlas.StatusPending), job("3", 2*time.Hour, atlas.StatusPending, inBatch("a")),
+		job("2", 2*time.Hour, atlas.StatusInProgress, inBatch("b")), job("4", time.Hour, atlas.StatusPending),
+		job("5", 2*time.Hour, atlas.StatusPending, into(project, "other")),
+		job("6", 2*time.Hour, atlas.StatusReady, expiry), job("7", 2*time.Hour, atlas.StatusReady, expiry),
+		job("8", 3*time.Hour, atlas.StatusReady, expiry, func(j *atlas.RestoreJob) { j.Finished = ago(time.Hour) }),
+		job("9", 2*time.Hour, atlas.StatusReady, expiringAt(ago(-day))),
+	}
+	for range jobs {
+		jobs = append(jobs[1:], jobs[0])
+		s := newSeriesHistory(threeDays, jobs...).Summarize(noon)
+		oldest := s.OldestActive[atlas.DeliveryAutomated]
+		if oldest[PurposeInPlace].ID != "3" || oldest[PurposeOther].ID != "5" || oldest[PurposeDrill] != nil {
+			t.Errorf("oldest active %+v", oldest)
+		}
+		if s.NextExpiry.ID != "8" {
+			t.Errorf("next expiry %+v", s.NextExpiry)
+		}
 	}
 }
 
@@ -102,7 +125,7 @@ func TestSummarize_KeepsSeriesOfADownloadAfterItsExpiry(t *testing.T) {
 	}
 }
 
-func TestSummarize_LimitsSeriesAndPrefersUnfinishedJobs(t *testing.T) {
+func TestSummarize_LimitsTheSeriesOfFinishedJobs(t *testing.T) {
 	var jobs []atlas.RestoreJob
 	for i := range 10 {
 		status := atlas.StatusCompleted
@@ -117,10 +140,10 @@ func TestSummarize_LimitsSeriesAndPrefersUnfinishedJobs(t *testing.T) {
 		omitted int
 	}{
 		{SeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 50}, "[3 7 0 1 2 4 5 6 8 9]", 0},
-		{SeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 4}, "[3 7 0 1]", 6},
-		{SeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 1}, "[3]", 9},
+		{SeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 4}, "[3 7 0 1 2 4]", 4},
+		{SeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 1}, "[3 7 0]", 7},
 		{SeriesLimits{MaxAge: 2 * time.Hour, MaxPerTarget: 50}, "[3 7 0 1 2]", 0},
-		{SeriesLimits{MaxAge: 72 * time.Hour}, "[]", 10},
+		{SeriesLimits{MaxAge: 72 * time.Hour}, "[3 7]", 8},
 	} {
 		s := newSeriesHistory(test.limits, jobs...).Summarize(noon)
 		ids := []string{}
@@ -133,11 +156,24 @@ func TestSummarize_LimitsSeriesAndPrefersUnfinishedJobs(t *testing.T) {
 	}
 }
 
+func TestSummarize_LimitsTheSeriesOfUnfinishedJobs(t *testing.T) {
+	var jobs []atlas.RestoreJob
+	for i := range 1002 {
+		jobs = append(jobs, job(fmt.Sprint(i), time.Duration(i)*time.Minute, atlas.StatusPending))
+	}
+	jobs = append(jobs, job("done", time.Hour, atlas.StatusCompleted), job("old", 2*time.Hour, atlas.StatusCompleted))
+	r := newSeriesHistory(SeriesLimits{MaxAge: day, MaxPerTarget: 1})
+	full := r.Read(noon, true)
+	full.Add(listPage(int64(len(jobs)), true, jobs...))
+	r.Merge(full, noon)
+	s := r.Summarize(noon)
+	if n := len(s.Series); n != 1001 || s.Series[999].ID != "999" || s.Series[1000].ID != "done" || s.Omitted != 3 {
+		t.Errorf("%d jobs have series, %d are omitted", n, s.Omitted)
+	}
+}
+
 // jobsInTargets returns jobs that restore into several projects and clusters.
 func jobsInTargets() []atlas.RestoreJob {
-	into := func(project, cluster string) func(*atlas.RestoreJob) {
-		return func(j *atlas.RestoreJob) { j.TargetProjectID, j.TargetClusterName = project, cluster }
-	}
 	return []atlas.RestoreJob{
 		job("prod", time.Hour, atlas.StatusCompleted, into("p", "prod")),
 		job("drill", time.Hour, atlas.StatusCompleted, into("p", "drill")),
@@ -151,16 +187,16 @@ func jobsInTargets() []atlas.RestoreJob {
 
 func TestSummarize_CountsRecentAndUnfinishedJobsInUnexpectedTargets(t *testing.T) {
 	for _, test := range []struct {
-		allowed []AllowedTarget
+		allowed []RestoreTarget
 		want    int
 	}{
 		{nil, 0},
-		{[]AllowedTarget{}, 5},
-		{[]AllowedTarget{{ProjectID: "p"}}, 3},
-		{[]AllowedTarget{{ProjectID: "p", ClusterNames: []string{"drill", "other"}}}, 4},
-		{[]AllowedTarget{{ProjectID: "p"}, {ProjectID: "q", ClusterNames: []string{"prod"}}}, 1},
+		{[]RestoreTarget{}, 5},
+		{[]RestoreTarget{{ProjectID: "p"}}, 3},
+		{[]RestoreTarget{{ProjectID: "p", ClusterNames: []string{"drill", "other"}}}, 4},
+		{[]RestoreTarget{{ProjectID: "p"}, {ProjectID: "q", ClusterNames: []string{"prod"}}}, 1},
 	} {
-		h := New(Policy{Limits: wideLimits, AllowedTargets: test.allowed})
+		h := New(prodList, Policy{Limits: wideLimits, AllowedTargets: test.allowed})
 		mergeList(h, jobsInTargets()...)
 		if got := h.Summarize(noon).Unexpected; got != test.want {
 			t.Errorf("%v: %d jobs in unexpected targets, want %d", test.allowed, got, test.want)
@@ -169,7 +205,7 @@ func TestSummarize_CountsRecentAndUnfinishedJobsInUnexpectedTargets(t *testing.T
 }
 
 func TestSummarize_IsValidUntilAJobInAnUnexpectedTargetIsADayOld(t *testing.T) {
-	h := New(Policy{Limits: wideLimits, AllowedTargets: []AllowedTarget{}})
+	h := New(prodList, Policy{Limits: wideLimits, AllowedTargets: []RestoreTarget{}})
 	mergeList(h, jobsInTargets()...)
 	before := h.Summarize(noon)
 	if h.Summarize(noon.Add(time.Hour-time.Second)) != before {
@@ -187,5 +223,28 @@ func TestAvailableURLs_IsZeroAfterTheExpiry(t *testing.T) {
 	}
 	if j := h.Summarize(noon.Add(time.Hour)).Newest[0]; j.AvailableURLs() != 0 || !j.HasDownloadURLs() {
 		t.Errorf("%d URLs after the expiry", j.AvailableURLs())
+	}
+}
+
+func TestAvailableURLs_IsZeroAfterTheExpiryOfAFailedDownload(t *testing.T) {
+	h := newSeriesHistory(threeDays, job("a", time.Hour, atlas.StatusReady, expiringAt(ago(-time.Hour)),
+		func(j *atlas.RestoreJob) { j.Status = atlas.StatusFailed }))
+	for after, want := range map[time.Duration]uint16{0: 1, time.Hour: 0} {
+		if got := h.Summarize(noon.Add(after)).Newest[0].AvailableURLs(); got != want {
+			t.Errorf("%d URLs after %v, want %d", got, after, want)
+		}
+	}
+}
+
+func TestSummarize_TreatsOnlyDownloadsAsDownloads(t *testing.T) {
+	other := job("a", 100*day, atlas.StatusReady, expiringAt(ago(-time.Hour)),
+		func(j *atlas.RestoreJob) { j.DeliveryType = atlas.DeliveryOther })
+	h := newSeriesHistory(threeDays, other)
+	s := h.Summarize(noon)
+	if s.NextExpiry != nil || s.Newest[0].HasDownloadURLs() || s.Newest[0].Status != atlas.StatusReady {
+		t.Errorf("next expiry %v, job %+v", s.NextExpiry, s.Newest[0])
+	}
+	if s := h.Summarize(noon.Add(time.Hour)); s.Newest[0].Status != atlas.StatusExpired || len(s.Series) > 0 {
+		t.Errorf("series of %v after the expiry", jobIDs(s.Series))
 	}
 }

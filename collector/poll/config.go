@@ -11,15 +11,19 @@ import (
 // Config is the configuration of a Manager. A Manager does not modify it, and neither must its creator after
 // NewManager or Apply.
 type Config struct {
-	Targets           []Target          // polled regardless of discovery; no list twice
-	Discoveries       []Rule            // rules that find more targets
-	DiscoveryInterval time.Duration     // between two discoveries; positive if there are rules
+	Targets           []Target      // polled regardless of discovery; no list twice
+	Discoveries       []Rule        // rules that find more targets
+	DiscoveryInterval time.Duration // between two discoveries; if zero, 5 minutes
+	TagLabels         TagLabels
 	Shard             Shard             // the part of all targets to poll
 	Clients           map[string]Client // by name of the credential
 	Concurrency       int               // maximum number of concurrent polls; at least 1 is used
 }
 
-// check returns an error if a target is listed twice, a target or rule has no client, or rules have no interval.
+// defaultDiscoveryInterval is the discovery interval if none is set.
+const defaultDiscoveryInterval = 5 * time.Minute
+
+// check returns an error if a target is listed twice, a target or rule has no client, or the interval is negative.
 func (c *Config) check() error {
 	seen := map[atlas.List]bool{}
 	for _, target := range c.Targets {
@@ -36,8 +40,8 @@ func (c *Config) check() error {
 			return fmt.Errorf("discovery %d: no client for credential %q", i, rule.Target.Credential)
 		}
 	}
-	if len(c.Discoveries) > 0 && c.DiscoveryInterval <= 0 {
-		return errors.New("discovery interval must be positive")
+	if c.DiscoveryInterval < 0 {
+		return errors.New("discovery interval must not be negative")
 	}
 	return nil
 }

@@ -9,13 +9,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"atlas-restore-exporter/atlas"
-	"atlas-restore-exporter/internal/recovery"
 )
 
 const (
-	// DiscoveryTimeout bounds an attempt to read one list of projects or clusters.
-	DiscoveryTimeout = 30 * time.Second
-
 	// firstDiscoveryRetry is the delay of the first retry after failures. It doubles with each further one.
 	firstDiscoveryRetry = 15 * time.Second
 	// inventoryUpdateInterval bounds how long targets that were found wait for slower lists before they are polled.
@@ -29,10 +25,21 @@ const (
 type discovery struct {
 	config    *Config
 	inventory *inventoryStore
-	names     *projectNames
 	logger    *slog.Logger
 	// inventoryChanged is called when the inventory may have changed.
 	inventoryChanged func(ctx context.Context)
+}
+
+func newDiscoveryStore(logger *slog.Logger) *inventoryStore {
+	return &inventoryStore{
+		entries: inventory{},
+		logFailed: func(ctx context.Context, attrs ...slog.Attr) {
+			logger.LogAttrs(ctx, slog.LevelWarn, "discovery failed, keeping targets found before", attrs...)
+		},
+		logSuccess: func(ctx context.Context, attrs ...slog.Attr) {
+			logger.LogAttrs(ctx, slog.LevelInfo, "discovery succeeded again", attrs...)
+		},
+	}
 }
 
 // sameDiscovery reports whether discovery by two configurations sends the same requests.
@@ -67,19 +74,24 @@ func (d *discovery) anyFailed() bool {
 // round reads every list once, or only lists that failed. Each second and at the end, it reports changes of the
 // inventory.
 func (d *discovery) round(ctx context.Context, failedOnly bool) {
+	reportDuring(ctx, func() { d.readAll(ctx, failedOnly) }, d.inventoryChanged)
+}
+
+// reportDuring calls report each second while work runs, and at its end.
+func reportDuring(ctx context.Context, work func(), report func(context.Context)) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.readAll(ctx, failedOnly)
+		work()
 	}()
 	ticker := time.NewTicker(inventoryUpdateInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			d.inventoryChanged(ctx)
+			report(ctx)
 		case <-done:
-			d.inventoryChanged(ctx)
+			report(ctx)
 			return
 		}
 	}
@@ -100,48 +112,10 @@ func (d *discovery) readAll(ctx context.Context, failedOnly bool) {
 	}
 }
 
-// read reads one list and records the result. A panic is recorded as a failure.
+// read reads one list and records the result.
 func (d *discovery) read(ctx context.Context, key discoveryKey, kinds []atlas.ClusterKind) {
-	var found findings
-	var err error
-	recovery.Do(func() {
-		attemptCtx, cancel := context.WithTimeout(ctx, DiscoveryTimeout)
-		defer cancel()
-		client := d.config.Clients[key.credential]
-		if key.projectID == "" {
-			found.projects, err = readProjects(attemptCtx, client)
-		} else {
-			found.clusters, err = readClusters(attemptCtx, client, key.projectID, kinds)
-		}
-	}, func(value any) {
-		err = ErrInternal
-		d.logger.LogAttrs(ctx, slog.LevelError, "panic recovered during discovery, please report this bug",
-			recovery.Attrs(value)...)
-	})
-	if d.inventory.record(ctx, key, found, err) {
-		for _, project := range found.projects.items {
-			d.names.set(project.ID, project.Name)
-		}
-	}
-}
-
-func readProjects(ctx context.Context, client Client) (readItems[atlas.Project], error) {
-	projects, err := client.Projects(ctx)
-	return readItems[atlas.Project]{projects, true}, err
-}
-
-func readClusters(
-	ctx context.Context, client Client, projectID string, kinds []atlas.ClusterKind,
-) (map[atlas.ClusterKind]readItems[atlas.Cluster], error) {
-	found := map[atlas.ClusterKind]readItems[atlas.Cluster]{}
-	for _, kind := range kinds {
-		clusters, err := client.Clusters(ctx, projectID, kind)
-		if err != nil {
-			return nil, err
-		}
-		found[kind] = readItems[atlas.Cluster]{clusters, true}
-	}
-	return found, nil
+	found, err := read(ctx, key, &plan{client: d.config.Clients[key.credential], kinds: kinds}, d.logger)
+	d.inventory.record(ctx, key, kinds, found, err)
 }
 
 // sleep waits, and reports false if ctx ended first.

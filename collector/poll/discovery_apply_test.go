@@ -30,9 +30,11 @@ func TestApply_CancelsDiscoveryThatHangs(t *testing.T) {
 // slowClient takes 3 s to list clusters, unless the context ends.
 type slowClient struct{ Client }
 
-func (c *slowClient) Clusters(ctx context.Context, projectID string, kind atlas.ClusterKind) ([]atlas.Cluster, error) {
+func (c *slowClient) Clusters(
+	ctx context.Context, projectID string, kind atlas.ClusterKind,
+) (atlas.ClusterList, error) {
 	if !sleep(ctx, 3*time.Second) {
-		return nil, ctx.Err()
+		return atlas.ClusterList{}, ctx.Err()
 	}
 	return c.Client.Clusters(ctx, projectID, kind)
 }
@@ -150,7 +152,7 @@ func TestDiscovery_RecordsNothingAfterItWasCancelled(t *testing.T) {
 // stubbornClient takes 10 s to list clusters, regardless of the context.
 type stubbornClient struct{ Client }
 
-func (*stubbornClient) Clusters(context.Context, string, atlas.ClusterKind) ([]atlas.Cluster, error) {
+func (*stubbornClient) Clusters(context.Context, string, atlas.ClusterKind) (atlas.ClusterList, error) {
 	time.Sleep(10 * time.Second)
-	return []atlas.Cluster{{Name: "late"}}, nil
+	return atlas.ClusterList{Clusters: []atlas.Cluster{{Name: "late", CanHaveRestores: true}}, Consistent: true}, nil
 }

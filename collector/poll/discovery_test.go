@@ -326,7 +326,7 @@ type panickingDiscovery struct{ Client }
 
 func (p panickingDiscovery) Clusters(
 	ctx context.Context, projectID string, kind atlas.ClusterKind,
-) ([]atlas.Cluster, error) {
+) (atlas.ClusterList, error) {
 	if projectID == analytics {
 		panic("NEVER-SHOW-THIS")
 	}

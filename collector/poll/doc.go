@@ -14,10 +14,9 @@
 // Each target is polled when Run starts, and then at ticks of its interval. Ticks of different targets are spread
 // evenly over the interval, so that requests don't come in bursts. The interval is shorter while a restore is in
 // progress, and longer while polls fail. A limiter bounds the number of concurrent polls; a poll waits for a slot.
-// [Manager.OldestWaiting] returns since when the oldest due poll has been waiting. When a poll starts late by whole
-// intervals, its target's snapshot counts them as missed. After a successful poll and outside of its slot, the poller
-// requests the name of the project if no name is known, or if the last request or discovery of it was an hour ago. A
-// failed request is repeated after a minute, a denied one after an hour.
+// [Manager.OldestWaiting] returns since when the oldest due poll has been waiting, and [Manager.OverduePolls] how many
+// polls have been waiting for longer than their interval. When a poll starts late by whole intervals, its target's
+// snapshot counts them as missed.
 //
 // # Discovery, rules, and targets
 //
@@ -44,29 +43,49 @@
 // An update computes the targets by a pure function of the configuration and the inventory (targets in rules.go):
 // first the targets listed in the configuration, then those of rules for one project, then those of rules for all
 // projects. A rule for all projects doesn't apply to projects with a rule of their own. A rule selects by project
-// name, cluster name, and tags. A Flex cluster that is also in the list of dedicated clusters is only a Flex target.
-// If several rules find the same list, the first one determines its settings. Lists of other shards are left out, and
-// the number of targets found is bounded. The update keeps the pollers of unchanged targets, stops those of removed
-// ones, and launches pollers for new ones. Lists that no rule needs any longer are dropped from the inventory.
+// name, cluster name, and tags. A Flex cluster in the list of dedicated clusters is only a Flex target. If several
+// rules find the same list, the first one determines its settings. Lists of other shards are left out, and the number
+// of targets found is bounded. The update keeps the pollers of unchanged targets, stops those of removed ones, and
+// launches pollers for new ones. Lists that no rule needs any longer are dropped from the inventory.
+//
+// # Facts about clusters
+//
+// [Manager.States] returns the facts about the cluster of each target: whether it exists, its settings of backups, and
+// the names of its project, team, and environment. Most facts come from the lists that discovery reads. If discovery
+// doesn't read a list that contains a target's cluster, another goroutine reads that list, and the project, at the same
+// interval: at most three requests per project. After a temporary failure, these reads are retried with backoff; after
+// any other failure, at the next interval. They start when discovery has attempted every list of projects. They affect
+// neither polls nor readiness, and [Manager.Inventories] returns their status.
+//
+// An update derives the facts about all clusters from the lists (clusterFacts in clusters.go). If a list can't be read,
+// the last known facts stay. While no fact about a cluster changes, its pointer stays, so that scrapes can compare
+// pointers.
+//
+// If neither of two consecutive reads contains a cluster with the known ID and creation time, but they contain another
+// one of the same name, the cluster was recreated. The pollers of its targets are then replaced by ones whose policy
+// has the creation time as NotBefore, so that a new history starts. This survives changes of the configuration,
+// and the removal of the cluster from the list while its project is read.
 //
 // # Applying a configuration
 //
 // Apply checks the new configuration and updates the pollers from it and the current inventory. Targets that no rule
 // selects any longer are removed at once. If discovery has to send other requests than before, Apply cancels it and
 // starts a new one; otherwise it continues, so that frequent reloads don't keep it from finishing. Discovery that was
-// cancelled can't change anything afterwards. The inventory, project names, and the history and failure counts of each
-// remaining target survive. If the settings or the client of a target have changed, its poller is replaced: the old
-// one is stopped, and the new one publishes the known jobs as summarized under the new settings, and polls at once. If
-// the number of concurrent polls is lowered, no poll starts until fewer than the new number are running.
+// cancelled can't change anything afterwards. The inventory, the facts about clusters, and the history and failure
+// counts of each remaining target survive. If the settings or the client of a target have changed, its poller is
+// replaced: the old one is stopped, and the new one publishes the known jobs as summarized under the new settings, and
+// polls at once. If the number of concurrent polls is lowered, no poll starts until fewer than the new number are
+// running.
 //
 // # Readiness
 //
-// A manager is ready once [Manager.Ready] was called when every list of projects has been read, every list of clusters
-// has been attempted, and every resulting target has been polled, successfully or not. Afterwards it stays ready.
+// A manager is ready once [Manager.Ready] was called when every list of discovery has been read, or has failed for a
+// reason that is not temporary, and every target found by then has been polled, successfully or not. Timeouts, network
+// errors, rate limits, and server errors are temporary. Afterwards it stays ready, unless a configuration adds
+// credentials or projects: then it is ready once the same holds again.
 //
 // # Panics
 //
 // A panic during a poll or discovery is recovered and logged without its text, which may contain data from Atlas. It
-// counts as a failure with [ErrInternal], and the next poll of the target is a full poll. A panic while a project's
-// name is requested is counted and logged, but doesn't fail the poll.
+// counts as a failure with [ErrInternal], and the next poll of the target is a full poll.
 package poll

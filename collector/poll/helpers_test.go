@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -48,15 +49,19 @@ func newWorld(t *testing.T, lists ...atlas.List) *world {
 	for _, list := range lists {
 		targets = append(targets, target(list))
 	}
-	w.newManager(w.client, 4, slog.New(slog.NewTextHandler(&w.log, nil)), targets...)
+	w.newManager(w.client, 4, w.logger(), targets...)
 	return w
 }
+
+func (w *world) logger() *slog.Logger { return textLogger(&w.log) }
+
+func textLogger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
 func (w *world) newClient(name, id, secret string) Client {
 	w.Helper()
 	client, err := atlas.NewClient(atlas.Options{
 		BaseURL: "http://atlas.test", DialContext: w.pipe.DialContext, Concurrency: 4, Observer: w.events,
-		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Logger: w.logger(),
 		Credential: atlas.Credential{
 			Name: name, ServiceAccount: &atlas.ServiceAccount{ClientID: id, ClientSecret: atlas.Secret(secret)},
 		},
@@ -87,7 +92,7 @@ func target(list atlas.List) Target {
 			Limits:         history.Limits{MaxAge: 400 * 24 * time.Hour, MaxJobs: 5000},
 			JobSeries:      history.SeriesLimits{MaxAge: 72 * time.Hour, MaxPerTarget: 50},
 			Objectives:     history.Objectives{Duration: 4 * time.Hour, DrillAge: 90 * 24 * time.Hour},
-			AllowedTargets: []history.AllowedTarget{{ProjectID: list.ProjectID, ClusterNames: []string{list.ClusterName}}},
+			AllowedTargets: []history.RestoreTarget{{ProjectID: list.ProjectID, ClusterNames: []string{list.ClusterName}}},
 		},
 	}
 }

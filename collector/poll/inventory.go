@@ -25,31 +25,10 @@ func compareKeys(a, b discoveryKey) int {
 // credential can see if ProjectID is empty.
 type DiscoveryStatus struct {
 	Credential, ProjectID string
-	Found                 int       // number of projects or clusters at LastSuccess
+	Found                 int       // number of projects, or of clusters that can have restore jobs, at LastSuccess
 	LastSuccess           time.Time // zero if there was none
 	Err                   error     // of the last attempt; nil if it succeeded
 	Reason                Reason    // class of Err; empty if Err is nil
-}
-
-// readItems are the items that were read of one list. If its counts contradict each other, it isn't consistent: items
-// may be missing.
-type readItems[T any] struct {
-	items      []T
-	consistent bool
-}
-
-// findings are the results of an attempt. Only one of the fields is used.
-type findings struct {
-	projects readItems[atlas.Project]
-	clusters map[atlas.ClusterKind]readItems[atlas.Cluster]
-}
-
-func (f *findings) count() int {
-	n := len(f.projects.items)
-	for _, clusters := range f.clusters {
-		n += len(clusters.items)
-	}
-	return n
 }
 
 // recentItems are the items of the recent reads of one list. They include an item until two consecutive, consistent
@@ -58,6 +37,7 @@ type recentItems[T any] struct {
 	latest   []T // items of the last consistent read, and of inconsistent reads since
 	previous []T // the same of the consistent read before; equal to latest if there was none
 	all      []T // of both, latest first
+	complete []T // items of the last consistent read; nil if there was none
 }
 
 // after returns the recent items after another read. The key identifies an item.
@@ -71,6 +51,12 @@ func (r recentItems[T]) after(read readItems[T], key func(*T) string) recentItem
 		r.latest = union(read.items, r.latest, key)
 	}
 	r.all = union(r.latest, r.previous, key)
+	if read.consistent {
+		r.complete = read.items
+		if r.complete == nil {
+			r.complete = []T{}
+		}
+	}
 	return r
 }
 
@@ -99,53 +85,64 @@ func clusterKey(cluster *atlas.Cluster) string { return cluster.Name }
 type inventoryEntry struct {
 	DiscoveryStatus
 
+	// settled is set once the list has been read, or has failed for a reason that is not temporary.
+	settled  bool
 	projects recentItems[atlas.Project]
+	project  *atlas.Project // of the last successful read; nil if there was none
 	clusters map[atlas.ClusterKind]recentItems[atlas.Cluster]
 }
 
-// add adds the findings of a successful attempt.
-func (e *inventoryEntry) add(found *findings) {
+// add adds the findings of an attempt. Lists of other kinds of clusters than these are dropped.
+func (e *inventoryEntry) add(found *findings, kinds []atlas.ClusterKind) {
+	if found.projects != nil {
+		e.projects = e.projects.after(*found.projects, projectKey)
+	}
+	if found.project != nil {
+		e.project = found.project
+	}
 	if found.clusters == nil {
-		e.projects = e.projects.after(found.projects, projectKey)
 		return
 	}
 	clusters := map[atlas.ClusterKind]recentItems[atlas.Cluster]{}
-	for kind, read := range found.clusters {
-		clusters[kind] = e.clusters[kind].after(read, clusterKey)
+	for _, kind := range kinds {
+		clusters[kind] = e.clusters[kind].after(found.clusters[kind], clusterKey)
 	}
 	e.clusters = clusters
 }
 
-// flexNames returns the names of the Flex clusters. Atlas may list them among the dedicated clusters, too. A cluster
-// that was listed only among the Flex clusters and is now listed only among the dedicated ones was upgraded.
-func (e *inventoryEntry) flexNames() map[string]bool {
-	flex, dedicated := e.clusters[atlas.FlexClusters], e.clusters[atlas.DedicatedClusters]
-	names := map[string]bool{}
-	for _, cluster := range flex.previous {
-		names[cluster.Name] = false
+// clustersOf returns the clusters of a kind in all lists. Atlas may list Flex clusters among the
+// dedicated ones, too.
+func (e *inventoryEntry) clustersOf(kind atlas.ClusterKind) []atlas.Cluster {
+	flex, dedicated := e.clusters[atlas.FlexClusters], e.clusters[atlas.DedicatedClusters].all
+	inFlexList := map[string]bool{}
+	for i := range flex.latest {
+		inFlexList[flex.latest[i].Name] = true
 	}
-	for _, cluster := range dedicated.previous {
-		if _, both := names[cluster.Name]; both {
-			names[cluster.Name] = true
+	isFlex := func(c *atlas.Cluster) bool { return c.Flex || inFlexList[c.Name] }
+	var clusters []atlas.Cluster
+	if kind == atlas.FlexClusters {
+		clusters = append(clusters, flex.all...)
+	}
+	for i := range dedicated {
+		if isFlex(&dedicated[i]) == (kind == atlas.FlexClusters) {
+			clusters = append(clusters, dedicated[i])
 		}
 	}
-	for _, cluster := range flex.latest {
-		names[cluster.Name] = true
-	}
-	return names
+	return clusters
 }
 
 // inventory contains an entry for each list that discovery has attempted to read.
 type inventory map[discoveryKey]*inventoryEntry
 
-// contains reports whether every one of the keys has been attempted, and every list of projects has been read once.
-func (i inventory) contains(keys map[discoveryKey][]atlas.ClusterKind) bool {
+// unsettled returns the number of keys whose lists have neither been read nor failed permanently.
+func (i inventory) unsettled(keys map[discoveryKey][]atlas.ClusterKind) int {
+	n := 0
 	for key := range keys {
-		if entry := i[key]; entry == nil || (key.projectID == "" && entry.LastSuccess.IsZero()) {
-			return false
+		if i[key] == nil || !i[key].settled {
+			n++
 		}
 	}
-	return true
+	return n
 }
 
 // failed reports whether a list has not been read, or the last attempt failed.
@@ -161,76 +158,73 @@ func (i inventory) anyFailed() bool {
 	return false
 }
 
-// inventoryStore is the inventory shared by discovery, which records results, and the manager, which derives targets
-// from it.
+// inventoryStore is an inventory shared by a goroutine that reads lists and records the results, and the manager, which
+// derives targets and facts from it.
 type inventoryStore struct {
-	logger *slog.Logger
+	// logFailed and logSuccess log each change between success and the reasons for failure.
+	logFailed, logSuccess func(context.Context, ...slog.Attr)
 
 	mu      sync.Mutex
 	entries inventory
-	version int // of the targets that follow from the entries
+	version int // see snapshot
 }
 
-// snapshot returns a copy of the inventory and its version. Versions differ if the targets or the readiness that
-// follow from the inventory may differ.
+// snapshot returns a copy of the inventory and its version. Versions differ if the targets, the facts, or the readiness
+// that follow from the inventory may differ.
 func (s *inventoryStore) snapshot() (found inventory, version int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.entries), s.version
 }
 
-// record records the result of an attempt to read a list. After a failure, the findings of the last successes stay. If
-// ctx has ended, record reports false and does nothing: the result belongs to a configuration that is no longer
-// active.
-func (s *inventoryStore) record(ctx context.Context, key discoveryKey, found findings, err error) bool {
+// record records the result of an attempt to read a list. After a failure, the findings of the last successes stay,
+// except that a project that was read is recorded. If ctx has ended, record does nothing: the result belongs to a
+// configuration that is no longer active.
+func (s *inventoryStore) record(
+	ctx context.Context, key discoveryKey, kinds []atlas.ClusterKind, found findings, err error,
+) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ctx.Err() != nil {
-		return false
+		return
 	}
 	last := cmp.Or(s.entries[key], &inventoryEntry{})
-	next := &inventoryEntry{
-		DiscoveryStatus{Credential: key.credential, ProjectID: key.projectID}, last.projects, last.clusters,
-	}
-	next.Found, next.LastSuccess = last.Found, last.LastSuccess
+	next := *last
+	next.Credential, next.ProjectID, next.Err, next.Reason = key.credential, key.projectID, nil, ""
 	if err == nil {
-		next.Found, next.LastSuccess = found.count(), time.Now()
-		next.add(&found)
+		next.Found, next.LastSuccess, next.settled = found.count(), time.Now(), true
 	} else {
 		next.Err, next.Reason = err, ReasonOf(err, "")
+		next.settled = last.settled || !next.Reason.temporary()
 	}
-	if s.entries[key] == nil || last.LastSuccess.IsZero() != next.LastSuccess.IsZero() ||
-		!reflect.DeepEqual(last.projects, next.projects) || !reflect.DeepEqual(last.clusters, next.clusters) {
+	next.add(&found, kinds)
+	if s.entries[key] == nil || !last.sameContent(&next) {
 		s.version++
 	}
-	s.entries[key] = next
-	s.log(ctx, last, next)
-	return true
+	s.entries[key] = &next
+	s.log(ctx, last, &next)
 }
 
-// log logs each change between success and the reasons for failure.
+func (e *inventoryEntry) sameContent(other *inventoryEntry) bool {
+	return e.settled == other.settled && e.Reason == other.Reason && reflect.DeepEqual(e.projects, other.projects) &&
+		reflect.DeepEqual(e.project, other.project) && reflect.DeepEqual(e.clusters, other.clusters)
+}
+
 func (s *inventoryStore) log(ctx context.Context, last, next *inventoryEntry) {
 	list := slog.Group("", slog.String("credential", next.Credential), slog.String("project_id", next.ProjectID))
 	switch {
 	case next.Err == nil && last.Err != nil:
-		s.logger.LogAttrs(ctx, slog.LevelInfo, "discovery succeeded again", list, slog.Int("found", next.Found))
+		s.logSuccess(ctx, list, slog.Int("found", next.Found))
 	case next.Reason != last.Reason:
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "discovery failed, keeping targets found before", list,
-			slog.String("reason", string(next.Reason)), slog.Any("err", next.Err))
+		s.logFailed(ctx, list, slog.String("reason", string(next.Reason)), slog.Any("err", next.Err))
 	}
 }
 
-// retain drops the entries of other keys than these, and returns the dropped keys.
-func (s *inventoryStore) retain(keys map[discoveryKey][]atlas.ClusterKind) (dropped []discoveryKey) {
+// retain drops the entries that are not wanted.
+func (s *inventoryStore) retain(wanted func(discoveryKey) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key := range s.entries {
-		if _, ok := keys[key]; !ok {
-			delete(s.entries, key)
-			dropped = append(dropped, key)
-		}
-	}
-	return dropped
+	maps.DeleteFunc(s.entries, func(key discoveryKey, _ *inventoryEntry) bool { return !wanted(key) })
 }
 
 // statuses returns the status of each list, ordered by credential and project ID.

@@ -1,7 +1,6 @@
 package poll
 
 import (
-	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -21,7 +20,7 @@ func expectAfterReads(t *testing.T, reads []string, want string) {
 		names, inconsistent := strings.CutPrefix(read, "!")
 		clusters := []atlas.Cluster{}
 		for name := range strings.FieldsSeq(names) {
-			clusters = append(clusters, atlas.Cluster{Name: name})
+			clusters = append(clusters, atlas.Cluster{Name: name, CanHaveRestores: true})
 		}
 		attempts = append(attempts, findings{clusters: map[atlas.ClusterKind]readItems[atlas.Cluster]{
 			atlas.DedicatedClusters: {clusters, !inconsistent},
@@ -135,37 +134,39 @@ func TestRun_KeepsTargetsThatOneDiscoveryDoesNotFind(t *testing.T) {
 }
 
 func TestTargets_OfAFlexClusterAmongTheDedicatedClusters(t *testing.T) {
+	// A name with * is detected as a Flex cluster.
 	attempt := func(dedicated, flex string) findings {
-		read := func(names string) (found readItems[atlas.Cluster]) {
+		read := func(names string, flex bool) (found readItems[atlas.Cluster]) {
 			for name := range strings.FieldsSeq(names) {
-				found.items = append(found.items, atlas.Cluster{Name: name})
+				name, detected := strings.CutSuffix(name, "*")
+				found.items = append(found.items, atlas.Cluster{Name: name, CanHaveRestores: true, Flex: flex || detected})
 			}
 			found.consistent = true
 			return found
 		}
 		return findings{clusters: map[atlas.ClusterKind]readItems[atlas.Cluster]{
-			atlas.DedicatedClusters: read(dedicated), atlas.FlexClusters: read(flex),
+			atlas.DedicatedClusters: read(dedicated, false), atlas.FlexClusters: read(flex, true),
 		}}
 	}
+	const separate = "a/dedicated a/collection b/flex"
 	for _, test := range []struct {
 		name     string
 		attempts []findings
 		want     string
 	}{
-		{"is in both lists", []findings{attempt("a b", "b")}, "a/dedicated a/collection b/flex"},
+		{"is in both lists", []findings{attempt("a b", "b")}, separate},
+		{"is in both lists and detected", []findings{attempt("a b*", "b")}, separate},
+		{"is only in the list of dedicated clusters", []findings{attempt("a b*", "")}, separate},
 		{
-			"is missing in one list of Flex clusters", []findings{attempt("a b", "b"), attempt("a b", "")},
-			"a/dedicated a/collection b/flex",
+			"is missing in one list of Flex clusters", []findings{attempt("a b*", "b"), attempt("a b*", "")}, separate,
 		},
 		{
 			"is missing in two lists of Flex clusters",
-			[]findings{attempt("a b", "b"), attempt("a b", ""), attempt("a b", "")},
-			"a/dedicated b/dedicated a/collection b/collection",
+			[]findings{attempt("a b*", "b"), attempt("a b*", ""), attempt("a b*", "")}, separate,
 		},
 		{
 			"is missing in one list of dedicated clusters",
-			[]findings{attempt("a b", "b"), attempt("a", "b"), attempt("a b", "b")},
-			"a/dedicated a/collection b/flex",
+			[]findings{attempt("a b", "b"), attempt("a", "b"), attempt("a b", "b")}, separate,
 		},
 		{
 			"was upgraded", []findings{attempt("a", "b"), attempt("a b", "")},
@@ -190,23 +191,9 @@ func TestTargets_OfAFlexClusterAmongTheDedicatedClusters(t *testing.T) {
 func TestRun_PollsAFlexClusterAmongTheDedicatedClustersOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.client = flexAmongDedicated{w.client}
+		w.sim.ChangeCluster(project, "team", func(c *atlastest.ClusterState) { c.ListedAsDedicated = true })
 		w.apply(Config{Discoveries: []Rule{ruleFor(project)}})
 		defer w.run()()
 		w.expectTargets("prod/dedicated team/flex")
 	})
-}
-
-// flexAmongDedicated is a client that lists the Flex clusters among the dedicated ones, too.
-type flexAmongDedicated struct{ Client }
-
-func (f flexAmongDedicated) Clusters(
-	ctx context.Context, projectID string, kind atlas.ClusterKind,
-) ([]atlas.Cluster, error) {
-	clusters, err := f.Client.Clusters(ctx, projectID, kind)
-	if kind == atlas.DedicatedClusters && err == nil {
-		flex, err := f.Client.Clusters(ctx, projectID, atlas.FlexClusters)
-		return append(clusters, flex...), err
-	}
-	return clusters, err
 }

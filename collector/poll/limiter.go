@@ -19,8 +19,9 @@ type limiter struct {
 
 // waiter is a caller that waits for a slot.
 type waiter struct {
-	granted chan struct{} // closed when it gets the slot
-	since   time.Time
+	granted  chan struct{} // closed when it gets the slot
+	since    time.Time
+	patience time.Duration // the caller is overdue if it waits longer
 }
 
 func (l *limiter) setLimit(limit int) {
@@ -30,11 +31,12 @@ func (l *limiter) setLimit(limit int) {
 	l.grant()
 }
 
-// acquire waits for a slot, and reports false if ctx ended first. A caller that got a slot must release it.
-func (l *limiter) acquire(ctx context.Context) bool {
+// acquire waits for a slot, and reports false if ctx ended first. A caller that got a slot must release it. A caller
+// that waits longer than its patience is overdue, but continues to wait.
+func (l *limiter) acquire(ctx context.Context, patience time.Duration) bool {
 	granted := make(chan struct{})
 	l.mu.Lock()
-	waiting := l.waiting.PushBack(waiter{granted, time.Now()})
+	waiting := l.waiting.PushBack(waiter{granted, time.Now(), patience})
 	l.grant()
 	l.mu.Unlock()
 	select {
@@ -87,4 +89,20 @@ func (l *limiter) oldestWaiting() (since time.Time, waiting bool) {
 		return first.Value.(waiter).since, true
 	}
 	return time.Time{}, false
+}
+
+// overdue returns how many callers are overdue, and since when the first of them has been waiting.
+func (l *limiter) overdue() (n int, since time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	for e := l.waiting.Front(); e != nil; e = e.Next() {
+		if w := e.Value.(waiter); now.Sub(w.since) > w.patience {
+			if n == 0 {
+				since = w.since
+			}
+			n++
+		}
+	}
+	return n, since
 }

@@ -13,7 +13,7 @@ func holdSlots(t *testing.T, l *limiter, n int) (release func()) {
 	done := make(chan struct{})
 	for range n {
 		go func() {
-			if l.acquire(t.Context()) {
+			if l.acquire(t.Context(), time.Minute) {
 				<-done
 				l.release()
 			}
@@ -68,14 +68,37 @@ func TestLimiter_StopsWaitingIfTheContextEnds(t *testing.T) {
 		expectHeld(t, l, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if l.acquire(ctx) {
+		if l.acquire(ctx, time.Minute) {
 			t.Error("a second slot is granted")
 		}
 		release()
 		expectHeld(t, l, 0)
-		if l.acquire(ctx) {
+		if l.acquire(ctx, time.Minute) {
 			t.Error("a slot is granted although the context has ended")
 		}
 		expectHeld(t, l, 0)
+	})
+}
+
+func TestLimiter_ComparesEachCallerWithItsOwnPatience(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var l limiter
+		start := time.Now()
+		for _, patience := range []time.Duration{time.Hour, time.Minute, time.Second} {
+			go l.acquire(t.Context(), patience)
+			synctest.Wait()
+			time.Sleep(time.Second)
+		}
+		for _, test := range []struct {
+			after time.Duration
+			n     int
+			since time.Duration
+		}{{3 * time.Second, 0, 0}, {4 * time.Second, 1, 2 * time.Second}, {62 * time.Second, 2, time.Second}} {
+			time.Sleep(time.Until(start.Add(test.after)))
+			n, since := l.overdue()
+			if n != test.n || (n > 0 && since.Sub(start) != test.since) {
+				t.Errorf("after %v: %d overdue since %v, want %d since %v", test.after, n, since.Sub(start), test.n, test.since)
+			}
+		}
 	})
 }

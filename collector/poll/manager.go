@@ -1,6 +1,7 @@
 package poll
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -18,43 +19,47 @@ import (
 type Manager struct {
 	observer  Observer
 	logger    *slog.Logger
-	names     *projectNames
 	inventory *inventoryStore
+	facts     *factReader
 	polls     limiter
 
 	active atomic.Pointer[activeState]
-	ready  atomic.Bool // once true, always true
 
 	// mu serializes Apply, updates by discovery, and the start and end of Run.
 	mu            sync.Mutex
 	ctx           context.Context //nolint:containedctx // of Run; nil if the manager isn't running
 	started       time.Time
 	stopDiscovery context.CancelFunc
+	clusters      *clusterFacts
 	launched      int // number of pollers launched so far
 	running       sync.WaitGroup
 }
 
-// activeState is a configuration and the pollers that follow from it and from the inventory. It is immutable.
+// activeState is a configuration, and the pollers and facts that follow from it and from the inventories. Except for
+// ready, it is immutable.
 type activeState struct {
-	config           *Config
-	inventoryVersion int
-	discovered       bool      // the inventory is complete
-	pollers          []*poller // in the order of the targets
+	config       *Config
+	versions     [2]int         // of the inventories of discovery and of facts
+	unsettled    int            // number of lists that discovery has yet to read
+	pollers      []*poller      // in the order of the targets
+	clusters     []clusterState // one for each poller
+	projectNames map[string]string
+	ready        *atomic.Bool // see Manager.Ready; shared with the next state if that keeps the readiness
 }
 
 // NewManager returns a manager with an active configuration. It sends no requests until Run, DiscoverOnce, or
 // PollOnce is called. It returns an error under the same conditions as Apply.
 func NewManager(config Config, observer Observer, logger *slog.Logger) (*Manager, error) {
 	m := &Manager{
-		observer: observer, logger: logger, names: newProjectNames(),
-		inventory: &inventoryStore{logger: logger, entries: inventory{}}, stopDiscovery: func() {},
+		observer: observer, logger: logger, stopDiscovery: func() {},
+		inventory: newDiscoveryStore(logger), facts: newFactReader(logger), clusters: newClusterFacts(logger),
 	}
-	m.active.Store(&activeState{config: &Config{}})
+	m.active.Store(&activeState{config: &Config{}, ready: new(atomic.Bool)})
 	return m, m.Apply(config)
 }
 
 // Apply replaces the active configuration. It returns an error and changes nothing if a target is listed twice, a
-// credential has no client, or the interval of discovery isn't positive. Targets whose settings and client are the
+// credential has no client, or the interval of discovery is negative. Targets whose settings and client are the
 // same are not touched. Targets with other settings keep their known jobs and are polled at once. Clusters that were
 // found before stay found, as far as the new rules include them, until the new discovery has read them. Discovery is
 // restarted only if it has to send other requests.
@@ -62,15 +67,14 @@ func (m *Manager) Apply(config Config) error {
 	if err := config.check(); err != nil {
 		return err
 	}
+	config.DiscoveryInterval = cmp.Or(config.DiscoveryInterval, defaultDiscoveryInterval)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	restart := !sameDiscovery(m.active.Load().config, &config)
 	if restart {
 		m.stopDiscovery() // from here on, it records nothing
 	}
-	concurrency := max(config.Concurrency, 1)
-	m.polls.setLimit(concurrency)
-	m.names.requests.setLimit(concurrency)
+	m.polls.setLimit(max(config.Concurrency, 1))
 	m.updatePollers(&config)
 	if restart {
 		m.startDiscovery(&config)
@@ -78,7 +82,7 @@ func (m *Manager) Apply(config Config) error {
 	return nil
 }
 
-// Run polls every target at once and then at its interval, and runs discovery, until ctx ends.
+// Run polls every target at once and then at its interval, and reads lists of projects and clusters, until ctx ends.
 func (m *Manager) Run(ctx context.Context) {
 	m.mu.Lock()
 	m.ctx, m.started = ctx, time.Now()
@@ -87,6 +91,7 @@ func (m *Manager) Run(ctx context.Context) {
 		m.launch(p)
 	}
 	m.startDiscovery(active.config)
+	m.running.Go(func() { m.facts.run(ctx, m.updateIfChanged) })
 	m.mu.Unlock()
 
 	<-ctx.Done()
@@ -108,7 +113,7 @@ func (m *Manager) startDiscovery(config *Config) {
 
 func (m *Manager) newDiscovery(config *Config) *discovery {
 	return &discovery{
-		config: config, inventory: m.inventory, names: m.names, logger: m.logger, inventoryChanged: m.updateIfChanged,
+		config: config, inventory: m.inventory, logger: m.logger, inventoryChanged: m.updateIfChanged,
 	}
 }
 
@@ -117,26 +122,37 @@ func (m *Manager) DiscoverOnce(ctx context.Context) {
 	m.newDiscovery(m.active.Load().config).round(ctx, false)
 }
 
-// updateIfChanged updates the pollers if the inventory has changed since the last update. It does nothing if ctx has
-// ended: another configuration may be active.
+// updateIfChanged updates the pollers and the facts if an inventory has changed since the last update. It does nothing
+// if ctx has ended: another configuration may be active.
 func (m *Manager) updateIfChanged(ctx context.Context) {
+	if !m.inventoriesChanged() {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	active := m.active.Load()
-	if _, version := m.inventory.snapshot(); ctx.Err() == nil && version != active.inventoryVersion {
-		m.updatePollers(active.config)
+	if ctx.Err() == nil && m.inventoriesChanged() {
+		m.updatePollers(m.active.Load().config)
 	}
+}
+
+func (m *Manager) inventoriesChanged() bool {
+	_, discovered := m.inventory.snapshot()
+	_, facts := m.facts.store.snapshot()
+	return m.active.Load().versions != [2]int{discovered, facts}
 }
 
 // updatePollers activates a configuration with a poller for each of its targets: the existing poller if nothing about
 // the target has changed, else a new one. It stops the pollers of other targets. The caller must hold m.mu.
 func (m *Manager) updatePollers(config *Config) {
-	found, version := m.inventory.snapshot()
+	found, foundVersion := m.inventory.snapshot()
 	keys := discoveryKeys(config, found)
-	for _, dropped := range m.inventory.retain(keys) {
-		m.names.forget(dropped.projectID)
-	}
+	needed := func(key discoveryKey) bool { _, ok := keys[key]; return ok }
+	m.inventory.retain(needed)
+	maps.DeleteFunc(found, func(key discoveryKey, _ *inventoryEntry) bool { return !needed(key) })
 	planned, truncated := targets(config, found)
+	m.facts.setPlans(config, factPlans(config, planned, found, keys))
+	facts, factsVersion := m.facts.store.snapshot()
+	clusters := m.clusters.update(config, planned, found, facts)
 	removed := map[atlas.List]*poller{}
 	for _, p := range m.active.Load().pollers {
 		removed[p.target.List] = p
@@ -151,7 +167,9 @@ func (m *Manager) updatePollers(config *Config) {
 		pollers[i] = m.replacePoller(old, &planned[i], config.Clients[planned[i].settings.Credential])
 	}
 	m.active.Store(&activeState{
-		config: config, inventoryVersion: version, discovered: found.contains(keys), pollers: pollers,
+		config: config, versions: [2]int{foundVersion, factsVersion}, unsettled: found.unsettled(keys),
+		pollers: pollers, clusters: clusters, projectNames: m.clusters.projectNames(),
+		ready: m.active.Load().readiness(config),
 	})
 	for _, p := range removed {
 		p.stop()
@@ -168,7 +186,8 @@ func (m *Manager) updatePollers(config *Config) {
 // replacePoller returns the poller of a planned target: old if nothing has changed, else a new one that continues the
 // work of old, if any. The caller must hold m.mu.
 func (m *Manager) replacePoller(old *poller, planned *plannedTarget, client Client) *poller {
-	if old != nil && old.client == client && old.settings == planned.settings {
+	if old != nil && old.client == client && old.settings == planned.settings &&
+		old.target.Policy.NotBefore == planned.notBefore {
 		return old
 	}
 	target := planned.target()
@@ -176,7 +195,7 @@ func (m *Manager) replacePoller(old *poller, planned *plannedTarget, client Clie
 		old.settings = planned.settings
 		return old
 	}
-	p := newPoller(target, client, m.names, m.observer, m.logger)
+	p := newPoller(target, client, m.observer, m.logger)
 	p.settings = planned.settings
 	if old != nil {
 		old.stop()
@@ -200,7 +219,7 @@ func (m *Manager) launch(p *poller) {
 		defer close(ended)
 		interval, due := pollInterval(p.published.Load()), time.Now()
 		served := due.Add(-interval)
-		for m.withSlot(ctx, func() {
+		for m.withSlot(ctx, interval, func() {
 			var missed uint64
 			missed, served = missedIntervals(served, due, time.Now(), interval)
 			p.miss(missed)
@@ -210,16 +229,17 @@ func (m *Manager) launch(p *poller) {
 			now := time.Now()
 			wait := untilTick(now.Sub(started), interval, time.Duration(phase*float64(interval)))
 			due = now.Add(wait)
-			if !p.waitForTick(ctx, wait) {
+			if !sleep(ctx, wait) {
 				return
 			}
 		}
 	})
 }
 
-// withSlot polls as soon as there is a slot, and reports false if ctx ended before that or during the poll.
-func (m *Manager) withSlot(ctx context.Context, poll func()) bool {
-	if !m.polls.acquire(ctx) {
+// withSlot polls as soon as there is a slot, and reports false if ctx ended before that or during the poll. The poll is
+// overdue if it waits for longer than its interval.
+func (m *Manager) withSlot(ctx context.Context, interval time.Duration, poll func()) bool {
+	if !m.polls.acquire(ctx, interval) {
 		return false
 	}
 	defer m.polls.release()
@@ -227,23 +247,23 @@ func (m *Manager) withSlot(ctx context.Context, poll func()) bool {
 	return ctx.Err() == nil
 }
 
-// PollOnce polls every target once and calls done after each poll, but never concurrently. It also requests the names
-// of projects. It must not be called while Run is running.
+// PollOnce polls every target once and calls done after each poll, but never concurrently. It also reads facts about
+// clusters, if these reads are due. It must not be called while Run is running.
 func (m *Manager) PollOnce(ctx context.Context, done func(*Snapshot)) {
-	var polls sync.WaitGroup
+	var work sync.WaitGroup
 	var mu sync.Mutex
+	work.Go(func() { m.facts.readDue(ctx) })
 	for _, p := range m.active.Load().pollers {
-		polls.Go(func() {
-			if !m.withSlot(ctx, func() { p.poll(ctx) }) {
-				return
+		work.Go(func() {
+			if m.withSlot(ctx, p.target.Interval, func() { p.poll(ctx) }) {
+				mu.Lock()
+				defer mu.Unlock()
+				done(p.published.Load())
 			}
-			mu.Lock()
-			done(p.published.Load())
-			mu.Unlock()
-			p.refreshName(ctx)
 		})
 	}
-	polls.Wait()
+	work.Wait()
+	m.updateIfChanged(ctx)
 }
 
 // Snapshots returns the state of each target, in the order of the configuration and its rules.
@@ -256,22 +276,26 @@ func (m *Manager) Snapshots() []*Snapshot {
 	return snapshots
 }
 
+// States returns the state of each target and of its cluster, in the order of the configuration and its rules.
+func (m *Manager) States() []State {
+	active := m.active.Load()
+	states := make([]State, len(active.pollers))
+	for i, p := range active.pollers {
+		states[i] = State{p.published.Load(), active.clusters[i].cluster, active.clusters[i].first}
+	}
+	return states
+}
+
+// Inventories returns the status of the reads of facts about clusters that discovery doesn't read, ordered by
+// credential and project ID.
+func (m *Manager) Inventories() []DiscoveryStatus { return m.facts.store.statuses() }
+
 // Discoveries returns the status of the discovery of each list, ordered by credential and project ID.
 func (m *Manager) Discoveries() []DiscoveryStatus { return m.inventory.statuses() }
 
 // ProjectName returns the name of a project, or an empty string if it is not known.
-func (m *Manager) ProjectName(projectID string) string { return m.names.name(projectID) }
-
-// Ready reports whether the state has been complete at some time since the start: discovery has read every list of
-// projects and attempted to read every list of clusters, and every target has been polled, with any result.
-func (m *Manager) Ready() bool {
-	active := m.active.Load()
-	if active.discovered && !slices.ContainsFunc(active.pollers, func(p *poller) bool {
-		return p.published.Load().LastPoll.IsZero()
-	}) {
-		m.ready.Store(true)
-	}
-	return m.ready.Load()
+func (m *Manager) ProjectName(projectID string) string {
+	return m.active.Load().projectNames[projectID]
 }
 
 // Slots returns how many polls can run at once, and how many are running. For a while after the number was lowered,
@@ -280,6 +304,10 @@ func (m *Manager) Slots() (total, inUse int) { return m.polls.slots() }
 
 // OldestWaiting returns since when the oldest poll that is due has been waiting for a slot, if any is waiting.
 func (m *Manager) OldestWaiting() (since time.Time, waiting bool) { return m.polls.oldestWaiting() }
+
+// OverduePolls returns how many polls have been waiting for a slot for longer than their interval, and since when the
+// first of them has been waiting.
+func (m *Manager) OverduePolls() (n int, since time.Time) { return m.polls.overdue() }
 
 // Shard returns the shard of the active configuration.
 func (m *Manager) Shard() Shard { return m.active.Load().config.Shard }

@@ -38,9 +38,9 @@ func (c *panickingClient) RestoreJob(ctx context.Context, list atlas.List, id st
 	return c.Client.RestoreJob(ctx, list, id)
 }
 
-func (c *panickingClient) ProjectName(ctx context.Context, projectID string) (string, error) {
+func (c *panickingClient) Project(ctx context.Context, projectID string) (atlas.Project, error) {
 	c.step("project", "")
-	return c.Client.ProjectName(ctx, projectID)
+	return c.Client.Project(ctx, projectID)
 }
 
 // panicAt replaces the manager by one with the given targets and a client that panics with *value, unless nil, at a
@@ -129,7 +129,6 @@ func TestPoll_LogsAPanicOnceWithoutItsText(t *testing.T) {
 			"first page", `type=runtime.boundsError err="runtime error: index out of range [7] with length 0"`,
 			outOfRange(nil, 7),
 		},
-		{"project", "type=string", secretLink},
 	} {
 		runInBubble(t, test.step+" "+test.attrs, func(t *testing.T) {
 			w := newWorld(t)
@@ -143,7 +142,7 @@ func TestPoll_LogsAPanicOnceWithoutItsText(t *testing.T) {
 					" cluster_name=team backup_type=flex "+test.attrs)
 			}
 			for i := range 3 {
-				time.Sleep(nameRetryInterval)
+				time.Sleep(time.Minute)
 				w.poll()
 				if logged("ERROR") != 1 || logged("DEBUG") != i {
 					t.Fatalf("after %d panics: %s", i+1, log.String())
@@ -154,10 +153,10 @@ func TestPoll_LogsAPanicOnceWithoutItsText(t *testing.T) {
 			}
 			w.expectPanics(map[atlas.BackupType]int{atlas.Flex: 3})
 			value = nil
-			time.Sleep(nameRetryInterval)
+			time.Sleep(time.Minute)
 			w.poll()
 			value = test.value
-			time.Sleep(nameLifetime)
+			time.Sleep(time.Minute)
 			if w.poll(); logged("ERROR") != 2 {
 				t.Errorf("a panic after a poll without one is not logged as an error: %s", log.String())
 			}
@@ -166,18 +165,6 @@ func TestPoll_LogsAPanicOnceWithoutItsText(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestPoll_SucceedsIfTheRequestForTheProjectNamePanics(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		w := newWorld(t)
-		var value any = secretLink
-		w.panicAt("project", &value, slog.New(slog.DiscardHandler), team)
-		if s := w.poll(); s.Err != nil || s.Summary == nil {
-			t.Errorf("%+v", s)
-		}
-		w.expectPanics(map[atlas.BackupType]int{atlas.Flex: 1})
-	})
 }
 
 // TestPoll_RecoversFromAPanicWhileMerging has a job that is merged, but can't be counted.
@@ -194,6 +181,12 @@ func TestPoll_RecoversFromAPanicWhileMerging(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		client.id = ""
+		remove := w.sim.Script(atlastest.PathHas("restoreJobs"), 0, atlastest.Status(500))
+		time.Sleep(time.Minute)
+		if s := w.poll(); s.Reason != ReasonServerError || s.Summary != before.Summary {
+			t.Errorf("a failed poll after the panic: %+v", s)
+		}
+		remove()
 		time.Sleep(time.Minute)
 		if s := w.poll(); s.Err != nil || s.Summary.Counts != before.Summary.Counts {
 			t.Errorf("the next poll: %+v", s)

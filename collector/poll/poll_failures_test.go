@@ -80,6 +80,27 @@ func TestPoll_PublishesTheTimesOfTheLastPollAndSuccess(t *testing.T) {
 	})
 }
 
+func TestPoll_ExpiresADownloadWhilePollsFail(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, prod)
+		w.sim.AddJobs(prod, atlastest.Job{Delivery: "download", Takes: time.Minute, LinkLife: time.Hour})
+		time.Sleep(time.Minute)
+		success := time.Now()
+		if s := w.poll(); s.Summary.Counts[atlas.DeliveryDownload][atlas.StatusReady] != 1 || s.Summary.NextExpiry == nil {
+			t.Errorf("before: %+v", s.Summary)
+		}
+		w.sim.Script(atlastest.PathHas("restoreJobs"), 0, atlastest.Status(500))
+		time.Sleep(time.Hour)
+		s := w.poll()
+		if s.Summary.Counts[atlas.DeliveryDownload][atlas.StatusExpired] != 1 || s.Summary.NextExpiry != nil {
+			t.Errorf("after the expiry: %+v", s.Summary)
+		}
+		if s.Err == nil || s.LastSuccess != success {
+			t.Errorf("%v, last success at %v, want %v", s.Err, s.LastSuccess, success)
+		}
+	})
+}
+
 func TestPoll_PublishesNothingIfItsContextEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, prod)

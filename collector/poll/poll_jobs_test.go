@@ -1,40 +1,86 @@
 package poll
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
 )
 
-func TestPoll_DropsAJobThatIsNotFoundByIDTwice(t *testing.T) {
+func TestPoll_KeepsAListedJobThatIsNotFoundByID(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w, stuck := newWorldWithStuckJob(t)
 		w.sim.Script(atlastest.PathHas(stuck), 0, atlastest.APIError(404, "RESTORE_JOB_NOT_FOUND", "No."))
+		for range 3 {
+			w.requests()
+			w.expectKnown(2001)
+			w.expectRequests("6 lists, 1 jobs") // the first page, the job, and then the whole list
+		}
+		w.sim.ChangeJob(team, stuck, func(j *atlastest.Job) { j.Takes = time.Minute; j.Outcome = atlastest.Fails })
+		if n := w.poll().Summary.Counts[atlas.DeliveryAutomated][atlas.StatusFailed]; n != 1 {
+			t.Errorf("%d failed jobs, want 1", n)
+		}
+	})
+}
+
+func TestPoll_DropsAnUnfinishedJobThatIsNeitherFoundNorListedTwice(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w, stuck := newWorldWithStuckJob(t)
+		w.sim.RemoveJob(team, stuck)
 		w.expectKnown(2001)
 		w.expectKnown(2000)
 	})
 }
 
-func TestPoll_KeepsAJobIfA404HasAnotherErrorCode(t *testing.T) {
-	for _, code := range []string{"CLUSTER_NOT_FOUND", ""} {
-		runInBubble(t, "code "+code, func(t *testing.T) {
+func TestPoll_SeesAFailureAlthoughAnUnfinishedJobCannotBeReadByID(t *testing.T) {
+	for name, response := range map[string]http.Handler{
+		"CLUSTER_NOT_FOUND": atlastest.APIError(404, "CLUSTER_NOT_FOUND", "No."),
+		"500":               atlastest.Status(500),
+		"HTML":              atlastest.Body(200, "text/html", "<html>"),
+		"another ID":        atlastest.Body(200, "application/json", `{"id":"32b6e34b3d91647abb20e7b8"}`),
+		"no ID":             atlastest.Body(200, "application/json", `{"id":5}`),
+	} {
+		runInBubble(t, name, func(t *testing.T) {
 			w, stuck := newWorldWithStuckJob(t)
-			w.sim.Script(atlastest.PathHas(stuck), 0, atlastest.APIError(404, code, "No."))
-			if s := w.poll(); s.Reason != ReasonNotFound || s.Summary.Known != 2001 {
-				t.Errorf("%v, %d jobs", s.Err, s.Summary.Known)
-			}
+			w.sim.Script(atlastest.PathHas(stuck), 0, response)
+			w.sim.AddJobs(team, atlastest.Job{Takes: time.Minute, Outcome: atlastest.Fails})
+			time.Sleep(time.Minute)
+			w.expectFailureAndStuckJob()
 		})
 	}
 }
 
-func TestPoll_KeepsAJobRequestedByIDThatCannotBeDecoded(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		w, stuck := newWorldWithStuckJob(t)
-		w.sim.Script(atlastest.PathHas(stuck), 0, atlastest.Body(200, "application/json", `{"id":5}`))
-		w.expectKnown(2001)
-	})
+// expectFailureAndStuckJob polls once, and expects a success with a failed job and a job in progress.
+func (w *world) expectFailureAndStuckJob() {
+	w.Helper()
+	s := w.poll()
+	counts := s.Summary.Counts[atlas.DeliveryAutomated]
+	if s.Err != nil || counts[atlas.StatusFailed] != 1 || counts[atlas.StatusInProgress] != 1 {
+		w.Errorf("%v, jobs by status %v", s.Err, counts)
+	}
+}
+
+func TestPoll_StartsAFullPollAfterAPollInWhichARequestForAJobTimedOut(t *testing.T) {
+	for name, response := range map[string]http.Handler{
+		"hangs": atlastest.Hang(), "429": atlastest.RetryAfter("20"),
+	} {
+		runInBubble(t, name, func(t *testing.T) {
+			w, stuck := newWorldWithStuckJob(t)
+			w.sim.Script(atlastest.PathHas(stuck), 0, response)
+			w.sim.AddJobs(team, atlastest.Job{Takes: time.Minute, Outcome: atlastest.Fails})
+			time.Sleep(time.Minute)
+			if s := w.poll(); s.Err == nil {
+				t.Errorf("the poll succeeded although the request for %s did not", stuck)
+			}
+			time.Sleep(time.Minute)
+			w.requests()
+			w.expectFailureAndStuckJob()
+			w.expectRequests("5 lists, 0 jobs")
+		})
+	}
 }
 
 func TestPoll_KeepsTheJobsOfARemovedCluster(t *testing.T) {
@@ -59,33 +105,33 @@ func TestPoll_DropsAJobThatTwoWholeListsDoNotContain(t *testing.T) {
 	})
 }
 
-func TestPoll_DropsARemovedJobAlthoughAnotherCannotBeDecoded(t *testing.T) {
+func TestPoll_DropsARemovedJobAlthoughAFieldOfAnotherIsUnreadable(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, prod)
 		ids := w.sim.AddJobs(prod, atlastest.Job{}, atlastest.Job{Extra: map[string]any{"failed": "perhaps"}})
-		w.poll()
+		w.expectKnown(2)
 		w.sim.RemoveJob(prod, ids[0])
-		w.poll()
-		w.expectKnown(0)
+		w.expectKnown(2)
+		w.expectKnown(1)
 	})
 }
 
 func TestPoll_OmitsMalformedJobsAndLogsThemOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, prod)
-		ids := w.sim.AddJobs(prod,
+		w.sim.AddJobs(prod,
 			atlastest.Job{Takes: time.Minute},
 			atlastest.Job{Extra: map[string]any{"finishedAt": "yesterday"}},
 			atlastest.Job{Extra: map[string]any{"id": nil}},
 			atlastest.Job{Extra: map[string]any{"deliveryType": "carrier pigeon"}},
 		)
 		for range 3 {
-			w.expectKnown(2)
+			w.expectKnown(3)
 		}
 		w.expectLogged("omitting malformed jobs", 1)
-		w.expectLogged("jobs=2 job_ids=["+ids[1]+"]", 1)
-		if w.events.malformed != 6 {
-			t.Errorf("%d malformed jobs in three polls, want 6", w.events.malformed)
+		w.expectLogged(`jobs=1 err="missing or invalid restore job id"`, 1)
+		if w.events.malformed != 3 {
+			t.Errorf("%d malformed jobs in three polls, want 3", w.events.malformed)
 		}
 		if n := w.events.unknown["dedicated_delivery_type"]; n != 3 {
 			t.Errorf("%d unknown values in three polls, want 3", n)

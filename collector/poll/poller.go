@@ -15,14 +15,14 @@ import (
 type poller struct {
 	target   *Target // immutable
 	client   Client
-	names    *projectNames
 	observer Observer
 	logger   *slog.Logger
 
 	history      *history.History
 	lastFullPoll time.Time
 	// Conditions that were already logged, so that they are not logged at every poll.
-	loggedTruncated, loggedMalformed, loggedPanic bool
+	loggedTruncated, loggedMalformed bool
+	panicked                         bool // since the last success; the history may contain a part of a poll
 
 	published atomic.Pointer[Snapshot]
 
@@ -31,10 +31,10 @@ type poller struct {
 	stop     func()  // stops the goroutine that polls, and waits until it has ended
 }
 
-func newPoller(target *Target, client Client, names *projectNames, observer Observer, logger *slog.Logger) *poller {
+func newPoller(target *Target, client Client, observer Observer, logger *slog.Logger) *poller {
 	p := &poller{
-		target: target, client: client, names: names, observer: observer, stop: func() {},
-		history: history.New(target.Policy),
+		target: target, client: client, observer: observer, stop: func() {},
+		history: history.New(target.List, target.Policy),
 		logger: logger.With(slog.String("project_id", target.ProjectID),
 			slog.String("cluster_name", target.ClusterName), slog.String("backup_type", string(target.BackupType))),
 	}
@@ -46,7 +46,7 @@ func newPoller(target *Target, client Client, names *projectNames, observer Obse
 // jobs as summarized under the target's own policy.
 func (p *poller) takeOver(old *poller) {
 	p.history, p.lastFullPoll = old.history, old.lastFullPoll
-	p.loggedTruncated, p.loggedMalformed, p.loggedPanic = old.loggedTruncated, old.loggedMalformed, old.loggedPanic
+	p.loggedTruncated, p.loggedMalformed, p.panicked = old.loggedTruncated, old.loggedMalformed, old.panicked
 	p.history.SetPolicy(p.target.Policy)
 	next := *old.published.Load()
 	next.Target = p.target
@@ -73,10 +73,10 @@ func (p *poller) recoverPanic(step func()) (panicked bool) {
 	return recovery.Do(step, func(value any) {
 		p.observer.PollPanicked(p.target.BackupType)
 		level := slog.LevelError
-		if p.loggedPanic {
+		if p.panicked {
 			level = slog.LevelDebug
 		}
-		p.loggedPanic = true
+		p.panicked = true
 		p.logger.LogAttrs(context.Background(), level, "panic recovered during a poll, please report this bug",
 			recovery.Attrs(value)...)
 	})
@@ -88,26 +88,6 @@ func (p *poller) miss(intervals uint64) {
 		next := *p.published.Load()
 		next.MissedIntervals += intervals
 		p.published.Store(&next)
-	}
-}
-
-// waitForTick waits for the next poll, and reports false if ctx ended first. Meanwhile, it refreshes the project's
-// name, which must delay neither this target's polls nor those of others.
-func (p *poller) waitForTick(ctx context.Context, wait time.Duration) bool {
-	tick, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	p.refreshName(tick)
-	<-tick.Done()
-	return ctx.Err() == nil
-}
-
-// refreshName requests the name of the project if that is due and the last poll succeeded.
-func (p *poller) refreshName(ctx context.Context) {
-	if p.published.Load().Err != nil {
-		return
-	}
-	if !p.recoverPanic(func() { p.names.refresh(ctx, p.client, p.target.ProjectID) }) {
-		p.loggedPanic = false
 	}
 }
 
@@ -131,17 +111,21 @@ func (p *poller) update(ctx context.Context) {
 	p.logUnreadable(ctx, reading)
 	p.history.Merge(reading, next.LastPoll)
 	next.Summary = p.history.Summarize(next.LastPoll)
+	p.panicked = false
 	next.LastSuccess, next.Err, next.Reason, next.ConsecutiveFailures = next.LastPoll, nil, "", 0
 	p.publish(ctx, &next)
 }
 
-// fail publishes that a poll failed.
+// fail publishes that a poll failed. Time alone may have changed the summary, for example because a download expired.
 func (p *poller) fail(ctx context.Context, err error) {
 	next := *p.published.Load()
 	next.LastPoll = time.Now()
 	next.Err, next.Reason = err, ReasonOf(err, p.target.BackupType)
 	next.Failures++
 	next.ConsecutiveFailures++
+	if next.Summary != nil && !p.panicked {
+		next.Summary = p.history.Summarize(next.LastPoll)
+	}
 	p.observer.PollFailed(p.target.BackupType, next.Reason)
 	p.publish(ctx, &next)
 }
@@ -166,7 +150,7 @@ func (p *poller) publish(ctx context.Context, next *Snapshot) {
 // logUnreadable logs truncated and contradictory lists and malformed jobs: once, and again only after a full poll
 // without any.
 func (p *poller) logUnreadable(ctx context.Context, reading *history.Reading) {
-	malformed, ids, err := reading.Malformed()
+	malformed, err := reading.Malformed()
 	if reading.Truncated() && !p.loggedTruncated {
 		p.logger.LogAttrs(ctx, slog.LevelWarn, "list is longer than a full poll reads, omitting older jobs",
 			slog.Int("pages", reading.Pages()))
@@ -177,7 +161,7 @@ func (p *poller) logUnreadable(ctx context.Context, reading *history.Reading) {
 	}
 	if malformed > 0 && !p.loggedMalformed {
 		p.logger.LogAttrs(ctx, slog.LevelWarn, "omitting malformed jobs", slog.Int("jobs", malformed),
-			slog.Any("job_ids", ids), slog.Any("err", err))
+			slog.Any("err", err))
 	}
 	if reading.Full() {
 		p.loggedTruncated, p.loggedMalformed = reading.Truncated(), malformed > 0
@@ -186,20 +170,21 @@ func (p *poller) logUnreadable(ctx context.Context, reading *history.Reading) {
 }
 
 // read reads everything that may have changed: the newest pages and the unfinished jobs that are not on them. If a full
-// poll is due or needed, it reads the whole list.
+// poll is due or needed, it reads the whole list. A full poll that is needed stays due until one succeeds.
 func (p *poller) read(ctx context.Context) (*history.Reading, error) {
 	due := p.lastFullPoll.IsZero() || time.Since(p.lastFullPoll) >= p.target.FullPollInterval
 	reading := p.history.Read(time.Now(), due)
-	err := p.readList(ctx, reading)
+	err := p.readTarget(ctx, reading)
 	for errors.Is(err, history.ErrFullPollNeeded) {
+		p.lastFullPoll = time.Time{}
 		p.logger.LogAttrs(ctx, slog.LevelDebug, "starting another full poll", slog.Any("cause", err))
 		reading = reading.Again(time.Now())
-		err = p.readList(ctx, reading)
+		err = p.readTarget(ctx, reading)
 	}
 	return reading, err
 }
 
-func (p *poller) readList(ctx context.Context, reading *history.Reading) error {
+func (p *poller) readTarget(ctx context.Context, reading *history.Reading) error {
 	for page, err := range p.client.RestoreJobs(ctx, p.target.List) {
 		if err != nil {
 			return err
@@ -214,8 +199,14 @@ func (p *poller) readList(ctx context.Context, reading *history.Reading) error {
 	}
 	for _, id := range pending {
 		job, err := p.client.RestoreJob(ctx, p.target.List, id)
-		if err := reading.Put(id, job, err); err != nil {
+		err = reading.Put(id, job, err)
+		if errors.Is(err, history.ErrFullPollNeeded) {
 			return err
+		}
+		if err != nil {
+			p.logger.LogAttrs(ctx, slog.LevelDebug, "request for an unfinished job failed, keeping its last known state",
+				slog.String("job_id", id), slog.Any("err", err))
+			return nil
 		}
 	}
 	return nil

@@ -35,6 +35,16 @@ func Reasons() []Reason {
 	}
 }
 
+// temporary reports whether the next attempt may succeed although nothing about the configuration has changed.
+func (r Reason) temporary() bool {
+	switch r {
+	case ReasonTimeout, ReasonNetwork, ReasonRateLimited, ReasonServerError:
+		return true
+	default:
+		return false
+	}
+}
+
 // ReasonOf returns the class of an error of a poll of a target of the given backup type. For discovery, the type is
 // empty.
 func ReasonOf(err error, backupType atlas.BackupType) Reason {

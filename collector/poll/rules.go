@@ -39,7 +39,7 @@ func (r *Rule) matches(cluster *atlas.Cluster) bool {
 			return false
 		}
 	}
-	return r.Clusters.matches(cluster.Name)
+	return cluster.CanHaveRestores && r.Clusters.matches(cluster.Name)
 }
 
 // discoveryKeys returns the lists that discovery reads: projects, and clusters with their kinds. The projects
@@ -86,16 +86,17 @@ func projectsOf(config *Config, rule *Rule, found inventory) []string {
 // maxFound bounds the number of targets that an exporter polls because rules found them.
 const maxFound = 50_000
 
-// plannedTarget is a list to be polled with settings that belong to the configuration. Two planned targets with the
-// same list and the same pointer are equal, so that an update compares pointers.
+// plannedTarget is a list to be polled with settings that belong to the configuration. Settings are compared by their
+// pointers, so that an update is cheap.
 type plannedTarget struct {
-	list     atlas.List
-	settings *Target
+	list      atlas.List
+	settings  *Target
+	notBefore atlas.Timestamp // see history.Policy
 }
 
 func (p *plannedTarget) target() *Target {
 	target := *p.settings
-	target.List = p.list
+	target.List, target.Policy.NotBefore = p.list, p.notBefore
 	return &target
 }
 
@@ -107,7 +108,7 @@ func targets(config *Config, found inventory) (planned []plannedTarget, truncate
 	seen := map[atlas.List]bool{}
 	add := func(list atlas.List, settings *Target) {
 		if !seen[list] && config.Shard.contains(list) {
-			planned = append(planned, plannedTarget{list, settings})
+			planned = append(planned, plannedTarget{list: list, settings: settings})
 		}
 		seen[list] = true
 	}
@@ -146,11 +147,13 @@ func listsOf(config *Config, rule *Rule, found inventory) []atlas.List {
 		if entry == nil {
 			continue
 		}
-		flex := entry.flexNames()
 		for _, backupType := range rule.BackupTypes {
-			kind, _ := atlas.ClusterKindOf(backupType)
-			for _, cluster := range entry.clusters[kind].all {
-				if rule.matches(&cluster) && (kind == atlas.FlexClusters || !flex[cluster.Name]) {
+			kind, listed := atlas.ClusterKindOf(backupType)
+			if !listed {
+				continue
+			}
+			for _, cluster := range entry.clustersOf(kind) {
+				if rule.matches(&cluster) {
 					lists = append(lists, atlas.List{ProjectID: projectID, ClusterName: cluster.Name, BackupType: backupType})
 				}
 			}

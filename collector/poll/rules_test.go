@@ -31,7 +31,7 @@ func ruleFor(projectID string, changes ...func(*Rule)) Rule {
 func entryOf(attempts ...findings) *inventoryEntry {
 	entry := &inventoryEntry{}
 	for i := range attempts {
-		entry.add(&attempts[i])
+		entry.add(&attempts[i], []atlas.ClusterKind{atlas.DedicatedClusters, atlas.FlexClusters})
 	}
 	return entry
 }
@@ -39,12 +39,18 @@ func entryOf(attempts ...findings) *inventoryEntry {
 // organization is an inventory of three projects.
 func organization() inventory {
 	clusters := func(dedicated, flex []atlas.Cluster) *inventoryEntry {
+		for i := range dedicated {
+			dedicated[i].CanHaveRestores = true
+		}
+		for i := range flex {
+			flex[i].CanHaveRestores, flex[i].Flex = true, true
+		}
 		return entryOf(findings{clusters: map[atlas.ClusterKind]readItems[atlas.Cluster]{
 			atlas.DedicatedClusters: {dedicated, true}, atlas.FlexClusters: {flex, true},
 		}})
 	}
 	return inventory{
-		{"default", ""}: entryOf(findings{projects: readItems[atlas.Project]{[]atlas.Project{
+		{"default", ""}: entryOf(findings{projects: &readItems[atlas.Project]{[]atlas.Project{
 			{ID: project, Name: "Payments"}, {ID: analytics, Name: "Analytics"}, {ID: sandbox, Name: "Sandbox"},
 		}, true}}),
 		{"default", project}: clusters([]atlas.Cluster{{Name: "prod"}}, []atlas.Cluster{{Name: "team"}}),
@@ -124,7 +130,7 @@ func TestTargets_AreTruncated(t *testing.T) {
 	found := organization()
 	clusters := make([]atlas.Cluster, maxFound+1)
 	for i := range clusters {
-		clusters[i].Name = fmt.Sprint("c", i)
+		clusters[i].Name, clusters[i].CanHaveRestores = fmt.Sprint("c", i), true
 	}
 	found[discoveryKey{"default", sandbox}] = entryOf(findings{
 		clusters: map[atlas.ClusterKind]readItems[atlas.Cluster]{atlas.DedicatedClusters: {clusters, true}},

@@ -43,7 +43,7 @@ func TestRun_AdaptsTheIntervalToTheState(t *testing.T) {
 			test.job.Created = time.Now().Add(-time.Hour)
 			w.sim.AddJobs(prod, test.job)
 			if test.response != nil {
-				w.sim.Script(atlastest.PathHas("restoreJobs"), 0, test.response)
+				w.sim.Script(atlastest.PathHas("/groups/"), 0, test.response)
 			}
 			defer w.run()()
 			w.sim.ForgetRequests()

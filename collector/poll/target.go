@@ -13,6 +13,7 @@ import (
 type Target struct {
 	atlas.List
 
+	Exporter   string // name of the exporter, shared by replicas and shards
 	Credential string // name of the credential, and so of the client
 	Source     string // SourceConfig or SourceDiscovery
 
@@ -23,7 +24,14 @@ type Target struct {
 	StaleAfter       time.Duration // time without a successful poll after which per-job series are dropped
 
 	Policy history.Policy
+	Labels Labels // of the cluster
 }
+
+// Labels are the configured labels of a cluster. A nil label is not configured; an empty one overrides the Atlas tag.
+type Labels struct{ Team, Environment *string }
+
+// TagLabels are the keys of the Atlas tags that provide the labels that are not configured. An empty key provides none.
+type TagLabels struct{ Team, Environment string }
 
 // The sources of targets.
 const (
@@ -36,9 +44,9 @@ const (
 type Client interface {
 	RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error]
 	RestoreJob(ctx context.Context, list atlas.List, id string) (atlas.RestoreJob, error)
-	ProjectName(ctx context.Context, projectID string) (string, error)
-	Projects(ctx context.Context) ([]atlas.Project, error)
-	Clusters(ctx context.Context, projectID string, kind atlas.ClusterKind) ([]atlas.Cluster, error)
+	Project(ctx context.Context, projectID string) (atlas.Project, error)
+	Projects(ctx context.Context) (atlas.ProjectList, error)
+	Clusters(ctx context.Context, projectID string, kind atlas.ClusterKind) (atlas.ClusterList, error)
 }
 
 // Observer counts the events of a Manager. Its methods are called concurrently and must not block.

@@ -74,6 +74,29 @@ func TestOldestWaiting_IsSinceWhenTheOldestDuePollWaits(t *testing.T) {
 	})
 }
 
+func TestOverduePolls_WaitLongerThanTheirInterval(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		start := time.Now()
+		w, config, stop := newCrowdedWorld(t, 7)
+		defer stop()
+		if n, _ := w.manager.OverduePolls(); n != 0 {
+			t.Errorf("%d polls overdue at once", n)
+		}
+		time.Sleep(time.Minute + time.Second) // one poll is running, and three have ended
+		if n, since := w.manager.OverduePolls(); n != 3 || since != start {
+			t.Errorf("%d polls overdue since %v, want 3 since %v", n, since, start)
+		}
+		config.Concurrency = 7
+		if err := w.manager.Apply(config); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if n, since := w.manager.OverduePolls(); n != 0 || !since.IsZero() {
+			t.Errorf("%d polls overdue since %v although there are enough slots", n, since)
+		}
+	})
+}
+
 func TestRun_CountsIntervalsThatPassWithoutAPoll(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w, _, stop := newCrowdedWorld(t, 12) // a round takes four intervals

@@ -13,8 +13,8 @@ const (
 	// perCluster removes the labels of the exporter, so that two replicas don't count twice.
 	perCluster = "max by (project_id, cluster_name) "
 	perTarget  = "max by (project_id, cluster_name, backup_type) "
-	perKind    = "max by (project_id, cluster_name, backup_type, delivery_type) "
-	drills     = `,delivery_type=~"automated|point_in_time"`
+	perKind    = "max by (project_id, cluster_name, backup_type, delivery_type, purpose) "
+	drills     = `,delivery_type=~"automated|point_in_time",backup_type!="collection"`
 )
 
 // m returns a selector of a target metric with the matchers of all variables, and more.
@@ -170,11 +170,11 @@ func exporter() object {
 		},
 		row{
 			series("Requests to Atlas", "By HTTP status.", "reqps", 12, target{rate(e("api_requests_total"), "code"), "{{code}}"}),
-			series("Requests to Atlas by what is asked", "Lists, single jobs, projects, and searches for clusters.", "reqps", 12, target{rate(e("api_requests_total"), "endpoint") + " > 0", "{{endpoint}}"}),
+			series("Requests to Atlas by what is asked", "Lists, single jobs, projects, and searches for clusters.", "reqps", 12, target{rate(e("api_requests_total"), "operation") + " > 0", "{{operation}}"}),
 		},
 		row{
 			series("Latency of Atlas", "95 of 100 requests are answered within this time.", "s", 12,
-				target{"histogram_quantile(0.95, " + rate(e("api_request_duration_seconds_bucket"), "le, endpoint") + ") > 0", "{{endpoint}}"}),
+				target{"histogram_quantile(0.95, " + rate(e("api_request_duration_seconds_bucket"), "le, operation") + ") > 0", "{{operation}}"}),
 			series("Failed polls", "By reason.", "cps", 12, target{rate(e("poll_failures_total"), "reason"), "{{reason}}"}),
 		},
 		row{

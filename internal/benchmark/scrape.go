@@ -89,11 +89,11 @@ func scrapesOf(ctx context.Context, jobs, rounds int) error {
 		func() error { return measure("exposition, idle", cached, true) },
 		func() error { return measure("exposition, idle, uncompressed", cached, false) },
 		func() error {
-			fleet.publishSummaries(max(len(fleet.snapshots)/100, 1))
+			fleet.publishSummaries(max(len(fleet.states)/100, 1))
 			return measure("exposition, 1 % of the targets changed", cached, true)
 		},
 		func() error {
-			fleet.publishSummaries(len(fleet.snapshots))
+			fleet.publishSummaries(len(fleet.states))
 			return measure("exposition, every target changed", cached, true)
 		},
 		func() error {

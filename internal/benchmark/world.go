@@ -71,8 +71,8 @@ func newManager(targets []poll.Target, client poll.Client, exporter *collector.E
 
 // polledFleet is a collector.Source of targets that were polled once. It can pretend that something has changed.
 type polledFleet struct {
-	exporter  *collector.Exporter
-	snapshots []*poll.Snapshot
+	exporter *collector.Exporter
+	states   []poll.State
 }
 
 // newPolledFleet polls a simulated Atlas API with a number of jobs, all of which have per-job series.
@@ -98,8 +98,8 @@ func newPolledFleet(ctx context.Context, jobs int) (*polledFleet, error) {
 		return nil, err
 	}
 	manager.PollOnce(ctx, func(*poll.Snapshot) {})
-	fleet := &polledFleet{exporter: exporter, snapshots: manager.Snapshots()}
-	for _, s := range fleet.snapshots {
+	fleet := &polledFleet{exporter: exporter, states: manager.States()}
+	for _, s := range fleet.states {
 		if s.Err != nil || len(s.Summary.Series) != jobsPerCluster {
 			return nil, fmt.Errorf("polling %s: unexpected result %+v: %w", s.Target.ClusterName, s.Summary, s.Err)
 		}
@@ -107,13 +107,8 @@ func newPolledFleet(ctx context.Context, jobs int) (*polledFleet, error) {
 	return fleet, nil
 }
 
-// Snapshots implements collector.Source.
-func (f *polledFleet) Snapshots() []*poll.Snapshot { return f.snapshots }
-
-// ProjectName implements collector.Source.
-func (f *polledFleet) ProjectName(projectID string) string {
-	return "Project " + projectID[len(projectID)-3:]
-}
+// States implements collector.Source.
+func (f *polledFleet) States() []poll.State { return f.states }
 
 // publishSummaries publishes new summaries of n targets, spread evenly.
 func (f *polledFleet) publishSummaries(n int) {
@@ -126,17 +121,17 @@ func (f *polledFleet) publishSummaries(n int) {
 // publishTimes publishes that all targets were polled without news.
 func (f *polledFleet) publishTimes() {
 	now := time.Now()
-	f.publish(len(f.snapshots), func(s *poll.Snapshot) { s.LastPoll, s.LastSuccess = now, now })
+	f.publish(len(f.states), func(s *poll.Snapshot) { s.LastPoll, s.LastSuccess = now, now })
 }
 
 // publish replaces the snapshots of n targets, spread evenly, by changed copies.
 func (f *polledFleet) publish(n int, change func(*poll.Snapshot)) {
-	snapshots := slices.Clone(f.snapshots)
+	states := slices.Clone(f.states)
 	for i := range n {
-		at := i * len(snapshots) / n
-		next := *snapshots[at]
+		at := i * len(states) / n
+		next := *states[at].Snapshot
 		change(&next)
-		snapshots[at] = &next
+		states[at].Snapshot = &next
 	}
-	f.snapshots = snapshots
+	f.states = states
 }

@@ -10,14 +10,21 @@ import (
 type builder struct {
 	*document
 	raw    rawConfig
+	files  map[string]FileContent // of all files that the configuration refers to
 	config Config
 }
 
 func (b *builder) build() {
+	b.config.Files = b.raw.files()
+	b.files = ReadFiles(b.config.Files)
+	b.name()
 	b.connection()
 	b.credentials()
 	base := b.polling()
-	b.policy(&base.Policy)
+	base.Exporter = b.config.Name
+	b.limits(&base.Policy)
+	b.inherit("", b.raw.rawInherited, &base)
+	b.tagLabels()
 	b.projects(base)
 	b.fitToIntervals()
 	b.warnOfUnusedCredentials()
@@ -49,6 +56,21 @@ func (b *builder) duration(
 	path string, setting *duration, defaultValue time.Duration, lowest, highest duration,
 ) time.Duration {
 	return time.Duration(inRange(b, path, setting, duration(defaultValue), lowest, highest))
+}
+
+// exporterName matches valid names of exporters. They are restricted because they become a label.
+var exporterName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// name sets the name of the exporter.
+func (b *builder) name() {
+	b.config.Name = "default"
+	if b.raw.Name == nil {
+		return
+	}
+	b.config.Name = *b.raw.Name
+	if !exporterName.MatchString(b.config.Name) {
+		b.report("name", "must consist of 1 to 64 letters, digits, hyphens, underscores, and periods")
+	}
 }
 
 var (

@@ -2,24 +2,19 @@ package config
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/collector/poll"
-	"atlas-restore-exporter/internal/files"
 )
-
-// MaxFileSize is the maximum size of a configuration file in bytes.
-const MaxFileSize = 4 << 20
 
 // Shard is the part of all targets that this exporter polls. The zero Shard contains every target.
 type Shard = poll.Shard
 
 // Config is a valid configuration with all defaults applied. It must not be modified while it is in use.
 type Config struct {
+	Name        string         // of the exporter, shared by replicas and shards
 	BaseURL     string         // of the Atlas API, without a path
 	RootCAs     *x509.CertPool // trusted certificate authorities; if nil, those of the system
 	CAs         string         // PEM text of RootCAs
@@ -30,7 +25,9 @@ type Config struct {
 	Targets           []poll.Target // listed in the file
 	Discoveries       []poll.Rule   // rules that find more targets
 	DiscoveryInterval time.Duration
-	Shard             Shard // set by the caller, because it is a flag
+	TagLabels         poll.TagLabels
+	CredentialExpiry  map[string]time.Time // configured expiry times, by name of the credential
+	Shard             Shard                // set by the caller, because it is a flag
 
 	Files    []string // files with secrets and certificate authorities that the configuration refers to
 	Warnings []string // valid settings that the user should reconsider
@@ -80,21 +77,11 @@ func Parse(path string, text []byte) (*Config, error) {
 	return &b.config, nil
 }
 
-// ReadFile reads a regular file of at most limit bytes, and gives up if that takes too long; see package files. Every
-// error is a *fs.PathError.
-func ReadFile(path string, limit int64) ([]byte, error) {
-	text, err := files.Read(path, limit)
-	if _, ok := errors.AsType[*fs.PathError](err); err != nil && !ok {
-		err = &fs.PathError{Op: "read", Path: path, Err: err}
-	}
-	return text, err
-}
-
 // Poll returns the configuration of a poll.Manager that uses the given clients, which are keyed by the names of their
 // credentials.
 func (c *Config) Poll(clients map[string]poll.Client) poll.Config {
 	return poll.Config{
 		Targets: c.Targets, Discoveries: c.Discoveries, DiscoveryInterval: c.DiscoveryInterval,
-		Shard: c.Shard, Clients: clients, Concurrency: c.Concurrency,
+		TagLabels: c.TagLabels, Shard: c.Shard, Clients: clients, Concurrency: c.Concurrency,
 	}
 }

@@ -31,15 +31,14 @@ func (b *builder) connection() {
 	if b.raw.Atlas.CAFile == "" {
 		return
 	}
-	b.config.Files = append(b.config.Files, b.raw.Atlas.CAFile)
-	pem, err := ReadFile(b.raw.Atlas.CAFile, MaxFileSize)
-	if err != nil {
-		b.report("atlas.ca_file", "must be the path of a readable file: %v", err)
+	pem := b.files[b.raw.Atlas.CAFile]
+	if pem.Err != nil {
+		b.report("atlas.ca_file", "must be the path of a readable file: %v", pem.Err)
 		return
 	}
-	b.config.CAs = string(pem)
+	b.config.CAs = string(pem.Text)
 	b.config.RootCAs = x509.NewCertPool()
-	if !b.config.RootCAs.AppendCertsFromPEM(pem) {
+	if !b.config.RootCAs.AppendCertsFromPEM(pem.Text) {
 		b.report("atlas.ca_file", "%s contains no PEM certificate", b.raw.Atlas.CAFile)
 	}
 }

@@ -2,15 +2,21 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/collector/poll"
+	"atlas-restore-exporter/internal/files"
 )
+
+// maxExpiry is the maximum time until a credential expires. Atlas limits client secrets to a year.
+const maxExpiry = 100 * 366 * 24 * time.Hour
 
 // maxSecretSize is the maximum size of a file that contains a secret.
 const maxSecretSize = 64 << 10
@@ -22,11 +28,13 @@ func (b *builder) credentials() {
 	if len(b.raw.Credentials) == 0 {
 		b.report("credentials", "at least one credential with service_account or api_key is required")
 	}
+	b.config.CredentialExpiry = map[string]time.Time{}
 	for _, name := range slices.Sorted(maps.Keys(b.raw.Credentials)) {
 		path, raw := "credentials."+name, b.raw.Credentials[name]
 		if !credentialName.MatchString(name) {
 			b.report(path, "name must consist of 1 to 64 letters, digits, hyphens, and underscores")
 		}
+		b.expiry(name, raw.Expires)
 		credential := atlas.Credential{Name: name}
 		switch account, key := raw.ServiceAccount, raw.APIKey; {
 		case (account == nil) == (key == nil):
@@ -46,6 +54,23 @@ func (b *builder) credentials() {
 	}
 }
 
+// expiry records when a credential expires, if that is set. The time is only reported, so a past time is valid.
+func (b *builder) expiry(credential string, setting *expiry) {
+	if setting == nil {
+		return
+	}
+	at := time.Time(*setting)
+	if time.Until(at) > maxExpiry {
+		b.report("credentials."+credential+".expires", "must be at most 100 years from now")
+		return
+	}
+	b.config.CredentialExpiry[credential] = at
+	if at.Before(time.Now()) {
+		b.warn(fmt.Sprintf("credentials.%s.expires is in the past (%s): rotate the secret, or update expires",
+			credential, at.Format(time.RFC3339)))
+	}
+}
+
 // secret returns a secret of the credential at a path: the value of key, or the content of the file that key_file
 // names.
 func (b *builder) secret(path, key string, value atlas.Secret, file string) atlas.Secret {
@@ -59,8 +84,10 @@ func (b *builder) secret(path, key string, value atlas.Secret, file string) atla
 		return value
 	}
 	path += "_file"
-	b.config.Files = append(b.config.Files, file)
-	text, err := ReadFile(file, maxSecretSize)
+	text, err := b.files[file].Text, b.files[file].Err
+	if err == nil && len(text) > maxSecretSize {
+		err = &files.TooLargeError{Limit: maxSecretSize}
+	}
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pathErr.Err // the path is not shown, because users may have set the secret itself as the path
 	}
@@ -69,8 +96,11 @@ func (b *builder) secret(path, key string, value atlas.Secret, file string) atla
 		return ""
 	}
 	secret := strings.TrimSpace(string(text))
-	if secret == "" {
+	switch {
+	case secret == "":
 		b.report(path, "%s is empty", file)
+	case strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r > '~' }):
+		b.report(path, "%s must contain only the secret: one line of printable ASCII characters", file)
 	}
 	b.config.warnIfWorldReadable(path, file,
 		"in Kubernetes, set defaultMode: 0440 for the volume and fsGroup for the pod")

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	yaml "go.yaml.in/yaml/v4"
 
@@ -65,4 +67,45 @@ func TestCredentials_DontShowSecretsWhenPrinted(t *testing.T) {
 			t.Errorf("the secret is shown: %s", text)
 		}
 	}
+}
+
+// parseExpiry returns the configuration of a credential with an expiry.
+func parseExpiry(t *testing.T, expires string) *Config {
+	t.Helper()
+	return mustParse(t, strings.Replace(minimal, "  default:\n", "  default:\n    expires: "+expires+"\n", 1))
+}
+
+func TestCredentials_ExpireAtTheEndOfADayOrAtATime(t *testing.T) {
+	t.Setenv("TEST_EXPIRES", "2119-03-01")
+	for expires, want := range map[string]string{
+		"2119-03-01":                  "2119-03-01T23:59:59Z",
+		"'2119-03-01'":                "2119-03-01T23:59:59Z",
+		"'${TEST_EXPIRES}'":           "2119-03-01T23:59:59Z",
+		"2119-02-28":                  "2119-02-28T23:59:59Z",
+		"2119-03-01T12:00:00Z":        "2119-03-01T12:00:00Z",
+		"'2119-03-01T12:00:00+02:00'": "2119-03-01T10:00:00Z",
+	} {
+		config := parseExpiry(t, expires)
+		if got := config.CredentialExpiry["default"].Format(time.RFC3339); got != want || len(config.Warnings) > 0 {
+			t.Errorf("%s: %s, want %s; warnings %q", expires, got, want, config.Warnings)
+		}
+	}
+}
+
+func TestCredentials_HaveNoExpiryUnlessItIsSet(t *testing.T) {
+	if got := mustParse(t, minimal).CredentialExpiry; len(got) > 0 {
+		t.Errorf("expiry %v", got)
+	}
+}
+
+func TestCredentials_WarnOfAnExpiryInThePast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // starts at 2000-01-01T00:00:00Z
+		expectLines(t, parseExpiry(t, "2000-01-01").Warnings)
+		config := parseExpiry(t, "1999-12-31")
+		expectLines(t, config.Warnings,
+			"credentials.default.expires is in the past (1999-12-31T23:59:59Z): rotate the secret, or update expires")
+		if config.CredentialExpiry["default"].IsZero() {
+			t.Error("the expiry is not reported")
+		}
+	})
 }

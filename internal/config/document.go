@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	yaml "go.yaml.in/yaml/v4"
@@ -70,6 +71,10 @@ func (d *document) walk(path string, node *yaml.Node) {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			key := node.Content[i]
+			if isClientSecret(key.Value) {
+				d.report(path, "a key looks like a client secret, which only client_secret or a file may contain")
+				continue
+			}
 			child := strings.TrimPrefix(path+"."+key.Value, ".")
 			d.lines[child] = key.Line
 			d.keys[position{key.Line, key.Column}] = child
@@ -82,10 +87,20 @@ func (d *document) walk(path string, node *yaml.Node) {
 	case yaml.ScalarNode:
 		if node.ShortTag() == "!!str" {
 			node.Value = d.expand(path, node.Value)
+			if isClientSecret(node.Value) && !slices.Contains([]string{"client_secret", "private_key"}, lastKey(path)) {
+				d.report(path, "looks like a client secret, which only client_secret or a file may contain")
+			}
 		}
 	default: // the target of an alias is walked where it is defined
 	}
 }
+
+// lastKey returns the last key of a path.
+func lastKey(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
+
+// isClientSecret reports whether a text looks like the secret of a service account, which must not be in a setting that
+// is exported or logged.
+func isClientSecret(text string) bool { return strings.HasPrefix(text, "mdb_sa_sk_") }
 
 // variable matches ${NAME}, and $${, which is the escaped form of ${.
 var variable = regexp.MustCompile(`\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)

@@ -54,6 +54,7 @@ func expectLines(t *testing.T, got []string, want ...string) {
 func TestParse_AppliesDefaultsToTargets(t *testing.T) {
 	want := []poll.Target{{
 		List:       atlas.List{ProjectID: payments, ClusterName: "prod", BackupType: atlas.Dedicated},
+		Exporter:   "default",
 		Credential: "default", Source: poll.SourceConfig,
 		Interval: time.Minute, ActiveInterval: 30 * time.Second, Timeout: 30 * time.Second,
 		FullPollInterval: time.Hour, StaleAfter: 10 * time.Minute,
@@ -69,7 +70,8 @@ func TestParse_AppliesDefaultsToTargets(t *testing.T) {
 
 func TestParse_AppliesDefaultsToTheExporter(t *testing.T) {
 	config := mustParse(t, minimal)
-	if config.BaseURL != "https://cloud.mongodb.com" || config.Concurrency != 16 || config.Reserve != 0.5 ||
+	if config.Name != "default" || config.BaseURL != "https://cloud.mongodb.com" || config.Concurrency != 16 ||
+		config.Reserve != 0.5 ||
 		config.DiscoveryInterval != 5*time.Minute || len(config.Warnings) != 0 {
 		t.Errorf("%+v", config)
 	}
@@ -116,27 +118,27 @@ projects:
 func TestParse_MostSpecificObjectivesAndAllowedTargetsTakePrecedence(t *testing.T) {
 	config := mustParse(t, `
 credentials: {default: {api_key: {public_key: abcdefgh, private_key: x}}}
-objectives: {duration: 4h, drill_age: 90d}
+objectives: {duration: 4h, drill_age: 90d, recovery_point_age: 2d, expiry_notice: 1h}
 allowed_targets: [{project_id: 32b6e34b3d91647abb20e7b8}]
 projects:
   - id: 32b6e34b3d91647abb20e7b8
     clusters:
       - {name: a}
-      - {name: b, objectives: {duration: 0s}, allowed_targets: []}
+      - {name: b, objectives: {duration: 0s, expiry_notice: 0s}, allowed_targets: []}
   - id: 32b6e34b3d91647abb20e7b9
-    objectives: {drill_age: 30d}
+    objectives: {drill_age: 30d, recovery_point_age: 7d}
     allowed_targets: [{project_id: 32b6e34b3d91647abb20e7b9, cluster_names: [drill]}]
     clusters:
       - {name: a, objectives: {duration: 1h}}
 `)
 	expectLines(t, describeTargets(config, func(target *poll.Target) string {
 		objectives := target.Policy.Objectives
-		return fmt.Sprintf("%s %v %v %v",
-			target.ClusterName, objectives.Duration, objectives.DrillAge, target.Policy.AllowedTargets)
+		return fmt.Sprintf("%s %v %v %v %v %v", target.ClusterName, objectives.Duration, objectives.DrillAge,
+			objectives.RecoveryPointAge, objectives.ExpiryNotice, target.Policy.AllowedTargets)
 	}),
-		"a 4h0m0s 2160h0m0s [{32b6e34b3d91647abb20e7b8 []}]",
-		"b 0s 2160h0m0s []",
-		"a 1h0m0s 720h0m0s [{32b6e34b3d91647abb20e7b9 [drill]}]",
+		"a 4h0m0s 2160h0m0s 48h0m0s 1h0m0s [{32b6e34b3d91647abb20e7b8 []}]",
+		"b 0s 2160h0m0s 48h0m0s 0s []",
+		"a 1h0m0s 720h0m0s 168h0m0s 1h0m0s [{32b6e34b3d91647abb20e7b9 [drill]}]",
 	)
 	if config.Targets[1].Policy.AllowedTargets == nil {
 		t.Error("an empty list of allowed targets became nil, which allows every target")

@@ -28,7 +28,7 @@ func (b *builder) projects(base poll.Target) {
 		target.ProjectID = project.ID
 		target.Credential = b.projectCredential(path+".credential", project.Credential)
 		target.Interval = b.interval(path+".interval", project.Interval, base.Interval)
-		b.overridePolicy(path+".", project.rawPolicy, &target.Policy)
+		b.inherit(path+".", project.rawInherited, &target)
 		b.clusters(path+".clusters", project.Clusters, target)
 		if project.Discovery != nil {
 			b.rule(path, project, target)
@@ -88,7 +88,7 @@ func (b *builder) clusters(path string, clusters []rawCluster, base poll.Target)
 		target := base
 		target.ClusterName = cluster.Name
 		target.Interval = b.interval(path+".interval", cluster.Interval, base.Interval)
-		b.overridePolicy(path+".", cluster.rawPolicy, &target.Policy)
+		b.inherit(path+".", cluster.rawInherited, &target)
 		for _, backupType := range b.backupTypes(path+".backup_types", cluster.BackupTypes, atlas.Dedicated) {
 			target.BackupType = backupType
 			if seen[target.List] {

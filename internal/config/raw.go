@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -13,14 +15,16 @@ import (
 // These types mirror the file. A setting that is absent is nil or empty.
 type (
 	rawConfig struct {
-		Atlas       rawAtlas                 `yaml:"atlas"`
-		Credentials map[string]rawCredential `yaml:"credentials"`
-		Polling     rawPolling               `yaml:"polling"`
-		Discovery   rawDiscovery             `yaml:"discovery"`
-		History     rawHistory               `yaml:"history"`
-		JobSeries   rawJobSeries             `yaml:"job_series"`
-		rawPolicy   `yaml:",inline"`
-		Projects    []rawProject `yaml:"projects"`
+		Name         *string                  `yaml:"name"`
+		Atlas        rawAtlas                 `yaml:"atlas"`
+		Credentials  map[string]rawCredential `yaml:"credentials"`
+		Polling      rawPolling               `yaml:"polling"`
+		Discovery    rawDiscovery             `yaml:"discovery"`
+		History      rawHistory               `yaml:"history"`
+		JobSeries    rawJobSeries             `yaml:"job_series"`
+		rawInherited `yaml:",inline"`
+		TagLabels    rawLabels    `yaml:"tag_labels"`
+		Projects     []rawProject `yaml:"projects"`
 	}
 	rawAtlas struct {
 		BaseURL *string `yaml:"base_url"`
@@ -29,6 +33,7 @@ type (
 	rawCredential struct {
 		ServiceAccount *rawServiceAccount `yaml:"service_account"`
 		APIKey         *rawAPIKey         `yaml:"api_key"`
+		Expires        *expiry            `yaml:"expires"`
 	}
 	rawServiceAccount struct {
 		ClientID         string       `yaml:"client_id"`
@@ -60,28 +65,36 @@ type (
 		MaxAge       *duration `yaml:"max_age"`
 		MaxPerTarget *int      `yaml:"max_per_target"`
 	}
-	// rawPolicy is the part of the policy that can be set at the top level, for a project, and for a cluster.
-	rawPolicy struct {
+	// rawInherited contains the settings that can be set at the top level, for a project, and for a cluster.
+	rawInherited struct {
 		Objectives     rawObjectives       `yaml:"objectives"`
-		AllowedTargets *[]rawAllowedTarget `yaml:"allowed_targets"`
+		AllowedTargets *[]rawRestoreTarget `yaml:"allowed_targets"`
+		DrillTargets   *[]rawRestoreTarget `yaml:"drill_targets"`
+		Labels         rawLabels           `yaml:"labels"`
 	}
 	rawObjectives struct {
-		Duration *duration `yaml:"duration"`
-		DrillAge *duration `yaml:"drill_age"`
+		Duration         *duration `yaml:"duration"`
+		DrillAge         *duration `yaml:"drill_age"`
+		RecoveryPointAge *duration `yaml:"recovery_point_age"`
+		ExpiryNotice     *duration `yaml:"expiry_notice"`
 	}
-	rawAllowedTarget struct {
+	rawLabels struct {
+		Team        *string `yaml:"team"`
+		Environment *string `yaml:"environment"`
+	}
+	rawRestoreTarget struct {
 		ProjectID    string   `yaml:"project_id"`
 		ClusterNames []string `yaml:"cluster_names"`
 	}
 	rawProject struct {
-		ID          string    `yaml:"id"`
-		NameInclude *string   `yaml:"name_include"`
-		NameExclude *string   `yaml:"name_exclude"`
-		Credential  string    `yaml:"credential"`
-		Interval    *duration `yaml:"interval"`
-		rawPolicy   `yaml:",inline"`
-		Clusters    []rawCluster `yaml:"clusters"`
-		Discovery   *rawRule     `yaml:"discovery"`
+		ID           string    `yaml:"id"`
+		NameInclude  *string   `yaml:"name_include"`
+		NameExclude  *string   `yaml:"name_exclude"`
+		Credential   string    `yaml:"credential"`
+		Interval     *duration `yaml:"interval"`
+		rawInherited `yaml:",inline"`
+		Clusters     []rawCluster `yaml:"clusters"`
+		Discovery    *rawRule     `yaml:"discovery"`
 	}
 	rawRule struct {
 		Include     *string           `yaml:"include"`
@@ -90,12 +103,32 @@ type (
 		BackupTypes []string          `yaml:"backup_types"`
 	}
 	rawCluster struct {
-		Name        string    `yaml:"name"`
-		BackupTypes []string  `yaml:"backup_types"`
-		Interval    *duration `yaml:"interval"`
-		rawPolicy   `yaml:",inline"`
+		Name         string    `yaml:"name"`
+		BackupTypes  []string  `yaml:"backup_types"`
+		Interval     *duration `yaml:"interval"`
+		rawInherited `yaml:",inline"`
 	}
 )
+
+// files returns the files that the configuration refers to.
+func (r *rawConfig) files() []string {
+	var paths []string
+	add := func(path string) {
+		if path != "" {
+			paths = append(paths, path)
+		}
+	}
+	add(r.Atlas.CAFile)
+	for _, name := range slices.Sorted(maps.Keys(r.Credentials)) {
+		if account := r.Credentials[name].ServiceAccount; account != nil {
+			add(account.ClientSecretFile)
+		}
+		if key := r.Credentials[name].APIKey; key != nil {
+			add(key.PrivateKeyFile)
+		}
+	}
+	return paths
+}
 
 // duration has the format of durations in Prometheus: 30s, 5m, 400d.
 type duration time.Duration
@@ -116,3 +149,20 @@ func (d *duration) UnmarshalYAML(node *yaml.Node) error {
 }
 
 func (d duration) String() string { return model.Duration(d).String() }
+
+// expiry is a point in time: a date, which means the last second of that day in UTC, or an RFC 3339 time.
+type expiry time.Time
+
+// UnmarshalYAML parses an expiry.
+func (e *expiry) UnmarshalYAML(node *yaml.Node) error {
+	if date, err := time.Parse(time.DateOnly, node.Value); err == nil {
+		*e = expiry(date.AddDate(0, 0, 1).Add(-time.Second))
+		return nil
+	}
+	parsed, err := time.Parse(time.RFC3339, node.Value)
+	if err != nil {
+		return errors.New("must be a date such as 2027-03-01 or a time such as 2027-03-01T12:00:00Z")
+	}
+	*e = expiry(parsed.UTC())
+	return nil
+}

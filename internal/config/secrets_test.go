@@ -30,11 +30,12 @@ credentials:
   file:
     service_account:
       client_id: mdb_sa_id_1
-      client_secret_file: testdata/ca.pem
+      client_secret_file: testdata/secret.txt
   key-file:
     api_key:
       public_key: abcdefgh
-      private_key_file: testdata/ca.pem
+      private_key_file: testdata/secret.txt
+    expires: 2119-03-01
 polling:
   interval: 1m
   timeout: 30s
@@ -50,6 +51,14 @@ job_series:
 objectives:
   duration: 4h
   drill_age: 90d
+  recovery_point_age: 2d
+  expiry_notice: 1h
+labels:
+  team: database
+tag_labels:
+  environment: env
+drill_targets:
+  - project_id: 32b6e34b3d91647abb20e7b8
 projects:
   - id: 32b6e34b3d91647abb20e7b8
     credential: account

@@ -83,17 +83,32 @@ func browserAddress(address net.Addr) string {
 	return net.JoinHostPort(host, port)
 }
 
+// credentialDays is the number of days until the credential expires.
+const credentialDays = 10
+
+// settings is the format of the first part of the configuration file.
+const settings = `name: demo
+atlas: {base_url: %q}
+credentials: {demo: {service_account: {client_id: %s, client_secret: %s}, expires: %s}}
+objectives: {duration: 4h, drill_age: 90d, recovery_point_age: 2d, expiry_notice: 1h}
+allowed_targets: [{project_id: %q}, {project_id: %q}, {project_id: %q}]
+drill_targets:
+  - {project_id: %q, cluster_names: [restore-drill]}
+  - {project_id: %q, cluster_names: [restore-drill]}
+tag_labels: {team: team, environment: env}
+polling: {interval: 5s}
+discovery: {interval: 30s}
+projects:
+  - {name_exclude: ^Compliance$, discovery: {}}
+`
+
 // configFile returns a configuration file for the organization, as a user would write it: discovery finds the dedicated
-// and Flex clusters, and the file names the other targets.
+// and Flex clusters of all projects but one, and the file names the other targets.
 func configFile(organization *organization, baseURL string) []byte {
 	var text strings.Builder
-	_, _ = fmt.Fprintf(&text, "atlas: {base_url: %q}\n", baseURL)
-	_, _ = fmt.Fprintf(&text, "credentials: {demo: {service_account: {client_id: %s, client_secret: %s}}}\n",
-		clientID, clientSecret)
-	_, _ = fmt.Fprintf(&text, "objectives: {duration: 4h, drill_age: 90d}\n")
-	_, _ = fmt.Fprintf(&text, "allowed_targets: [{project_id: %q}, {project_id: %q}]\n", paymentsID, analyticsID)
-	text.WriteString("polling: {interval: 5s}\ndiscovery: {interval: 30s}\n")
-	text.WriteString("projects:\n  - discovery: {exclude: ^archive}\n")
+	_, _ = fmt.Fprintf(&text, settings, baseURL, clientID, clientSecret,
+		time.Now().UTC().AddDate(0, 0, credentialDays).Format(time.DateOnly),
+		paymentsID, analyticsID, complianceID, paymentsID, analyticsID)
 	project := ""
 	for _, list := range organization.lists {
 		if list.BackupType == atlas.Dedicated || list.BackupType == atlas.Flex {
@@ -101,7 +116,11 @@ func configFile(organization *organization, baseURL string) []byte {
 		}
 		if list.ProjectID != project {
 			project = list.ProjectID
-			_, _ = fmt.Fprintf(&text, "  - id: %q\n    clusters:\n", project)
+			_, _ = fmt.Fprintf(&text, "  - id: %q\n", project)
+			if project == complianceID {
+				text.WriteString("    labels: {team: compliance}\n")
+			}
+			text.WriteString("    clusters:\n")
 		}
 		_, _ = fmt.Fprintf(&text, "      - {name: %s, backup_types: [%s]}\n", list.ClusterName, list.BackupType)
 	}

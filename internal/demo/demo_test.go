@@ -7,14 +7,18 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
 	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/internal/config"
 	"atlas-restore-exporter/internal/server"
 	"atlas-restore-exporter/internal/testutil"
 )
@@ -77,6 +81,65 @@ func TestRun_ShowsEveryMetricFamily(t *testing.T) {
 		}
 		return len(missing) == 0
 	}, func() string { return "missing families: " + strings.Join(missing, ", ") })
+}
+
+// Each pattern matches a sample whose labels are sorted by name.
+func TestRun_ShowsTheFactsThatAlertsNeed(t *testing.T) {
+	url, _ := startDemo(t)
+	patterns := map[string]*regexp.Regexp{}
+	for fact, pattern := range map[string]string{
+		"a cluster without backup": `cluster_backup_enabled\{cluster_name="scratch",.*\} 0`,
+		"the team payments":        `cluster_info\{.*cluster_name="orders",cluster_team="payments",`,
+		"the team data": `cluster_info\{cluster_environment="development",cluster_name="scratch",` +
+			`cluster_team="data",`,
+		"a configured team":             `cluster_info\{.*cluster_name="archive",cluster_team="compliance",`,
+		"a drill":                       `last_success_timestamp_seconds\{.*cluster_name="prod-eu",.*purpose="drill",`,
+		"a failed restore in place":     `last_failure_timestamp_seconds\{.*cluster_name="orders",.*purpose="in_place",`,
+		"an index failure":              `last_success_indexes_failed\{.*cluster_name="orders",.*\} 1`,
+		"collections without indexes":   `job_index_failed_collections\{.*cluster_name="orders",.*\} 2`,
+		"the expiry of a credential":    `exporter_credential_expiry_timestamp_seconds\{credential="demo"\} `,
+		"the name of the exporter":      `exporter_info\{exporter="demo",shard="0"\} 1`,
+		"the objective of drilled data": `objective_seconds\{.*objective="recovery_point_age",.*\} 172800`,
+	} {
+		patterns[fact] = regexp.MustCompile("mongodbatlas_restore_" + pattern)
+	}
+	var missing []string
+	testutil.Eventually(t, func() bool {
+		metrics := scrape(t, url, "text/plain")
+		missing = nil
+		for fact, pattern := range patterns {
+			if !pattern.MatchString(metrics) {
+				missing = append(missing, fact)
+			}
+		}
+		return len(missing) == 0
+	}, func() string { return "missing: " + strings.Join(missing, ", ") })
+}
+
+func TestRun_ShowsADrillOfAnOldSnapshot(t *testing.T) {
+	url, _ := startDemo(t)
+	drill := regexp.MustCompile(`last_success_recovery_point_timestamp_seconds\{.*` +
+		`cluster_name="prod-us",delivery_type="automated",.*purpose="drill"\} (\S+)`)
+	var found []string
+	testutil.Eventually(t, func() bool {
+		found = drill.FindStringSubmatch(scrape(t, url, "text/plain"))
+		return found != nil
+	}, func() string { return "no recovery point of a drill" })
+	seconds, err := strconv.ParseFloat(found[1], 64)
+	if age := time.Since(time.Unix(int64(seconds), 0)); err != nil || age < 179*day {
+		t.Errorf("the data that was restored is %v old: %v", age, err)
+	}
+}
+
+func TestConfigFile_HasACredentialThatExpiresInTenDays(t *testing.T) {
+	cfg, err := config.Parse("demo", configFile(newOrganization(), "http://localhost"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := time.Until(cfg.CredentialExpiry["demo"])
+	if left < 10*day-time.Minute || left > 11*day || len(cfg.Warnings) > 0 {
+		t.Errorf("the credential expires in %v; warnings %q", left, cfg.Warnings)
+	}
 }
 
 func TestRun_ServesOpenMetrics(t *testing.T) {

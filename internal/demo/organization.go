@@ -15,6 +15,7 @@ const (
 	clientSecret = "mdb_sa_sk_demo" //nolint:gosec // only the simulator accepts it
 	paymentsID   = "5f3a1b2c4d5e6f7a8b9c0d1e"
 	analyticsID  = "6a1b2c3d4e5f60718293a4b5"
+	complianceID = "6b2c3d4e5f60718293a4b5c6" // not discovered
 )
 
 const day = 24 * time.Hour
@@ -32,16 +33,20 @@ func newOrganization() *organization {
 	o.AddServiceAccount(clientID, clientSecret)
 	o.addPayments()
 	o.addAnalytics()
+	o.addCompliance()
 	return o
 }
 
 func (o *organization) addPayments() {
 	o.AddProject(paymentsID, "Payments")
+	o.SetProjectTags(paymentsID, map[string]string{"team": "payments", "env": "production"})
 	o.addCluster(paymentsID, "prod-eu", atlastest.DedicatedCluster, atlas.Dedicated, drills(120, 7))
 	o.addCluster(paymentsID, "prod-eu", atlastest.DedicatedCluster, atlas.Collection, []atlastest.Job{
 		{Created: ago(50 * time.Hour), Takes: 40 * time.Minute, Documents: 1_200_000},
 	})
-	o.addCluster(paymentsID, "prod-us", atlastest.DedicatedCluster, atlas.Dedicated, append(drills(60, 7),
+	usDrills := drills(60, 7)
+	usDrills[len(usDrills)-1].SnapshotTaken = ago(180 * day) // a drill of an old snapshot
+	o.addCluster(paymentsID, "prod-us", atlastest.DedicatedCluster, atlas.Dedicated, append(usDrills,
 		atlastest.Job{Created: ago(9 * time.Hour)}, // never finishes
 	))
 	o.addCluster(paymentsID, "orders", atlastest.DedicatedCluster, atlas.Dedicated, append(drills(40, 14),
@@ -53,17 +58,15 @@ func (o *organization) addPayments() {
 			Created: ago(26 * time.Hour), Takes: 20 * time.Minute, Delivery: "pointInTime", PointInTime: ago(30 * time.Hour),
 		},
 	))
-	const batchID = "5a66783b80eef5354c77ee13"
-	o.addCluster(paymentsID, "archive", atlastest.LegacyCluster, atlas.Legacy, []atlastest.Job{
-		{Created: ago(40 * day), Takes: time.Hour, BatchID: batchID},
-		{Created: ago(40 * day), Takes: time.Hour, BatchID: batchID},
-		{Created: ago(20 * time.Hour), Takes: time.Hour, Delivery: "download", LinkLife: 2 * day},
-		{Created: ago(60 * time.Hour), Takes: time.Hour, Delivery: "download", LinkLife: day},
-	})
+	o.addCluster(paymentsID, "orders", atlastest.DedicatedCluster, atlas.Collection, []atlastest.Job{{
+		Created: ago(7 * time.Hour), Takes: 25 * time.Minute, Documents: 300_000,
+		Extra: map[string]any{"indexStatus": map[string]any{"state": "FAILED", "failedCollectionCount": 2}},
+	}})
 }
 
 func (o *organization) addAnalytics() {
 	o.AddProject(analyticsID, "Analytics")
+	o.SetProjectTags(analyticsID, map[string]string{"team": "data", "env": "production"})
 	o.addCluster(analyticsID, "events", atlastest.FlexCluster, atlas.Flex, append(drills(1200, 1),
 		atlastest.Job{Created: ago(3 * time.Hour), Takes: 3 * time.Minute, Delivery: "DOWNLOAD", LinkLife: 4 * time.Hour},
 	))
@@ -74,9 +77,24 @@ func (o *organization) addAnalytics() {
 		},
 	))
 	o.addCluster(analyticsID, "never-drilled", atlastest.DedicatedCluster, atlas.Dedicated, nil)
+	o.addCluster(analyticsID, "scratch", atlastest.DedicatedCluster, atlas.Dedicated, nil)
+	o.ChangeCluster(analyticsID, "scratch", func(c *atlastest.ClusterState) {
+		c.BackupEnabled, c.Tags = false, map[string]string{"env": "development"}
+	})
 	o.AddCluster(analyticsID, "sandbox", atlastest.FreeCluster) // has no backups
 	// Atlas removed the API of serverless instances, so polling this target fails.
 	o.addCluster(analyticsID, "old-function", atlastest.ServerlessInstance, atlas.Serverless, nil)
+}
+
+func (o *organization) addCompliance() {
+	o.AddProject(complianceID, "Compliance")
+	const batchID = "5a66783b80eef5354c77ee13"
+	o.addCluster(complianceID, "archive", atlastest.LegacyCluster, atlas.Legacy, []atlastest.Job{
+		{Created: ago(40 * day), Takes: time.Hour, BatchID: batchID},
+		{Created: ago(40 * day), Takes: time.Hour, BatchID: batchID},
+		{Created: ago(20 * time.Hour), Takes: time.Hour, Delivery: "download", LinkLife: 2 * day},
+		{Created: ago(60 * time.Hour), Takes: time.Hour, Delivery: "download", LinkLife: day},
+	})
 }
 
 func ago(d time.Duration) time.Time { return time.Now().Add(-d) }
@@ -98,7 +116,8 @@ func drills(n, days int) []atlastest.Job {
 	return jobs
 }
 
-// addCluster adds restore jobs to a cluster, and the cluster if the organization does not contain it.
+// addCluster adds restore jobs to a cluster, and the cluster, which is several years old, if the organization does not
+// contain it.
 func (o *organization) addCluster(
 	projectID, name string, kind atlastest.ClusterKind, backupType atlas.BackupType, jobs []atlastest.Job,
 ) {
@@ -107,6 +126,9 @@ func (o *organization) addCluster(
 	})
 	if !exists {
 		o.AddCluster(projectID, name, kind)
+		o.ChangeCluster(projectID, name, func(c *atlastest.ClusterState) {
+			c.Created, c.PointInTimeEnabled = ago(4*365*day), kind == atlastest.DedicatedCluster
+		})
 	}
 	list := atlas.List{ProjectID: projectID, ClusterName: name, BackupType: backupType}
 	o.AddJobs(list, jobs...)

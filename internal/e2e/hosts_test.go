@@ -126,7 +126,7 @@ projects: [{id: %s, clusters: [{name: %s}]}]
 }
 
 // jobRequested matches the number of finished requests for a job by its ID if it is not 0.
-var jobRequested = regexp.MustCompile(`exporter_api_requests_total\{[^}]*endpoint="dedicated_job"[^}]*\} [1-9]`)
+var jobRequested = regexp.MustCompile(`exporter_api_requests_total\{[^}]*operation="dedicated_job"[^}]*\} [1-9]`)
 
 // pollUntilJobRequested runs the exporter until it has handled the response to a request for a single job, which only
 // incremental polls send.

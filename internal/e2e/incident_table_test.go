@@ -34,8 +34,9 @@ func (m *monitoring) failedRestores() []incident {
 			},
 			end: m.restoreSuccessfully("failing"),
 		}, {
-			// A download that expires soon is only informational, and must not suppress the alert.
-			alert: "AtlasRestoreFailed", cluster: "expiring", receiver: "on-call", severity: "critical",
+			// A download that expires soon is a warning about the same cluster, and must not suppress the alert.
+			alert: "AtlasRestoreFailed", cluster: "expiring", config: ", objectives: {expiry_notice: 15m}",
+			receiver: "on-call", severity: "critical",
 			begin: func() {
 				m.sim.AddJobs(dedicated("expiring"),
 					atlastest.Job{Created: ago(2 * day), Takes: time.Minute, Outcome: atlastest.Fails},
@@ -108,6 +109,9 @@ func (m *monitoring) missingDrills() []incident {
 		}, {
 			alert: "AtlasRestoreNeverDrilled", cluster: "undrilled", config: ", objectives: {drill_age: 90d}",
 			receiver: "operations", severity: "warning", patience: 15 * minute,
+			prepare: func() {
+				m.sim.ChangeCluster(payments, "undrilled", func(c *atlastest.ClusterState) { c.Created = ago(91 * day) })
+			},
 			end: m.restoreSuccessfully("undrilled"),
 		},
 	}
@@ -129,7 +133,7 @@ func (m *monitoring) failedPolls() []incident {
 			begin:    func() {},
 			end:      func() { allow() },
 		}, {
-			alert: "AtlasRestoreCredentialRefused", receiver: "on-call", severity: "critical", patience: 5 * minute,
+			alert: "AtlasRestoreCredentialRejected", receiver: "on-call", severity: "critical", patience: 5 * minute,
 			begin: func() {
 				m.sim.AddServiceAccount("other", "another secret")
 				m.sim.RevokeTokens()

@@ -104,7 +104,7 @@ func (m *monitoring) restartWithoutCluster(projects string) {
 	}
 	vanished := incident{
 		alert: "AtlasRestoreTargetVanished", cluster: "vanishing", receiver: "operations", severity: "warning",
-		patience: 20 * minute, beganAt: down.beganAt,
+		beganAt: down.beganAt,
 	}
 	m.stopExporter()
 	m.expectFiring(&down)
@@ -157,11 +157,21 @@ func (m *monitoring) expectText(in *incident, n notification) {
 			}
 		}
 	}
-	if n.Annotations["summary"] == "" || n.Annotations["runbook_url"] == "" ||
-		!strings.Contains(n.Annotations["description"], in.cluster) {
+	if !strings.Contains(n.Annotations["summary"]+n.Annotations["description"], in.cluster) {
 		m.Errorf("%v: incomplete annotations: %q", n, n.Annotations)
 	}
-	if in.cluster != "" && !strings.Contains(n.Annotations["project"], n.Labels["project_id"]) {
-		m.Errorf("%v: the project is %q", n, n.Annotations["project"])
+	if in.cluster == "" {
+		return
+	}
+	for name, want := range map[string]string{
+		"summary":       in.cluster + " (" + n.Labels["project_name"] + ")",
+		"runbook_url":   externalURL + "/runbooks#" + strings.ToLower(in.alert),
+		"status_url":    externalURL + "/?project=" + n.Labels["project_id"] + "&cluster=" + in.cluster,
+		"atlas_url":     "/v2/" + n.Labels["project_id"] + "#/clusters/backup/" + in.cluster,
+		"dashboard_url": in.cluster,
+	} {
+		if text := n.Annotations[name]; !strings.Contains(text, want) || n.Labels["project_name"] == "" {
+			m.Errorf("%v: %s is %q, want %q", n, name, text, want)
+		}
 	}
 }

@@ -23,6 +23,9 @@ const (
 	limitedProject = "32b6e34b3d91647abb20e7ba" // rate limits are per project
 )
 
+// externalURL is the URL of the exporter in the links of alerts.
+const externalURL = "https://restores.example.net"
+
 // minute is a minute of monitoring: all durations of rules and routes are a sixtieth of the default ones.
 const minute = time.Second
 
@@ -60,7 +63,7 @@ func newMonitoring(t *testing.T) *monitoring {
 
 	rules, routes := filepath.Join(m.dir, "rules.yaml"), filepath.Join(m.dir, "alertmanager.yaml")
 	testutil.WriteFile(t, rules, scaleDurations(t, "../../deploy/prometheus/rules.yaml"))
-	replaceInFile(t, rules, "> 3600 + 3", "> 60 + 3")
+	replaceInFile(t, rules, "time() - 3600 - 3", "time() - 60 - 3")
 	testutil.WriteFile(t, routes, scaleDurations(t, "../../deploy/alertmanager/alertmanager.yaml"))
 	testutil.WriteFile(t, routes, strings.ReplaceAll(testutil.ReadFile(t, routes), "http://localhost:9095", m.pager.url))
 	return m
@@ -94,7 +97,8 @@ credentials:
   other: {service_account: {client_id: other, client_secret: %s}}
 polling: {interval: 1s, stale_after: 10s, reserve: 0} # rate limits are not scaled
 %s`, serve(m.T, m.sim), secret, secret, projects))
-	m.exporter = startCommand(m.T, "--config.file", path, "--web.listen-address", m.exporterAddress)
+	m.exporter = startCommand(m.T, "--config.file", path, "--web.listen-address", m.exporterAddress,
+		"--web.external-url", externalURL)
 	m.exporter.waitForReady()
 }
 

@@ -71,7 +71,7 @@ func expectOutage(t *testing.T, p *process, cause string) (url string) {
 		"mongodbatlas_restore_poll_error"+prodTarget+`,reason="network"} 1.0`+"\n",
 		"mongodbatlas_restore_poll_failures_total"+prodTarget+"} ",
 		"mongodbatlas_restore_last_poll_timestamp_seconds"+prodTarget+"} ",
-		`mongodbatlas_restore_exporter_api_requests_total{code="error",endpoint="dedicated_list"} `)
+		`mongodbatlas_restore_exporter_api_requests_total{code="error",operation="dedicated_list"} `)
 	expectNoMetrics(t, metrics, "mongodbatlas_restore_jobs{", "last_successful_poll_timestamp_seconds{")
 	if _, page := fetch(t, url+"/"); !strings.Contains(page, cause) || !strings.Contains(page, "Check") {
 		t.Errorf("no %s on the status page: %s", cause, page)

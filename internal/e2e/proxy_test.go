@@ -36,7 +36,13 @@ func (p *proxy) address() string {
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodConnect || r.Header.Get("Proxy-Authorization") != basicAuth("exporter", proxyPassword) {
 		w.Header().Set("Proxy-Authenticate", "Basic")
-		http.Error(w, "wrong password: "+r.Header.Get("Proxy-Authorization"), http.StatusProxyAuthRequired)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		// A hostile reason phrase, which net/http can't send.
+		_, _ = io.WriteString(conn, "HTTP/1.1 407 "+proxyPassword+" "+r.Header.Get("Proxy-Authorization")+"\r\n\r\n")
+		_ = conn.Close()
 		return
 	}
 	p.accepted.Add(1)

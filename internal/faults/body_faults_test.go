@@ -93,20 +93,6 @@ func bodyFaults() []fault {
 			},
 		},
 		{
-			name:     "malformed jobs in a list",
-			effect:   "only `malformed_jobs_total`; the known state of these jobs is kept",
-			keeps:    true,
-			reach:    oneTarget,
-			maxPolls: 1,
-			triggers: map[string]trigger{
-				"their dates": rewrite(
-					`"failed":(true|false)`,
-					`"failed":"`+link+`"`,
-				),
-				"their links": rewrite(`"deliveryType":"`, `"deliveryUrl":17,"deliveryType":"`),
-			},
-		},
-		{
 			name:   "JSON of another content type",
 			effect: "none; the content type is ignored",
 			reach:  oneTarget,

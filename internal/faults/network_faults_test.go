@@ -114,6 +114,15 @@ func networkFaults() []fault {
 			},
 		},
 		{
+			name:   "a connection of HTTP/2 that silently stops forwarding",
+			effect: "none; the connection is replaced after 10 seconds",
+			reach:  oneTarget,
+			http2:  true,
+			triggers: map[string]trigger{
+				"": func(w *world) func() { w.network.freeze(); return func() {} },
+			},
+		},
+		{
 			name:     "no response within `polling.timeout`",
 			reason:   poll.ReasonTimeout,
 			reach:    oneTarget,

@@ -2,6 +2,8 @@ package server
 
 import (
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -22,8 +24,9 @@ type Exporter struct {
 	live        *prometheus.Registry // gathered for every scrape: everything except the metrics of targets
 	targets     *prometheus.Registry // metrics of targets, for scrapes that the cached exposition can't serve
 
-	mu      sync.Mutex
-	config  *config.Config           // the active configuration
+	active atomic.Pointer[config.Config] // the active configuration; scrapes read it while a reload holds mu
+
+	mu      sync.Mutex               // held while a configuration is applied
 	clients map[string]*atlas.Client // by name of the credential
 }
 
@@ -44,11 +47,12 @@ func New(cfg *config.Config, options Options) (*Exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.config, e.clients = cfg, clients
+	e.clients = clients
+	e.active.Store(cfg)
 	e.targets.MustRegister(collector.NewCollector(e.manager))
 	e.live.MustRegister(
-		e.metrics, collector.NewStateCollector(e.manager, e.metrics, collector.Counters{
-			RejectedConnections: e.connections.Rejected, DroppedLogMessages: options.DroppedLogMessages,
+		e.metrics, collector.NewStateCollector(e.manager, e.metrics, collector.Process{
+			Settings: e.settings, RejectedConnections: e.connections.Rejected, DroppedLogMessages: options.DroppedLogMessages,
 		}),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -75,7 +79,8 @@ func (e *Exporter) Apply(cfg *config.Config) error {
 			old.Close()
 		}
 	}
-	e.config, e.clients = cfg, clients
+	e.clients = clients
+	e.active.Store(cfg)
 	return nil
 }
 
@@ -83,7 +88,7 @@ func (e *Exporter) Apply(cfg *config.Config) error {
 func (e *Exporter) newClients(cfg *config.Config) (map[string]*atlas.Client, error) {
 	clients := map[string]*atlas.Client{}
 	for _, credential := range cfg.Credentials {
-		if cfg.SameClient(e.config, credential) {
+		if cfg.SameClient(e.active.Load(), credential) {
 			clients[credential.Name] = e.clients[credential.Name]
 			continue
 		}
@@ -107,13 +112,15 @@ func pollClients(clients map[string]*atlas.Client) map[string]poll.Client {
 	return converted
 }
 
-// files returns the files with secrets and certificates that the active configuration names.
-func (e *Exporter) files() []string { return e.activeConfig().Files }
+// CredentialExpiry returns the configured expiry times of the active configuration, by name of the credential.
+func (e *Exporter) CredentialExpiry() map[string]time.Time { return e.active.Load().CredentialExpiry }
 
-func (e *Exporter) activeConfig() *config.Config {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.config
+// settings returns the exported settings of the active configuration.
+func (e *Exporter) settings() collector.Settings {
+	cfg := e.active.Load()
+	return collector.Settings{
+		Name: cfg.Name, ExternalURL: e.options.ExternalURL, AtlasURL: cfg.BaseURL, CredentialExpiry: cfg.CredentialExpiry,
+	}
 }
 
 // Close closes the idle connections to Atlas.

@@ -2,12 +2,16 @@ package server
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"atlas-restore-exporter/collector"
 	"atlas-restore-exporter/collector/poll"
 )
 
@@ -68,6 +72,39 @@ func TestApply_KeepsTheTokensOfUnchangedCredentials(t *testing.T) {
 	}
 	if tokens := s.countTokens(); tokens != 1 {
 		t.Errorf("%d access tokens", tokens)
+	}
+}
+
+func TestApply_ReplacesTheExportedSettings(t *testing.T) {
+	s := newSimulation(t, "{name: prod}")
+	exporter := newTestExporter(t, s)
+	exporter.options.ExternalURL = "https://example.com/restores"
+	before := exporter.settings()
+	s.editConfig("{service_account:", "{expires: 2119-03-01, service_account:")
+	s.editConfig("polling:", "name: fleet\npolling:")
+	cfg := s.loadConfig()
+	if err := exporter.Apply(cfg); err != nil {
+		t.Fatal(err)
+	}
+	expiry := map[string]time.Time{"default": time.Date(2119, 3, 1, 23, 59, 59, 0, time.UTC)}
+	want := collector.Settings{
+		Name: "fleet", ExternalURL: "https://example.com/restores", AtlasURL: cfg.BaseURL, CredentialExpiry: expiry,
+	}
+	if got := exporter.settings(); !reflect.DeepEqual(got, want) || !maps.Equal(exporter.CredentialExpiry(), expiry) {
+		t.Errorf("settings %+v\nwant     %+v", got, want)
+	}
+	if before.Name != "default" || len(before.CredentialExpiry) > 0 {
+		t.Errorf("settings before %+v", before)
+	}
+}
+
+// A scrape must not wait for a reload, which may wait for polls.
+func TestScrape_TakesNoLockOfAReload(t *testing.T) {
+	exporter := newTestExporter(t, newSimulation(t, "{name: prod}"))
+	exporter.mu.Lock()
+	defer exporter.mu.Unlock()
+	if metrics := scrape(t, exporter); !strings.Contains(metrics, `web_info{atlas_url="http://127.0.0.1:`) {
+		t.Errorf("metrics:\n%s", metrics)
 	}
 }
 

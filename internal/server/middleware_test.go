@@ -17,13 +17,12 @@ import (
 )
 
 // panickingSource is a source of the status page that panics with value.
-type panickingSource struct{ value any }
+type panickingSource struct {
+	status.Source
+	value any
+}
 
-func (p panickingSource) Snapshots() []*poll.Snapshot { panic(p.value) }
-
-func (p panickingSource) ProjectName(string) string { return "" }
-
-func (p panickingSource) Discoveries() []poll.DiscoveryStatus { return nil }
+func (p panickingSource) States() []poll.State { panic(p.value) }
 
 // panicServer serves handlers that panic, behind recoverPanics.
 type panicServer struct {
@@ -38,7 +37,7 @@ func newPanicServer(t *testing.T, value any) *panicServer {
 	t.Helper()
 	p := &panicServer{}
 	logger := slog.New(slog.NewTextHandler(&p.log, nil))
-	page := &status.Page{Source: panickingSource{value}, Logger: logger}
+	page := &status.Page{Source: panickingSource{value: value}, Logger: logger}
 	mux := http.NewServeMux()
 	mux.Handle("GET /page", page)
 	mux.HandleFunc("GET /partial", func(w http.ResponseWriter, r *http.Request) {
@@ -82,7 +81,7 @@ func TestRecoverPanics_LogsTheTypeAndTheStackWithoutTheText(t *testing.T) {
 			get(t, http.DefaultClient, p.URL+path)
 			line := `level=ERROR msg="request handler panicked, please report this bug" request="GET ` + path + `" type=` +
 				wantType + ` stack=`
-			if log := p.log.String(); strings.Count(log, line) != 1 || !strings.Contains(log, ".panickingSource.Snapshots(") {
+			if log := p.log.String(); strings.Count(log, line) != 1 || !strings.Contains(log, ".panickingSource.States(") {
 				t.Errorf("no %s in %s", line, log)
 			}
 		}

@@ -51,7 +51,35 @@ type reloader struct {
 func newReloader(e *Exporter, options Options) *reloader {
 	return &reloader{
 		exporter: e, load: options.Load, signals: options.ReloadSignals, logger: options.Logger, interval: watchInterval,
-		seen: fingerprint(e.files()),
+		seen: fingerprint(e.active.Load().Files),
+	}
+}
+
+// watchWebConfig logs when the web configuration becomes invalid or valid again, until ctx ends. It is read at each
+// connection, which otherwise fails without a message.
+func watchWebConfig(ctx context.Context, path string, interval time.Duration, logger *slog.Logger) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	last := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		text := ""
+		if err := ValidateWebConfig(path); err != nil {
+			text = err.Error()
+		}
+		switch text {
+		case last:
+		case "":
+			logger.LogAttrs(ctx, slog.LevelInfo, "web configuration is valid again")
+		default:
+			logger.LogAttrs(ctx, slog.LevelError, "web configuration is invalid, rejecting connections",
+				slog.String("err", text))
+		}
+		last = text
 	}
 }
 
@@ -101,13 +129,13 @@ func (r *reloader) rereadChangedFiles() {
 	}
 	if r.rejected != nil {
 		if cfg, err := r.rejected.Reread(); err == nil {
-			cfg.Shard = r.exporter.activeConfig().Shard
+			cfg.Shard = r.exporter.active.Load().Shard
 			r.rejected, r.rejectedFiles = nil, nil
 			_ = r.apply(cfg, nil, "file") // apply logs the error
 			return
 		}
 	}
-	cfg, err := r.exporter.activeConfig().Reread()
+	cfg, err := r.exporter.active.Load().Reread()
 	_ = r.apply(cfg, err, "file")
 }
 
@@ -129,7 +157,9 @@ func (r *reloader) apply(cfg *config.Config, err error, trigger string) error {
 }
 
 // files returns the files whose changes matter. The caller must hold r.mu.
-func (r *reloader) files() []string { return slices.Concat(r.exporter.files(), r.rejectedFiles) }
+func (r *reloader) files() []string {
+	return slices.Concat(r.exporter.active.Load().Files, r.rejectedFiles)
+}
 
 // ServeHTTP reloads the configuration and responds after it was applied or rejected.
 func (r *reloader) ServeHTTP(w http.ResponseWriter, request *http.Request) {
@@ -145,10 +175,11 @@ func (r *reloader) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 
 // fingerprint returns a hash of the content of files. An unreadable file counts as an empty one.
 func fingerprint(files []string) string {
+	contents := config.ReadFiles(files)
 	hash := sha256.New()
 	for _, file := range files {
-		text, err := config.ReadFile(file, config.MaxFileSize)
-		_, _ = fmt.Fprintf(hash, "%s %v %d\n%s", file, err == nil, len(text), text)
+		content := contents[file]
+		_, _ = fmt.Fprintf(hash, "%s %v %d\n%s", file, content.Err == nil, len(content.Text), content.Text)
 	}
 	return string(hash.Sum(nil))
 }

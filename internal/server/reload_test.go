@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"atlas-restore-exporter/internal/config"
@@ -258,4 +260,30 @@ func newTestReloader(t *testing.T, s *simulation, log *testutil.Buffer) (*Export
 	}
 	t.Cleanup(exporter.Close)
 	return exporter, newReloader(exporter, options)
+}
+
+func TestWatchWebConfig_LogsWhenItBecomesInvalidAndValidAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "web.yaml")
+		testutil.WriteFile(t, path, "{}\n")
+		var log testutil.Buffer
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go watchWebConfig(ctx, path, time.Minute, slog.New(slog.NewTextHandler(&log, nil)))
+		time.Sleep(90 * time.Second)
+		if log.String() != "" {
+			t.Errorf("logged %q", log.String())
+		}
+		testutil.WriteFile(t, path, "garbage: [\n")
+		time.Sleep(3 * time.Minute)
+		const invalid = "web configuration is invalid, rejecting connections"
+		if n := strings.Count(log.String(), invalid); n != 1 {
+			t.Errorf("logged %d times: %s", n, log.String())
+		}
+		testutil.WriteFile(t, path, "{}\n")
+		time.Sleep(time.Minute)
+		if !strings.Contains(log.String(), "web configuration is valid again") {
+			t.Errorf("logged %s", log.String())
+		}
+	})
 }

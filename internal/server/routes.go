@@ -25,16 +25,18 @@ func (e *Exporter) Handler(reload http.Handler) http.Handler {
 		reload = http.HandlerFunc(reloadForbidden)
 	}
 	page := &status.Page{
-		Source: e.manager,
-		Build:  status.Build{Version: e.options.Build.Version, GoVersion: e.options.Build.GoVersion},
-		Logger: e.options.Logger,
+		Source:           e.manager,
+		Build:            status.Build{Version: e.options.Build.Version, GoVersion: e.options.Build.GoVersion},
+		Logger:           e.options.Logger,
+		ExternalURL:      e.options.ExternalURL,
+		CredentialExpiry: e.CredentialExpiry,
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", e.metricsHandler())
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
 		writeText(w, http.StatusOK, "healthy")
 	})
-	mux.HandleFunc("GET /-/ready", e.serveReady)
+	mux.HandleFunc("GET /-/ready", readyHandler(e.manager))
 	mux.Handle("POST /-/reload", reload)
 	mux.Handle("GET /{$}", limitConcurrency(maxPages, page))
 	return securityHeaders(recoverPanics(e.options.Logger, mux))
@@ -52,14 +54,6 @@ func (e *Exporter) metricsHandler() http.Handler {
 	limited := limitConcurrency(maxScrapes, uncached)
 	exposition := collector.NewExposition(e.manager, e.live, limited, e.options.Logger)
 	return promhttp.InstrumentMetricHandler(e.live, exposition)
-}
-
-func (e *Exporter) serveReady(w http.ResponseWriter, _ *http.Request) {
-	if e.manager.Ready() {
-		writeText(w, http.StatusOK, "ready")
-	} else {
-		writeText(w, http.StatusServiceUnavailable, "some targets have not been polled yet")
-	}
 }
 
 func reloadForbidden(w http.ResponseWriter, _ *http.Request) {

@@ -34,6 +34,7 @@ type Options struct {
 	SystemdSocket   bool   // use the listening sockets that systemd passes, instead of ListenAddresses
 	WebConfigFile   string // path of the TLS and basic authentication settings, in the format of exporter-toolkit
 	EnableLifecycle bool   // allow POST /-/reload
+	ExternalURL     string // under which users reach the exporter, without a trailing slash; empty if not set
 
 	Build  collector.BuildInfo
 	Logger *slog.Logger
@@ -82,6 +83,8 @@ func Run(ctx context.Context, cfg *config.Config, options Options) error {
 	start := sync.OnceFunc(func() {
 		group.Go(func() error { exporter.manager.Run(groupCtx); return nil })
 		group.Go(func() error { reloader.run(groupCtx); return nil })
+		// Not in the group, because reading a file can hang.
+		go watchWebConfig(groupCtx, options.WebConfigFile, watchInterval, logger)
 	})
 	// net/http calls BaseContext once for each listener, after all sockets are bound.
 	server.BaseContext = func(listener net.Listener) context.Context {

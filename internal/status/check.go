@@ -20,6 +20,7 @@ var errNoTargets = errors.New("no targets: discovery found no clusters that matc
 // CheckResult is the result of polling one target, or of a failed discovery.
 type CheckResult struct {
 	Credential  string     `json:"credential"`
+	Expires     *time.Time `json:"credential_expires,omitempty"` // if configured
 	ProjectID   string     `json:"project_id"`
 	ProjectName string     `json:"project_name"`
 	Cluster     string     `json:"cluster_name"`
@@ -50,11 +51,14 @@ type Poller interface {
 	PollOnce(ctx context.Context, done func(*poll.Snapshot))
 }
 
-// Check runs discovery and polls every target once. It reports progress to w: on a single line that is overwritten if w
+// Check runs discovery and polls every target once. Results contain the given expiry times of credentials, by name. It
+// reports progress to w: on a single line that is overwritten if w
 // is a terminal, otherwise with one line for each target. It returns an error only if ctx ends.
-func Check(ctx context.Context, poller Poller, w io.Writer, terminal bool) ([]CheckResult, error) {
+func Check(
+	ctx context.Context, poller Poller, expiries map[string]time.Time, w io.Writer, terminal bool,
+) ([]CheckResult, error) {
 	poller.DiscoverOnce(ctx)
-	done, total := 0, len(poller.Snapshots())
+	done, total := 0, len(poller.States())
 	poller.PollOnce(ctx, func(s *poll.Snapshot) {
 		done++
 		if terminal {
@@ -69,15 +73,21 @@ func Check(ctx context.Context, poller Poller, w io.Writer, terminal bool) ([]Ch
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("interrupted after %d of %d targets: %w", done, total, err)
 	}
-	snapshots := poller.Snapshots()
-	results := make([]CheckResult, 0, len(snapshots))
+	states := poller.States()
+	names := projectNames(states)
+	results := make([]CheckResult, 0, len(states))
 	for _, d := range poller.Discoveries() {
 		if d.Err != nil {
-			results = append(results, newDiscoveryResult(&d, poller.ProjectName(d.ProjectID)))
+			results = append(results, newDiscoveryResult(&d, names[d.ProjectID]))
 		}
 	}
-	for _, s := range snapshots {
-		results = append(results, newCheckResult(s, poller.ProjectName(s.Target.ProjectID)))
+	for i := range states {
+		results = append(results, newCheckResult(&states[i]))
+	}
+	for i := range results {
+		if expiry, ok := expiries[results[i].Credential]; ok {
+			results[i].Expires = &expiry
+		}
 	}
 	return results, nil
 }
@@ -111,13 +121,13 @@ func newDiscoveryResult(d *poll.DiscoveryStatus, projectName string) CheckResult
 	}
 }
 
-func newCheckResult(s *poll.Snapshot, projectName string) CheckResult {
+func newCheckResult(s *poll.State) CheckResult {
 	result := CheckResult{
-		Credential: s.Target.Credential, ProjectID: s.Target.ProjectID, ProjectName: projectName,
+		Credential: s.Target.Credential, ProjectID: s.Target.ProjectID, ProjectName: s.Cluster.ProjectName,
 		Cluster: s.Target.ClusterName, BackupType: string(s.Target.BackupType), OK: s.Err == nil,
 	}
 	if s.Err != nil {
-		result.Reason, result.Error, result.Remedy = string(s.Reason), s.Err.Error(), targetRemedy(s)
+		result.Reason, result.Error, result.Remedy = string(s.Reason), s.Err.Error(), targetRemedy(s.Snapshot)
 		return result
 	}
 	result.Jobs = s.Summary.Known

@@ -42,9 +42,16 @@ func newCheckedPoller() *fakePoller {
 	}
 }
 
+// expiries are the expiry times of two credentials and of one that isn't in use.
+func expiries() map[string]time.Time {
+	return map[string]time.Time{
+		"default": now.Add(10 * 24 * time.Hour), "other": now.Add(-36 * time.Hour), "not in use": now,
+	}
+}
+
 func mustCheck(t *testing.T, poller Poller) []CheckResult {
 	t.Helper()
-	results, err := Check(t.Context(), poller, io.Discard, false)
+	results, err := Check(t.Context(), poller, expiries(), io.Discard, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +72,7 @@ func TestCheck_DiscoversBeforeItPolls(t *testing.T) {
 
 func TestCheck_ReportsProgressOnOneLinePerTarget(t *testing.T) {
 	var progress strings.Builder
-	if _, err := Check(t.Context(), newCheckedPoller(), &progress, false); err != nil {
+	if _, err := Check(t.Context(), newCheckedPoller(), nil, &progress, false); err != nil {
 		t.Fatal(err)
 	}
 	const want = "polled 1 of 4 targets: prod dedicated\npolled 2 of 4 targets: team dedicated\n" +
@@ -77,7 +84,7 @@ func TestCheck_ReportsProgressOnOneLinePerTarget(t *testing.T) {
 
 func TestCheck_OverwritesItsProgressOnATerminal(t *testing.T) {
 	var progress strings.Builder
-	if _, err := Check(t.Context(), newCheckedPoller(), &progress, true); err != nil {
+	if _, err := Check(t.Context(), newCheckedPoller(), nil, &progress, true); err != nil {
 		t.Fatal(err)
 	}
 	got := progress.String()
@@ -90,7 +97,7 @@ func TestCheck_ReturnsAnErrorIfInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	poller := newCheckedPoller()
 	poller.afterPoll = cancel
-	_, err := Check(ctx, poller, io.Discard, false)
+	_, err := Check(ctx, poller, nil, io.Discard, false)
 	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "interrupted after 4 of 4 targets") {
 		t.Errorf("error %v", err)
 	}

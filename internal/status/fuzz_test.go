@@ -3,6 +3,7 @@ package status
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,8 @@ func FuzzStatusPage(f *testing.F) {
 		manager := pollOnce(t, id, label, name, detail)
 		checkLabels(t, manager)
 		page := getPage(t, manager, "/")
+		_, ofCluster := serve(t, &Page{Source: manager}, "/?project="+url.QueryEscape(id)+"&cluster="+url.QueryEscape(label))
+		page += ofCluster
 		if len(page) > 64<<10 || unprintable(strings.ReplaceAll(page, "\n", "")) {
 			t.Errorf("page of %d bytes: %q", len(page), page)
 		}

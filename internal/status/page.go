@@ -21,24 +21,38 @@ type Build struct{ Version, GoVersion string }
 
 // Source provides the state that the status page shows. A *poll.Manager implements it.
 type Source interface {
-	Snapshots() []*poll.Snapshot
+	// States returns the state of each target, in the order in which the page shows them.
+	States() []poll.State
 	Discoveries() []poll.DiscoveryStatus
-	// ProjectName returns the name of a project, or "" if the name is unknown.
-	ProjectName(projectID string) string
+	// Inventories returns the status of the lists of clusters that are read only for facts about clusters.
+	Inventories() []poll.DiscoveryStatus
+	// Ready reports whether /-/ready returns status 200.
+	Ready() bool
+	// OverduePolls returns the number of polls that have been waiting for a slot for longer than their interval, and since
+	// when the first of them has been waiting.
+	OverduePolls() (n int, since time.Time)
 }
 
-// Page serves the status page, a single HTML page without scripts and external resources. If there are many targets, it
-// shows only some of them unless the query contains the parameter all. All fields are required.
+// Page serves the status page, a single HTML page without scripts and external resources.
+//
+// If there are many targets, it shows only some of them unless the query contains the parameter all. The query
+// project=<ID>&cluster=<name> selects one cluster; if that has no targets, the status code is 404.
 type Page struct {
 	Source Source
 	Build  Build
 	Logger *slog.Logger
+
+	// ExternalURL is the URL under which users reach the exporter, without a trailing slash. If it is empty, links are
+	// relative.
+	ExternalURL string
+	// CredentialExpiry returns the configured expiry times of credentials by name. It can be nil.
+	CredentialExpiry func() map[string]time.Time
 }
 
 // ServeHTTP implements http.Handler.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	view := newPageView(p.Source, time.Now(), r.URL.Query().Has("all"))
-	view.Build = p.Build
+	query := r.URL.Query()
+	view := newPageView(p, selection{query.Has("all"), query.Get("project"), query.Get("cluster")}, time.Now())
 	var page bytes.Buffer
 	if err := pageTemplate.Execute(&page, view); err != nil {
 		p.Logger.LogAttrs(r.Context(), slog.LevelError, "rendering the status page failed", slog.Any("err", err))
@@ -47,5 +61,8 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	if view.OneCluster && len(view.Projects) == 0 {
+		w.WriteHeader(http.StatusNotFound)
+	}
 	_, _ = page.WriteTo(w)
 }

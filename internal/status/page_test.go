@@ -18,23 +18,52 @@ import (
 // getPage returns the status page. In tests that depend on ages, the clock shows now.
 func getPage(t *testing.T, source Source, path string) string {
 	t.Helper()
-	page := &Page{Source: source, Build: Build{Version: "v1", GoVersion: "go1"}, Logger: slog.New(slog.DiscardHandler)}
+	code, page := serve(t, &Page{Source: source}, path)
+	if code != http.StatusOK {
+		t.Fatalf("status %d: %s", code, page)
+	}
+	return page
+}
+
+// serve returns the response of a page with a version and without a log.
+func serve(t *testing.T, page *Page, path string) (code int, body string) {
+	t.Helper()
+	page.Build, page.Logger = Build{Version: "v1", GoVersion: "go1"}, slog.New(slog.DiscardHandler)
 	recorder := httptest.NewRecorder()
 	page.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody))
-	if recorder.Code != http.StatusOK {
-		t.Fatalf("status %d: %s", recorder.Code, recorder.Body)
-	}
-	return recorder.Body.String()
+	return recorder.Code, recorder.Body.String()
 }
 
 // getPageAtNow returns the status page at the time now.
-func getPageAtNow(t *testing.T, source Source) (page string) {
+func getPageAtNow(t *testing.T, source Source) string {
+	t.Helper()
+	return serveAtNow(t, &Page{Source: source}, "/")
+}
+
+// serveAtNow returns the body of a response at the time now.
+func serveAtNow(t *testing.T, page *Page, path string) (body string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(now))
-		page = getPage(t, source, "/")
+		_, body = serve(t, page, path)
 	})
-	return page
+	return body
+}
+
+func expectNotContains(t *testing.T, page string, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if strings.Contains(page, text) {
+			t.Errorf("the page contains %q:\n%s", text, page)
+		}
+	}
+}
+
+// setEvents sets the ends of the last success and failure; zero means that there was none.
+func setEvents(s *poll.Snapshot, d atlas.DeliveryType, p history.Purpose, success, failure atlas.Timestamp) {
+	s.Summary.Latest[d][p] = history.Latest{
+		Success: history.Event{End: success}, Failure: history.Event{End: failure},
+	}
 }
 
 func expectContains(t *testing.T, page string, texts ...string) {
@@ -53,6 +82,18 @@ func TestPage_ShowsTheNewestJobsOfATarget(t *testing.T) {
 	page := getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{succeeded("prod", atlas.Dedicated, job)}})
 	expectContains(t, page, "Payments", payments, "prod", "last poll 0s ago", "1 known jobs", `<code>job-1</code>`,
 		`<b class="good">completed</b>`, "2026-03-04 10:00:00 UTC", ">1d 2h ago<", ">1m 30s<", ">drill<")
+}
+
+func TestPage_ShowsUnfinishedJobsThatAreNotAmongTheNewest(t *testing.T) {
+	s := succeeded("prod", atlas.Dedicated, newJob("job-2", atlas.StatusCancelled, time.Hour))
+	s.Summary.Series = []history.JobState{
+		newJob("job-1", atlas.StatusInProgress, 9*time.Hour), newJob("job-2", atlas.StatusCancelled, time.Hour),
+	}
+	page := getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{s}})
+	expectContains(t, page, `<code>job-1</code>`, `<code>job-2</code>`)
+	if strings.Count(page, "<code>job-2</code>") != 1 {
+		t.Errorf("a job is shown twice: %s", page)
+	}
 }
 
 func TestPage_ShowsTheExpiryOfAReadyDownload(t *testing.T) {
@@ -84,9 +125,10 @@ func TestPage_MarksDataAsStaleIfPollsKeepFailing(t *testing.T) {
 
 func TestPage_ShowsIncompleteData(t *testing.T) {
 	s := succeeded("prod", atlas.Dedicated)
-	s.Truncated, s.Summary.Omitted = true, 7
+	s.Truncated, s.Inconsistent, s.Summary.Omitted = true, true, 7
 	expectContains(t, getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{s}}),
-		"Older jobs are not shown.", "7 jobs have no per-job series because of job_series.max_per_target.")
+		"Older jobs are not shown.", "The list contradicts its own total count. Jobs that it doesn&#39;t contain are kept.",
+		"7 jobs have no per-job series because of job_series.max_per_target, or because too many jobs are unfinished.")
 }
 
 func TestPage_ShowsFailedDiscoveries(t *testing.T) {
@@ -94,8 +136,12 @@ func TestPage_ShowsFailedDiscoveries(t *testing.T) {
 		{Credential: "default", ProjectID: "working", LastSuccess: now},
 		{Credential: "default", LastSuccess: now.Add(-time.Hour), Err: errNoCluster, Reason: poll.ReasonServerError},
 		{Credential: "other", ProjectID: payments, Err: errNoCluster, Reason: poll.ReasonServerError},
-	}})
+		{Credential: "other", ProjectID: "unnamed", Err: errNoCluster, Reason: poll.ReasonServerError},
+	}, inventories: []poll.DiscoveryStatus{
+		{Credential: "third", ProjectID: payments, Err: errNoCluster, Reason: poll.ReasonForbidden},
+	}, snapshots: []*poll.Snapshot{succeeded("prod", atlas.Dedicated)}})
 	expectContains(t, page, "Discovery of projects<", "last success 1h 0m ago", "Discovery of clusters in Payments<",
+		"Discovery of clusters<", "Facts about clusters in Payments<", "credential third",
 		"last success never", "credential other", "Internal error of the Atlas API.", errNoCluster.Error())
 	if strings.Contains(page, "working") {
 		t.Error("the page shows a discovery that succeeded")
@@ -104,14 +150,14 @@ func TestPage_ShowsFailedDiscoveries(t *testing.T) {
 
 func TestPage_ListsTargetsThatNeedAttentionFirst(t *testing.T) {
 	failedRestore := succeeded("c-failed-restore", atlas.Dedicated)
-	failedRestore.Summary.Latest[atlas.DeliveryAutomated] = history.Latest{LastSuccess: 1, LastFailure: 2}
+	setEvents(failedRestore, atlas.DeliveryAutomated, history.PurposeInPlace, 1, 2)
 	retired := failed("d-retired", atlas.Serverless, &atlas.Error{Status: 410})
 	page := getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{
 		succeeded("e-good", atlas.Dedicated), retired, failedRestore, failed("b-failing", atlas.Dedicated, errNoCluster),
 	}})
 	last := 0
 	for _, cluster := range []string{"b-failing", "c-failed-restore", "d-retired", "e-good"} {
-		at := strings.Index(page, "<h3>"+cluster)
+		at := strings.Index(page, `">`+cluster+"</a></h3>")
 		if at < last {
 			t.Errorf("%s is not in order", cluster)
 		}

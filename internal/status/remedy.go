@@ -164,10 +164,6 @@ func (f failure) network() string {
 }
 
 func (f failure) malformed() string {
-	if errors.Is(f.err, atlas.ErrListChanged) {
-		return "The list changed while it was being read. " +
-			"Discovery retries automatically; no action is needed unless this persists."
-	}
 	return "The response is not a valid response of the Atlas API." + checkAddress
 }
 

@@ -94,13 +94,3 @@ func TestDiscoveryRemedy_RefersToProjectsInsteadOfClusters(t *testing.T) {
 		}
 	}
 }
-
-func TestDiscoveryRemedy_NeedsNoActionIfTheListChangedWhileBeingRead(t *testing.T) {
-	err := &atlas.MalformedError{Err: atlas.ErrListChanged}
-	d := &poll.DiscoveryStatus{Credential: "default", Err: err, Reason: poll.ReasonOf(err, "")}
-	const want = "The list changed while it was being read. " +
-		"Discovery retries automatically; no action is needed unless this persists."
-	if got := discoveryRemedy(d); got != want {
-		t.Errorf("remedy %q\nwant   %q", got, want)
-	}
-}

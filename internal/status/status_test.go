@@ -17,20 +17,34 @@ var now = time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)
 // fakePoller is a Poller whose state doesn't change. It counts calls.
 type fakePoller struct {
 	snapshots   []*poll.Snapshot
+	clusters    map[string]poll.Cluster // facts by name; others are not known
 	discoveries []poll.DiscoveryStatus
+	inventories []poll.DiscoveryStatus
+	notReady    bool
+	overdue     int
 	discovered  int
 	afterPoll   func() // called before each call of done, if not nil
 }
 
-func (p *fakePoller) Snapshots() []*poll.Snapshot { return p.snapshots }
+// States returns the states of all targets, whose projects are named Payments.
+func (p *fakePoller) States() []poll.State {
+	states := make([]poll.State, len(p.snapshots))
+	for i, s := range p.snapshots {
+		cluster := p.clusters[s.Target.ClusterName]
+		cluster.ProjectName = "Payments"
+		states[i] = poll.State{Snapshot: s, Cluster: &cluster}
+	}
+	return states
+}
 
 func (p *fakePoller) Discoveries() []poll.DiscoveryStatus { return p.discoveries }
 
-func (p *fakePoller) ProjectName(projectID string) string {
-	if projectID == payments {
-		return "Payments"
-	}
-	return ""
+func (p *fakePoller) Inventories() []poll.DiscoveryStatus { return p.inventories }
+
+func (p *fakePoller) Ready() bool { return !p.notReady }
+
+func (p *fakePoller) OverduePolls() (n int, since time.Time) {
+	return p.overdue, now.Add(-5 * time.Minute)
 }
 
 func (p *fakePoller) DiscoverOnce(context.Context) { p.discovered++ }

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// writeTable writes a row for each result, and below the table the error and the remedy of each failure.
+// writeTable writes a row for each result, and below the table the expiry of each credential, and the error and the
+// remedy of each failure.
 func writeTable(w io.Writer, results []CheckResult, now time.Time) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "PROJECT\tCLUSTER\tBACKUP TYPE\tRESULT\tJOBS\tNEWEST JOB")
@@ -28,8 +29,26 @@ func writeTable(w io.Writer, results []CheckResult, now time.Time) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, failures.String())
+	_, err := io.WriteString(w, credentialLines(results, now)+failures.String())
 	return err
+}
+
+// credentialLines returns a line for each credential with a configured expiry, the first to expire first.
+func credentialLines(results []CheckResult, now time.Time) string {
+	expiries := map[string]time.Time{}
+	for i := range results {
+		if expiry := results[i].Expires; expiry != nil {
+			expiries[results[i].Credential] = *expiry
+		}
+	}
+	if len(expiries) == 0 {
+		return ""
+	}
+	var lines strings.Builder
+	for _, name := range sortedByExpiry(expiries) {
+		_, _ = fmt.Fprintf(&lines, "credential %s %s\n", name, expiryText(expiries[name], now))
+	}
+	return "\n" + lines.String()
 }
 
 // project returns the name of the project, or its ID if the name is unknown.

@@ -2,13 +2,10 @@ package status
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"atlas-restore-exporter/atlas"
-	"atlas-restore-exporter/collector/history"
 	"atlas-restore-exporter/collector/poll"
 )
 
@@ -22,14 +19,20 @@ const (
 // These types contain the texts of the status page. A Class is a CSS class: good, bad, warn, busy, or empty.
 type (
 	pageView struct {
-		Build       Build
-		Now         string
+		Build Build
+		Now   string
+
+		MetricsLink, HomeLink, AllLink string
+
+		OneCluster  bool // only one cluster is shown
+		Notices     []notice
 		Tiles       []tile
-		Discoveries []discoveryView // failed ones
+		Discoveries []discoveryView // failed ones, and failed reads of facts about clusters
 		Projects    []projectView
 		Hidden      int // number of targets beyond maxTargets
 	}
-	tile struct {
+	notice struct{ Text, Class string }
+	tile   struct {
 		Number int
 		Label  string
 		Class  string
@@ -42,56 +45,87 @@ type (
 		Name, ID string
 		Targets  []targetView
 	}
-	targetView struct {
-		Cluster, BackupType, Credential string
-		State, Class                    string // of the last poll
-		LastPoll, LastSuccess           string
-		Error, Remedy                   string
-		Notes                           []string
-		Known                           int
-		Counts                          []tile
-		LastDrill, LastFailure          string
-		Jobs                            []jobView
-	}
-	jobView struct {
-		ID, Status, Class, Delivery, Target string
-		Created, Age, Took, Expiry          string
-	}
 )
 
-func newPageView(source Source, now time.Time, all bool) pageView {
-	snapshots := slices.Clone(source.Snapshots())
-	view := pageView{Now: formatTime(now), Tiles: newTiles(snapshots)}
-	for _, d := range source.Discoveries() {
-		if d.Err != nil && (all || len(view.Discoveries) < maxDiscoveries) {
-			view.Discoveries = append(view.Discoveries, newDiscoveryView(&d, source.ProjectName(d.ProjectID), now))
-		}
+// selection is the part of the state that a page shows.
+type selection struct {
+	all                bool   // without limits
+	projectID, cluster string // of the only cluster to show; if cluster is empty, all clusters are shown
+}
+
+func (s *selection) oneCluster() bool { return s.cluster != "" }
+
+// states returns the states of the selected targets, those that need attention first.
+func (s *selection) states(all []poll.State) []poll.State {
+	states := slices.DeleteFunc(slices.Clone(all), func(state poll.State) bool {
+		return s.oneCluster() && (state.Target.ProjectID != s.projectID || state.Target.ClusterName != s.cluster)
+	})
+	slices.SortStableFunc(states, func(a, b poll.State) int { return cmp.Compare(urgency(&b), urgency(&a)) })
+	return states
+}
+
+// newPageView returns the texts of a page. It shows no target if the selected cluster has none.
+func newPageView(p *Page, selected selection, now time.Time) pageView {
+	all := p.Source.States()
+	states, base := selected.states(all), links(p.ExternalURL)
+	view := pageView{
+		Build: p.Build, Now: formatTime(now), OneCluster: selected.oneCluster(), Tiles: newTiles(states),
+		MetricsLink: base.page("metrics"), HomeLink: base.page(""), AllLink: base.page("?all"),
+		Notices: append(stateNotices(p.Source, now), expiryNotices(p.expiries(states, selected), now)...),
 	}
-	slices.SortStableFunc(snapshots, func(a, b *poll.Snapshot) int { return cmp.Compare(urgency(b), urgency(a)) })
-	if excess := len(snapshots) - maxTargets; excess > 0 && !all {
-		snapshots, view.Hidden = snapshots[:maxTargets], excess
+	view.addFailures(p.Source, selected, all, now)
+	if excess := len(states) - maxTargets; excess > 0 && !selected.all {
+		states, view.Hidden = states[:maxTargets], excess
 	}
 	indexes := map[string]int{} // of projects in view.Projects
-	for _, s := range snapshots {
+	for i := range states {
+		s := &states[i]
 		id := s.Target.ProjectID
 		i, ok := indexes[id]
 		if !ok {
 			i = len(view.Projects)
 			indexes[id] = i
-			view.Projects = append(view.Projects, projectView{ID: id, Name: source.ProjectName(id)})
+			view.Projects = append(view.Projects, projectView{ID: id, Name: s.Cluster.ProjectName})
 		}
-		view.Projects[i].Targets = append(view.Projects[i].Targets, newTargetView(s, now))
+		link := base.cluster(id, s.Target.ClusterName)
+		view.Projects[i].Targets = append(view.Projects[i].Targets, newTargetView(s, link, now))
 	}
 	return view
 }
 
-func newTiles(snapshots []*poll.Snapshot) []tile {
+// addFailures adds the lists of projects and clusters that could not be read. A page of one cluster shows only those of
+// its project.
+func (v *pageView) addFailures(source Source, selected selection, states []poll.State, now time.Time) {
+	names := projectNames(states)
+	add := func(title string, statuses []poll.DiscoveryStatus) {
+		for i := range statuses {
+			d := &statuses[i]
+			isSelected := !selected.oneCluster() || d.ProjectID == selected.projectID
+			if d.Err != nil && isSelected && (selected.all || len(v.Discoveries) < maxDiscoveries) {
+				v.Discoveries = append(v.Discoveries, newDiscoveryView(d, title, names[d.ProjectID], now))
+			}
+		}
+	}
+	add("Discovery of clusters", source.Discoveries())
+	add("Facts about clusters", source.Inventories())
+}
+
+// projectNames returns the known names of projects by ID.
+func projectNames(states []poll.State) map[string]string {
+	names := map[string]string{}
+	for _, s := range states {
+		names[s.Target.ProjectID] = s.Cluster.ProjectName
+	}
+	return names
+}
+
+func newTiles(states []poll.State) []tile {
 	var failing, active, ready, failed int
-	for _, s := range snapshots {
+	for _, s := range states {
 		if s.Err != nil {
 			failing++
 		}
-		if lastRestoreFailed(s) {
+		if lastRestoreFailed(s.Summary) {
 			failed++
 		}
 		if s.Summary == nil {
@@ -109,7 +143,7 @@ func newTiles(snapshots []*poll.Snapshot) []tile {
 		return class
 	}
 	return []tile{
-		{len(snapshots), "targets", ""},
+		{len(states), "targets", ""},
 		{failing, "can't be polled", classIfAny(failing, "bad")},
 		{active, "restores in progress", classIfAny(active, "busy")},
 		{ready, "downloads ready", classIfAny(ready, "warn")},
@@ -117,10 +151,12 @@ func newTiles(snapshots []*poll.Snapshot) []tile {
 	}
 }
 
-func newDiscoveryView(d *poll.DiscoveryStatus, projectName string, now time.Time) discoveryView {
-	title := "Discovery of projects"
-	if d.ProjectID != "" {
-		title = strings.TrimSuffix("Discovery of clusters in "+projectName, " in ")
+func newDiscoveryView(d *poll.DiscoveryStatus, title, projectName string, now time.Time) discoveryView {
+	switch {
+	case d.ProjectID == "":
+		title = "Discovery of projects"
+	case projectName != "":
+		title += " in " + projectName
 	}
 	return discoveryView{
 		Title: title, ProjectID: d.ProjectID, Credential: d.Credential,
@@ -129,108 +165,14 @@ func newDiscoveryView(d *poll.DiscoveryStatus, projectName string, now time.Time
 }
 
 // urgency orders the targets of the page: targets that need attention first.
-func urgency(s *poll.Snapshot) int {
+func urgency(s *poll.State) int {
 	switch {
 	case s.Err != nil && s.Reason != poll.ReasonGone:
 		return 3
-	case lastRestoreFailed(s):
+	case lastRestoreFailed(s.Summary):
 		return 2
-	case s.Err != nil:
+	case s.Err != nil, clusterNeedsAttention(s.Cluster):
 		return 1
 	}
 	return 0
-}
-
-// lastRestoreFailed reports whether the last restore of any delivery type failed.
-func lastRestoreFailed(s *poll.Snapshot) bool {
-	return s.Summary != nil && slices.ContainsFunc(s.Summary.Latest[:], func(latest history.Latest) bool {
-		return latest.LastFailure > latest.LastSuccess
-	})
-}
-
-func newTargetView(s *poll.Snapshot, now time.Time) targetView {
-	view := targetView{
-		Cluster: s.Target.ClusterName, BackupType: string(s.Target.BackupType), Credential: s.Target.Credential,
-		State: "polled", Class: "good", LastPoll: since(s.LastPoll, now), LastSuccess: since(s.LastSuccess, now),
-	}
-	switch {
-	case s.LastPoll.IsZero():
-		view.State, view.Class = "not polled yet", "busy"
-	case s.Err != nil:
-		view.State, view.Class = labelText(string(s.Reason)), "bad"
-		view.Error, view.Remedy = s.Err.Error(), targetRemedy(s)
-		if s.Stale(now) && s.Summary != nil {
-			view.addNote("The data below is stale because polls keep failing.")
-		}
-	}
-	if s.Truncated {
-		view.addNote("The list is longer than the limit of a full poll. Older jobs are not shown.")
-	}
-	if s.Summary != nil {
-		view.addSummary(s.Summary, now)
-	}
-	return view
-}
-
-func (v *targetView) addNote(text string) { v.Notes = append(v.Notes, text) }
-
-func (v *targetView) addSummary(summary *history.Summary, now time.Time) {
-	v.Known = summary.Known
-	if n := summary.Omitted; n > 0 {
-		v.addNote(fmt.Sprintf("%d jobs have no per-job series because of job_series.max_per_target.", n))
-	}
-	var drill, failure atlas.Timestamp
-	for i, latest := range summary.Latest {
-		if d := atlas.DeliveryType(i); d == atlas.DeliveryAutomated || d == atlas.DeliveryPointInTime {
-			drill = max(drill, latest.LastSuccess)
-		}
-		failure = max(failure, latest.LastFailure)
-	}
-	v.LastDrill, v.LastFailure = sinceTimestamp(drill, now), sinceTimestamp(failure, now)
-	for status := range atlas.StatusCount {
-		var n int
-		for _, counts := range summary.Counts {
-			n += counts[status]
-		}
-		if n > 0 {
-			v.Counts = append(v.Counts, tile{n, labelText(status.String()), statusClass(status)})
-		}
-	}
-	for i := range summary.Newest {
-		v.Jobs = append(v.Jobs, newJobView(&summary.Newest[i], now))
-	}
-}
-
-func newJobView(job *history.JobState, now time.Time) jobView {
-	view := jobView{
-		ID: job.ID, Status: labelText(job.Status.String()), Class: statusClass(job.Status),
-		Delivery: labelText(job.DeliveryType.String()), Target: job.TargetClusterName,
-		Age: sinceTimestamp(job.Created, now),
-	}
-	if job.Created != 0 {
-		view.Created = formatTime(job.Created.Time())
-		if job.Finished >= job.Created {
-			view.Took = formatDuration(job.Finished.Time().Sub(job.Created.Time()))
-		}
-	}
-	// If polls keep failing, the expiry of a download that was ready in the last successful poll may have passed.
-	if job.Status == atlas.StatusReady || job.Status == atlas.StatusExpired {
-		view.Expiry = sinceTimestamp(job.Expiry, now)
-	}
-	return view
-}
-
-func statusClass(status atlas.Status) string {
-	switch status {
-	case atlas.StatusFailed:
-		return "bad"
-	case atlas.StatusReady, atlas.StatusUnknown:
-		return "warn"
-	case atlas.StatusCompleted:
-		return "good"
-	case atlas.StatusPending, atlas.StatusInProgress:
-		return "busy"
-	default:
-		return ""
-	}
 }

@@ -215,15 +215,20 @@ func TestContract_ProjectsAndClustersMatchTheDescription(t *testing.T) {
 	sim.AddCluster(project, "prod", atlastest.DedicatedCluster)
 	sim.AddCluster(project, "old", atlastest.LegacyCluster)
 	sim.AddCluster(project, "team", atlastest.FlexCluster)
+	sim.SetProjectTags(project, map[string]string{"team": "payments"})
+	sim.ChangeCluster(project, "prod", func(c *atlastest.ClusterState) {
+		c.PointInTimeEnabled, c.Tags = true, map[string]string{"env": "prod"}
+	})
+	sim.ChangeCluster(project, "team", func(c *atlastest.ClusterState) { c.ListedAsDedicated = true })
 	sim.AddCluster(project, "free", atlastest.FreeCluster)
-	if _, err := client.ProjectName(t.Context(), project); err != nil {
+	if _, err := client.Project(t.Context(), project); err != nil {
 		t.Error(err)
 	}
 	if _, err := client.Projects(t.Context()); err != nil {
 		t.Error(err)
 	}
 	for _, kind := range []atlas.ClusterKind{atlas.DedicatedClusters, atlas.FlexClusters} {
-		if clusters, err := client.Clusters(t.Context(), project, kind); err != nil || len(clusters) == 0 {
+		if clusters, err := client.Clusters(t.Context(), project, kind); err != nil || len(clusters.Clusters) == 0 {
 			t.Errorf("%s: %v, %v", kind, clusters, err)
 		}
 	}
@@ -244,7 +249,9 @@ func jobsInEachStage(backupType atlas.BackupType, download string) []atlastest.J
 	case atlas.Dedicated, atlas.Serverless:
 		jobs = append(jobs, atlastest.Job{Delivery: "pointInTime", PointInTime: hourAgo})
 	case atlas.Collection:
-		jobs = append(jobs, atlastest.Job{PointInTime: hourAgo},
+		jobs = append(jobs, atlastest.Job{PointInTime: hourAgo, WriteStrategy: "OVERWRITE_EXISTING"},
+			atlastest.Job{Created: hourAgo, Takes: time.Minute, IndexesTake: 2 * time.Hour},
+			atlastest.Job{Created: hourAgo, Takes: time.Minute, FailedIndexes: 2},
 			atlastest.Job{Created: hourAgo, Takes: time.Minute, Outcome: atlastest.IsCancelled})
 	case atlas.Legacy:
 		jobs = append(jobs, atlastest.Job{BatchID: "5a66783b80eef5354c77ee13"})

@@ -1,0 +1,129 @@
+package atlas
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"unicode"
+)
+
+// This file decodes jobs of which a field can't be read. Each field of a wire format is decoded alone, with the same
+// result as encoding/json, and is omitted if it can't be read. The same applies to nested objects and lists of objects.
+
+// salvageJob decodes the fields of a job that can be read, and adds the others to found.
+func salvageJob[W wireJob](body []byte, found *findings) (W, error) {
+	var wire W
+	if !found.salvageObject(body, reflect.ValueOf(&wire).Elem(), "") {
+		return wire, errNotJob
+	}
+	return wire, nil
+}
+
+// salvageObject decodes the fields of an object. It reports false if the value is not an object.
+func (f *findings) salvageObject(data []byte, object reflect.Value, prefix string) bool {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return false
+	}
+	for decoder.More() { // in the order of the response, because the last value of a repeated key applies
+		key, err := decoder.Token()
+		if err != nil {
+			return false
+		}
+		var value json.RawMessage
+		if decoder.Decode(&value) != nil {
+			return false
+		}
+		name, _ := key.(string)
+		if tag, field, ok := wireFieldOf(object, name); ok {
+			f.salvageValue(value, field, prefix+snakeCase(tag))
+		}
+	}
+	return true
+}
+
+// salvageValue decodes a value as far as it can be read.
+func (f *findings) salvageValue(data []byte, value reflect.Value, name string) {
+	if json.Unmarshal(data, value.Addr().Interface()) == nil {
+		return
+	}
+	value.SetZero() // it may be partly set
+	readable := false
+	switch {
+	case isLeaf(value.Type()):
+	case value.Kind() == reflect.Struct:
+		readable = f.salvageObject(data, value, name+"_")
+	case value.Kind() == reflect.Slice:
+		readable = f.salvageList(data, value, name)
+	}
+	if !readable {
+		f.omit(name)
+	}
+}
+
+// salvageList decodes the items of a list. It reports false if the value is not a list.
+func (f *findings) salvageList(data []byte, list reflect.Value, name string) bool {
+	var items []json.RawMessage
+	if json.Unmarshal(data, &items) != nil {
+		return false
+	}
+	list.Set(reflect.MakeSlice(list.Type(), len(items), len(items)))
+	for i, item := range items {
+		f.salvageValue(item, list.Index(i), name)
+	}
+	return true
+}
+
+// wireFieldOf returns the field of an object for a JSON key. Like encoding/json, it prefers an exact match, and else
+// ignores case.
+func wireFieldOf(object reflect.Value, key string) (tag string, field reflect.Value, ok bool) {
+	for structField, value := range object.Fields() {
+		switch name := structField.Tag.Get("json"); {
+		case name == key:
+			return name, value, true
+		case strings.EqualFold(name, key):
+			tag, field, ok = name, value, true
+		}
+	}
+	return tag, field, ok
+}
+
+// isLeaf reports whether a type is decoded as a whole.
+func isLeaf(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
+}
+
+// wireFields returns the names under which findings has the fields of a wire format, without the ID.
+func wireFields(wire reflect.Type, prefix string) []string {
+	var names []string
+	for field := range wire.Fields() {
+		name := prefix + snakeCase(field.Tag.Get("json"))
+		if name == "id" {
+			continue // a job without an ID is malformed as a whole
+		}
+		names = append(names, name)
+		fieldType := field.Type
+		if fieldType.Kind() == reflect.Slice {
+			fieldType = fieldType.Elem()
+		}
+		if fieldType.Kind() == reflect.Struct && !isLeaf(fieldType) {
+			names = append(names, wireFields(fieldType, name+"_")...)
+		}
+	}
+	return names
+}
+
+// snakeCase converts a JSON key, such as pointInTimeUTCSeconds to point_in_time_utc_seconds.
+func snakeCase(key string) string {
+	var snake strings.Builder
+	runes := []rune(key)
+	for i, r := range runes {
+		if i > 0 && unicode.IsUpper(r) &&
+			(!unicode.IsUpper(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1])) {
+			snake.WriteByte('_')
+		}
+		snake.WriteRune(unicode.ToLower(r))
+	}
+	return snake.String()
+}

@@ -1,0 +1,55 @@
+package history
+
+import "atlas-restore-exporter/atlas"
+
+// Purpose classifies a restore by its target.
+type Purpose uint8
+
+// The purposes.
+const (
+	PurposeOther   Purpose = iota // any other target, an unknown target, or a download
+	PurposeInPlace                // into the cluster that was backed up
+	PurposeDrill                  // into one of the configured drill targets
+
+	PurposeCount // number of purposes
+)
+
+var purposeNames = [PurposeCount]string{"other", "in_place", "drill"}
+
+func (p Purpose) String() string { return purposeNames[p] }
+
+// purpose returns the purpose of a job.
+func (h *History) purpose(job *atlas.RestoreJob) Purpose {
+	if job.TargetProjectID == h.list.ProjectID && job.TargetClusterName == h.list.ClusterName &&
+		job.DeliveryType != atlas.DeliveryDownload && !job.WritesCopies {
+		return PurposeInPlace
+	}
+	return h.policy.copyPurpose(job.DeliveryType, job.TargetProjectID, job.TargetClusterName)
+}
+
+// copyPurpose returns the purpose of a restore that isn't in place.
+func (p *Policy) copyPurpose(delivery atlas.DeliveryType, projectID, clusterName string) Purpose {
+	if delivery != atlas.DeliveryDownload && contains(p.DrillTargets, projectID, clusterName) {
+		return PurposeDrill
+	}
+	return PurposeOther
+}
+
+// LastDrill returns the latest drill; nil if there was none. A drill is a successful restore of a whole cluster into
+// a drill target or, if drillTargets is nil, into any cluster. Downloads are not drills.
+func (s *Summary) LastDrill(backupType atlas.BackupType, drillTargets []RestoreTarget) *Event {
+	if backupType == atlas.Collection {
+		return nil
+	}
+	var last *Event
+	for _, delivery := range []atlas.DeliveryType{atlas.DeliveryAutomated, atlas.DeliveryPointInTime} {
+		for purpose := range PurposeCount {
+			event := &s.Latest[delivery][purpose].Success
+			isDrill := event.End != 0 && (purpose == PurposeDrill || drillTargets == nil)
+			if isDrill && (last == nil || event.compare(last) > 0) {
+				last = event
+			}
+		}
+	}
+	return last
+}

@@ -1,0 +1,171 @@
+package history
+
+import (
+	"testing"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+)
+
+// removed returns a history that has removed these jobs, which Atlas listed before.
+func removed(policy Policy, jobs ...atlas.RestoreJob) *History {
+	h := New(prodList, policy)
+	mergeList(h, jobs...)
+	for range 2 {
+		mergeList(h)
+	}
+	return h
+}
+
+func TestRetain_FollowsAJobThatComesBack(t *testing.T) {
+	a := job("a", 2*time.Hour, atlas.StatusCompleted)
+	corrected := func(change func(*atlas.RestoreJob)) atlas.RestoreJob {
+		j := a
+		change(&j)
+		return j
+	}
+	for _, test := range []struct {
+		name string
+		job  atlas.RestoreJob
+		want Latest
+	}{
+		{"unchanged", a, Latest{Success: event(&a, a.Finished)}},
+		{"failed", corrected(func(j *atlas.RestoreJob) { j.Status = atlas.StatusFailed }),
+			Latest{Failure: event(&a, a.Finished)}},
+		{"in progress", corrected(func(j *atlas.RestoreJob) { j.Status = atlas.StatusInProgress }), Latest{}},
+		{"another target", corrected(func(j *atlas.RestoreJob) { j.TargetClusterName = "drill" }), Latest{}},
+		{"another delivery type", corrected(func(j *atlas.RestoreJob) { j.DeliveryType = atlas.DeliveryOther }), Latest{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := removed(Policy{Limits: wideLimits}, a)
+			expectLatest(t, h, Latest{Success: event(&a, a.Finished)})
+			mergeList(h, test.job)
+			expectLatest(t, h, test.want)
+			for range 2 {
+				mergeList(h)
+			}
+			expectLatest(t, h, test.want)
+		})
+	}
+}
+
+func TestRetain_FollowsAnEarlierEndOfAJobThatComesBack(t *testing.T) {
+	a := job("a", 2*time.Hour, atlas.StatusCompleted)
+	h := removed(Policy{Limits: wideLimits}, a)
+	a.Finished -= 10
+	mergeList(h, a)
+	expectLatest(t, h, Latest{Success: event(&a, a.Finished)})
+}
+
+func TestRetain_FollowsJobsBeyondTheLimits(t *testing.T) {
+	const age = 500 * day
+	a, b := job("a", age, atlas.StatusCompleted), job("b", age+day, atlas.StatusCompleted)
+	h := newHistory(wideLimits)
+	mergeList(h, a, b)
+	expectLatest(t, h, Latest{Success: event(&a, a.Finished)})
+	a.Status = atlas.StatusFailed
+	mergeList(h, a, b)
+	expectKnown(t, h)
+	expectLatest(t, h, Latest{Success: event(&b, b.Finished), Failure: event(&a, a.Finished)})
+}
+
+func TestRetain_KeepsTheTimeOfAnUndatedFailureThatComesBack(t *testing.T) {
+	running := undatedFailure(func(j *atlas.RestoreJob) { j.Status = atlas.StatusInProgress })
+	h := newHistory(wideLimits)
+	mergeList(h, running)
+	failed := undatedFailure()
+	want := Latest{Failure: event(&failed, ago(0))}
+	for _, listed := range [][]atlas.RestoreJob{{failed}, nil, nil, {failed}, nil, nil, {failed}} {
+		mergeList(h, listed...)
+		expectLatest(t, h, want)
+	}
+}
+
+func TestRetain_KeepsTheEndOfABatchWhoseOtherJobsAreGone(t *testing.T) {
+	b := inBatch("b")
+	one := job("1", 2*time.Hour, atlas.StatusFailed, b)
+	two := job("2", 2*time.Hour, atlas.StatusCompleted, b, func(j *atlas.RestoreJob) { j.Finished = ago(time.Hour) })
+	h := removed(Policy{Limits: wideLimits}, one, two)
+	want := Latest{Failure: event(&one, ago(time.Hour))}
+	expectLatest(t, h, want)
+	mergeList(h, one)
+	expectLatest(t, h, want)
+}
+
+func TestRetain_FollowsTheDetailsOfABatchBeyondTheLimits(t *testing.T) {
+	a := job("a", 500*day, atlas.StatusCompleted, inBatch("b"))
+	a.RecoveryPoint = 0
+	h := newHistory(wideLimits)
+	mergeList(h, a)
+	a.RecoveryPoint = a.Snapshot
+	mergeList(h, a)
+	expectKnown(t, h)
+	expectLatest(t, h, Latest{Success: event(&a, a.Finished)})
+}
+
+func TestRetain_FollowsTheFailedJobOfABatchThatComesBack(t *testing.T) {
+	one := job("1", 2*time.Hour, atlas.StatusFailed, inBatch("b"))
+	two := job("2", 2*time.Hour, atlas.StatusCompleted, inBatch("b"))
+	h := removed(Policy{Limits: wideLimits}, one, two)
+	one.Status = atlas.StatusCompleted
+	mergeList(h, one, two)
+	expectLatest(t, h, Latest{Success: event(&two, two.Finished)})
+}
+
+func TestRetain_FollowsTheJobThatNamesASuccessfulBatch(t *testing.T) {
+	one := job("1", 2*time.Hour, atlas.StatusCompleted, inBatch("b"))
+	two := job("2", 2*time.Hour, atlas.StatusCompleted, inBatch("b"))
+	h := removed(Policy{Limits: wideLimits}, one, two)
+	expectLatest(t, h, Latest{Success: event(&two, two.Finished)})
+	two.Status = atlas.StatusFailed
+	mergeList(h, one, two)
+	expectLatest(t, h, Latest{Failure: event(&two, two.Finished)})
+}
+
+func TestMerge_UpdatesTheSummaryWhenABatchBecomesIncomplete(t *testing.T) {
+	h := removed(Policy{Limits: wideLimits}, job("newest", time.Minute, atlas.StatusCancelled))
+	done := job("done", time.Hour, atlas.StatusCompleted, inBatch("b"))
+	mergeList(h, done)
+	expectLatest(t, h, Latest{Success: event(&done, done.Finished)})
+	mergeList(h, done, job("cancelled", 500*day, atlas.StatusCancelled, inBatch("b")))
+	expectLatest(t, h, Latest{})
+}
+
+func TestSetPolicy_ReclassifiesRetainedEvents(t *testing.T) {
+	inPlace := job("a", time.Hour, atlas.StatusCompleted)
+	copied := job("b", 2*time.Hour, atlas.StatusFailed, into(project, "drill"))
+	h := removed(Policy{Limits: wideLimits}, inPlace, copied)
+	for _, test := range []struct {
+		drills []RestoreTarget
+		want   Purpose
+	}{
+		{[]RestoreTarget{{ProjectID: project}}, PurposeDrill},
+		{[]RestoreTarget{{ProjectID: project, ClusterNames: []string{"drill"}}}, PurposeDrill},
+		{[]RestoreTarget{{ProjectID: project, ClusterNames: []string{"prod"}}}, PurposeOther},
+		{nil, PurposeOther},
+	} {
+		h.SetPolicy(Policy{Limits: wideLimits, DrillTargets: test.drills})
+		want := [PurposeCount]Latest{PurposeInPlace: {Success: event(&inPlace, inPlace.Finished)}}
+		want[test.want] = Latest{Failure: event(&copied, copied.Finished)}
+		if got := h.Summarize(noon).Latest[atlas.DeliveryAutomated]; got != want {
+			t.Errorf("%v: latest restores are %+v\nwant %+v", test.drills, got, want)
+		}
+	}
+}
+
+func TestSetPolicy_RequiresAFullPollIfTheDrillTargetsChange(t *testing.T) {
+	drills := func(names ...string) Policy {
+		return Policy{Limits: wideLimits, DrillTargets: []RestoreTarget{{ProjectID: project, ClusterNames: names}}}
+	}
+	h := New(prodList, drills("a", "b"))
+	mergeList(h)
+	for _, test := range []struct {
+		policy Policy
+		full   bool
+	}{{drills("a", "b"), false}, {drills("a", "c"), true}} {
+		h.SetPolicy(test.policy)
+		if got := h.Read(noon, false).Full(); got != test.full {
+			t.Errorf("%v: full poll %t", test.policy.DrillTargets, got)
+		}
+	}
+}

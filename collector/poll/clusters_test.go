@@ -1,0 +1,383 @@
+package poll
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/atlas/atlastest"
+)
+
+func (w *world) changeCluster(name string, change func(*atlastest.ClusterState)) {
+	w.sim.ChangeCluster(project, name, change)
+}
+
+// facts returns the facts about the cluster of the first target as text.
+func (w *world) facts() string {
+	c := w.manager.States()[0].Cluster
+	text := func(b *bool) string {
+		if b == nil {
+			return "?"
+		}
+		return fmt.Sprint(*b)
+	}
+	created := "?"
+	if c.Created != 0 {
+		created = c.Created.Time().UTC().Format("15:04")
+	}
+	return fmt.Sprintf("exists %s, backup %s, point in time %s, created %s",
+		text(c.Exists), text(c.BackupEnabled), text(c.PointInTimeEnabled), created)
+}
+
+func (w *world) expectFacts(want string) {
+	w.Helper()
+	if got := w.facts(); got != want {
+		w.Errorf("facts %s\nwant  %s", got, want)
+	}
+}
+
+func TestStates_ReportTheFactsThatTheListsOfClustersContain(t *testing.T) {
+	serverless := atlas.List{ProjectID: project, ClusterName: "old", BackupType: atlas.Serverless}
+	wrongKind := atlas.List{ProjectID: project, ClusterName: "team", BackupType: atlas.Dedicated}
+	for name, test := range map[string]struct {
+		lists  []atlas.List
+		change func(*world)
+		want   string
+	}{
+		"dedicated": {
+			[]atlas.List{prod}, func(w *world) {
+				w.changeCluster("prod", func(c *atlastest.ClusterState) { c.BackupEnabled, c.PointInTimeEnabled = true, true })
+			}, "exists true, backup true, point in time true, created 00:00",
+		},
+		"without backup": {
+			[]atlas.List{prod}, func(w *world) {
+				w.changeCluster("prod", func(c *atlastest.ClusterState) { c.BackupEnabled = false })
+			}, "exists true, backup false, point in time false, created 00:00",
+		},
+		"being deleted": {
+			[]atlas.List{prod}, func(w *world) {
+				w.changeCluster("prod", func(c *atlastest.ClusterState) { c.State = "DELETING" })
+			}, "exists true, backup true, point in time false, created 00:00",
+		},
+		"Flex": {[]atlas.List{team}, nil, "exists true, backup true, point in time ?, created 00:00"},
+		"Flex in the list of dedicated clusters, too": {
+			[]atlas.List{team, prod}, func(w *world) {
+				w.changeCluster("team", func(c *atlastest.ClusterState) { c.ListedAsDedicated = true })
+			}, "exists true, backup true, point in time ?, created 00:00",
+		},
+		"listed, but not as the kind of its target": {
+			[]atlas.List{wrongKind, team}, nil, "exists true, backup true, point in time ?, created 00:00",
+		},
+		"not listed": {
+			[]atlas.List{prod}, func(w *world) { w.sim.RemoveCluster(project, "prod") },
+			"exists false, backup ?, point in time ?, created ?",
+		},
+		"serverless": {[]atlas.List{serverless}, nil, "exists ?, backup ?, point in time ?, created ?"},
+		"list denied": {
+			[]atlas.List{prod}, func(w *world) { w.sim.Script(isFactRequest, 0, atlastest.APIError(403, "", "No.")) },
+			"exists ?, backup ?, point in time ?, created ?",
+		},
+		"one of two lists denied": {
+			[]atlas.List{prod, team}, func(w *world) {
+				w.sim.Script(atlastest.PathHas("/flexClusters"), 0, atlastest.APIError(403, "", "No."))
+			}, "exists ?, backup ?, point in time ?, created ?",
+		},
+	} {
+		runInBubble(t, name, func(t *testing.T) {
+			w := newWorld(t, test.lists...)
+			if test.change != nil {
+				test.change(w)
+			}
+			defer w.run()()
+			w.expectFacts(test.want)
+		})
+	}
+}
+
+func TestStates_KeepTheLastKnownFactsWhileTheListFails(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, prod)
+		defer w.run()()
+		before := w.manager.States()[0].Cluster
+		w.sim.RemoveCluster(project, "prod")
+		remove := w.sim.Script(isFactRequest, 0, atlastest.Status(500))
+		time.Sleep(time.Hour)
+		if after := w.manager.States()[0].Cluster; after != before {
+			t.Errorf("facts %+v, before %+v", after, before)
+		}
+		remove()
+		time.Sleep(10 * time.Minute)
+		w.expectFacts("exists false, backup ?, point in time ?, created ?")
+	})
+}
+
+// listing returns the findings of a read of the dedicated clusters.
+func listing(consistent bool, clusters ...atlas.Cluster) findings {
+	return findings{clusters: map[atlas.ClusterKind]readItems[atlas.Cluster]{
+		atlas.DedicatedClusters: {clusters, consistent},
+	}}
+}
+
+// factsAfter returns the facts about prod after reads of the dedicated clusters of its project.
+func factsAfter(t *testing.T, reads ...findings) (cluster *Cluster, notBefore atlas.Timestamp, log string) {
+	t.Helper()
+	var logged strings.Builder
+	k := newClusterFacts(textLogger(&logged))
+	settings := target(prod)
+	var previous []findings
+	for _, read := range reads {
+		previous = append(previous, read)
+		planned := []plannedTarget{{list: prod, settings: &settings}}
+		states := k.update(&Config{}, planned, inventory{{"default", project}: entryOf(previous...)})
+		cluster, notBefore = states[0].cluster, planned[0].notBefore
+	}
+	return cluster, notBefore, logged.String()
+}
+
+func TestClusterFacts_ExistsFollowsTheLastConsistentList(t *testing.T) {
+	present := atlas.Cluster{Name: "prod"}
+	for _, test := range []struct {
+		name  string
+		reads []findings
+		want  string
+	}{
+		{"inconsistent list with it", []findings{listing(false, present)}, "unknown"},
+		{"inconsistent list without it", []findings{listing(false)}, "unknown"},
+		{"consistent list with it", []findings{listing(true, present)}, "true"},
+		{"consistent list without it", []findings{listing(true)}, "false"},
+		{"then consistent without it", []findings{listing(true, present), listing(true)}, "false"},
+		{"then inconsistent without it", []findings{listing(true, present), listing(false)}, "true"},
+		{"then inconsistent with it", []findings{listing(true), listing(false, present)}, "false"},
+		{"and back", []findings{listing(true, present), listing(true), listing(true, present)}, "true"},
+	} {
+		cluster, _, _ := factsAfter(t, test.reads...)
+		got := "unknown"
+		if cluster.Exists != nil {
+			got = fmt.Sprint(*cluster.Exists)
+		}
+		if got != test.want {
+			t.Errorf("%s: exists %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+func TestClusterFacts_DetectsRecreatedClusters(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		now := atlas.Timestamp(time.Now().Unix())
+		list := func(id string, created atlas.Timestamp) findings {
+			return listing(true, atlas.Cluster{Name: "prod", ID: id, Created: created})
+		}
+		none := listing(true)
+		inconsistent := func(f findings) findings {
+			read := f.clusters[atlas.DedicatedClusters]
+			return listing(false, read.items...)
+		}
+		for _, test := range []struct {
+			name  string
+			reads []findings
+			want  atlas.Timestamp
+		}{
+			{"the same", []findings{list("a", 1), list("a", 1), list("a", 1)}, 0},
+			{"another ID and time, once", []findings{list("a", 1), list("b", 2)}, 0},
+			{"another ID and time, twice", []findings{list("a", 1), list("b", 2), list("b", 2)}, 2},
+			{"another ID", []findings{list("a", 1), list("b", 1), list("b", 1)}, 1},
+			{"another time", []findings{list("a", 1), list("a", 2), list("a", 2)}, 2},
+			{"another ID without times", []findings{list("a", 0), list("b", 0), list("b", 0)}, now},
+			{"another ID, time lost", []findings{list("a", 1), list("b", 0), list("b", 0)}, now},
+			{"one odd read", []findings{list("a", 1), list("b", 2), list("a", 1), list("a", 1)}, 0},
+			{"alternating", []findings{list("a", 1), list("b", 2), list("a", 1), list("b", 2), list("a", 1)}, 0},
+			{"an odd read later", []findings{list("a", 1), list("b", 2), list("b", 2), list("a", 1), list("b", 2)}, 2},
+			{"inconsistent lists", []findings{list("a", 1), inconsistent(list("b", 2)), inconsistent(list("b", 2))}, 0},
+			{"removed and created again", []findings{list("a", 1), none, none, none, list("b", 2)}, 2},
+			{"missing once", []findings{list("a", 1), none, list("a", 1)}, 0},
+			{"removed and found again", []findings{list("a", 1), none, none, list("a", 1)}, 0},
+			{"fields known later", []findings{list("", 0), list("a", 0), list("a", 1), list("a", 1)}, 0},
+			{"fields unknown later", []findings{list("a", 1), list("", 0), list("", 0), list("a", 1), list("a", 1)}, 0},
+			{
+				"recreated after fields were unknown",
+				[]findings{list("a", 1), list("", 0), list("", 0), list("b", 2), list("b", 2)}, 2,
+			},
+			{"recreated twice", []findings{list("a", 1), list("b", 2), list("b", 2), list("c", 3), list("c", 3)}, 3},
+		} {
+			_, notBefore, log := factsAfter(t, test.reads...)
+			if notBefore != test.want {
+				t.Errorf("%s: not before %d, want %d", test.name, notBefore, test.want)
+			}
+			if logged := strings.Contains(log, "cluster was recreated"); logged != (test.want != 0) {
+				t.Errorf("%s: logged %q", test.name, log)
+			}
+		}
+	})
+}
+
+func TestRun_ResetsTheHistoryOfARecreatedCluster(t *testing.T) {
+	for name, rules := range map[string][]Rule{"configured": nil, "discovered": {ruleFor(project)}} {
+		runInBubble(t, name, func(t *testing.T) {
+			w := newWorld(t)
+			w.sim.AddJobs(prod, atlastest.Job{Created: time.Now(), Takes: time.Minute})
+			config := Config{Discoveries: rules}
+			if rules == nil {
+				config.Targets = []Target{target(prod), target(team)}
+			}
+			w.apply(config)
+			defer w.run()()
+			time.Sleep(time.Minute)
+			w.expectJobs(1)
+			w.changeCluster("prod", func(c *atlastest.ClusterState) { c.ID, c.Created = "new", time.Now() })
+			time.Sleep(time.Second)
+			w.sim.AddJobs(prod, atlastest.Job{Takes: time.Minute})
+			time.Sleep(5 * time.Minute)
+			w.expectJobs(2)
+			time.Sleep(5 * time.Minute)
+			w.expectJobs(1)
+			w.expectLogged("cluster was recreated, starting a new history", 1)
+			for i := range config.Targets {
+				config.Targets[i].StaleAfter++
+			}
+			if len(rules) > 0 {
+				config.Discoveries = []Rule{ruleFor(project, func(r *Rule) { r.Target.StaleAfter++ })}
+			}
+			w.apply(config)
+			time.Sleep(time.Hour)
+			w.expectJobs(1)
+			w.expectLogged("cluster was recreated", 1)
+		})
+	}
+}
+
+// expectJobs expects that the first target has a number of known jobs.
+func (w *world) expectJobs(want int) {
+	w.Helper()
+	if s := w.manager.Snapshots()[0]; s.Err != nil || s.Summary.Known != want {
+		w.Errorf("%d jobs known, want %d; error %v", s.Summary.Known, want, s.Err)
+	}
+}
+
+func TestRun_ResetsTheHistoryOfAClusterThatWasRemovedAndComesBack(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.sim.AddJobs(prod, atlastest.Job{Created: time.Now(), Takes: time.Minute})
+		w.apply(Config{Discoveries: []Rule{ruleFor(project)}})
+		defer w.run()()
+		w.expectTargets("prod/dedicated team/flex")
+		w.changeCluster("prod", func(c *atlastest.ClusterState) { c.State = "DELETING" })
+		time.Sleep(11 * time.Minute)
+		w.expectTargets("team/flex")
+		w.changeCluster("prod", func(c *atlastest.ClusterState) { c.State, c.ID, c.Created = "", "new", time.Now() })
+		time.Sleep(11 * time.Minute)
+		w.expectTargets("prod/dedicated team/flex")
+		w.expectJobs(0)
+	})
+}
+
+func TestStates_TakeLabelsFromTheConfigurationElseFromTags(t *testing.T) {
+	text := func(s string) *string { return &s }
+	for _, test := range []struct {
+		name               string
+		configured         *string
+		ofCluster, project map[string]string
+		want               string
+	}{
+		{"configured", text("a"), map[string]string{"owner": "b"}, map[string]string{"owner": "c"}, "a"},
+		{"removed", text(""), map[string]string{"owner": "b"}, map[string]string{"owner": "c"}, ""},
+		{"tag of the cluster", nil, map[string]string{"owner": "b"}, map[string]string{"owner": "c"}, "b"},
+		{"tag of the project", nil, map[string]string{"other": "b"}, map[string]string{"owner": "c"}, "c"},
+		{"empty tag of the cluster", nil, map[string]string{"owner": ""}, map[string]string{"owner": "c"}, "c"},
+		{"no tag", nil, map[string]string{"other": "b", "": "d"}, map[string]string{"": "c"}, ""},
+		{
+			"long tag with a link", nil,
+			map[string]string{"owner": "https://example.net/secret" + strings.Repeat("x", 500)}, nil, "link",
+		},
+	} {
+		runInBubble(t, test.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.sim.SetProjectTags(project, test.project)
+			w.changeCluster("prod", func(c *atlastest.ClusterState) { c.Tags = test.ofCluster })
+			team, environment := target(prod), target(prod)
+			team.Labels.Team, environment.Labels.Environment = test.configured, test.configured
+			w.apply(Config{Targets: []Target{team}, TagLabels: TagLabels{Team: "owner"}})
+			defer w.run()()
+			if c := w.manager.States()[0].Cluster; c.Team != test.want || c.Environment != "" {
+				t.Errorf("team %q, environment %q, want team %q", c.Team, c.Environment, test.want)
+			}
+			w.apply(Config{Targets: []Target{environment}, TagLabels: TagLabels{Environment: "owner"}})
+			if c := w.manager.States()[0].Cluster; c.Environment != test.want || c.Team != "" {
+				t.Errorf("team %q, environment %q, want environment %q", c.Team, c.Environment, test.want)
+			}
+		})
+	}
+}
+
+func TestStates_KeepTheLabelsOfARemovedCluster(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.changeCluster("prod", func(c *atlastest.ClusterState) { c.Tags = map[string]string{"owner": "payments"} })
+		w.apply(Config{Targets: []Target{target(prod)}, TagLabels: TagLabels{Team: "owner"}})
+		defer w.run()()
+		w.sim.RemoveCluster(project, "prod")
+		time.Sleep(time.Hour)
+		w.expectFacts("exists false, backup ?, point in time ?, created ?")
+		if team := w.manager.States()[0].Cluster.Team; team != "payments" {
+			t.Errorf("team %q", team)
+		}
+	})
+}
+
+func TestStates_TakeTheLabelsOfTheFirstTargetOfACluster(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		first, second := target(prod), target(prod)
+		name := "payments"
+		second.BackupType, second.Labels.Team = atlas.Collection, &name
+		w.apply(Config{Targets: []Target{first, second}})
+		states := w.manager.States()
+		if states[0].Cluster != states[1].Cluster || !states[0].First || states[1].First || states[0].Cluster.Team != "" {
+			t.Errorf("%+v, %+v", states[0], states[1])
+		}
+		w.apply(Config{Targets: []Target{second}})
+		if s := w.manager.States()[0]; !s.First || s.Cluster.Team != name {
+			t.Errorf("%+v", s.Cluster)
+		}
+	})
+}
+
+func TestStates_KeepTheirClustersWhileNoFactChanges(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newOrganization(t)
+		w.apply(Config{Discoveries: []Rule{ruleFor("")}})
+		defer w.run()()
+		before := w.manager.States()
+		time.Sleep(time.Hour)
+		w.sim.ChangeCluster(analytics, "events", func(c *atlastest.ClusterState) { c.PointInTimeEnabled = true })
+		w.sim.AddCluster(sandbox, "new", atlastest.DedicatedCluster)
+		time.Sleep(5*time.Minute + time.Second)
+		for i, after := range w.manager.States()[:4] {
+			changed := after.Target.ClusterName == "events"
+			if (after.Cluster != before[i].Cluster) != changed {
+				t.Errorf("%s: facts %+v, before %+v", after.Target.ClusterName, after.Cluster, before[i].Cluster)
+			}
+		}
+	})
+}
+
+func TestClusterFacts_StaysBoundedIfClustersNeverRepeat(t *testing.T) {
+	k := newClusterFacts(textLogger(&strings.Builder{}))
+	settings := target(prod)
+	found := inventory{{"default", project}: entryOf(listing(true))}
+	for round := range 8 {
+		planned := make([]plannedTarget, maxFound/5)
+		for i := range planned {
+			planned[i] = plannedTarget{list: prod, settings: &settings}
+			planned[i].list.ClusterName = fmt.Sprint(round, "-", i)
+		}
+		k.update(&Config{}, planned, found)
+	}
+	if len(k.clusters) > maxFound {
+		t.Errorf("%d clusters are kept", len(k.clusters))
+	}
+	if k.update(&Config{}, nil); len(k.clusters) != 0 {
+		t.Errorf("%d clusters of a project that is not read are kept", len(k.clusters))
+	}
+}

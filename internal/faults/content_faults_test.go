@@ -1,0 +1,65 @@
+package faults
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// rewriteList replaces a pattern in the responses to requests for the victim's list, not in those for a single job.
+func rewriteList(pattern func(w *world) string, by string) trigger {
+	return func(w *world) func() {
+		return w.respond(func(rw http.ResponseWriter, r *http.Request) {
+			response := w.realResponse(r)
+			if strings.HasSuffix(r.URL.Path, "/restoreJobs") {
+				response = withReplaced(response, pattern(w), by)
+			}
+			relay(rw, response)
+		})
+	}
+}
+
+// contentFaults are valid responses with content that must not mislead the exporter.
+func contentFaults() []fault {
+	constant := func(pattern string) func(*world) string { return func(*world) string { return pattern } }
+	runningID := func(w *world) string { return fmt.Sprintf(`"id":%q`, w.running[victim]) }
+	return []fault{
+		{
+			name:     "a list that contradicts its own `totalCount`",
+			effect:   "`list_inconsistent`; no job is removed, unfinished jobs are requested one by one",
+			reach:    oneTarget,
+			maxPolls: 1,
+			triggers: map[string]trigger{
+				"no jobs":        rewriteList(constant(`(?s)"results":\[.*\]`), `"results":[]`),
+				"no count":       rewriteList(constant(`"totalCount":\d+`), `"totalCount":0`),
+				"too many":       rewriteList(constant(`"totalCount":\d+`), `"totalCount":601`),
+				"one is missing": rewriteList(constant(`"totalCount":\d+`), `"totalCount":3`),
+			},
+		},
+		{
+			name:     "jobs without a readable ID in a list",
+			effect:   "`malformed_jobs_total`; no job is removed, unfinished jobs are requested one by one",
+			reach:    oneTarget,
+			maxPolls: 1,
+			triggers: map[string]trigger{
+				"a number": rewriteList(runningID, `"id":17`),
+				"a link":   rewriteList(runningID, `"id":"`+link+`"`),
+				"none":     rewriteList(runningID, `"di":null`),
+			},
+		},
+		{
+			name:     "an optional field that is unreadable or has an implausible time",
+			effect:   "`malformed_fields_total`; the field is omitted",
+			reach:    oneTarget,
+			maxPolls: 1,
+			triggers: map[string]trigger{
+				"a snapshot in the year 9999": rewrite(`"timestamp":"[^"]*"`, `"timestamp":"9999-12-31T23:59:59Z"`),
+				"an end in the year 9999":     rewrite(`"finishedAt":"[^"]*"`, `"finishedAt":"9999-12-31T23:59:59Z"`),
+				"a date that is a number":     rewrite(`"finishedAt":"[^"]*"`, `"finishedAt":17`),
+				"an ID that is an object":     rewrite(`"snapshotId":"[^"]*"`, `"snapshotId":{"url":"`+link+`"}`),
+				"a target that is a list":     rewrite(`"targetClusterName":"[^"]*"`, `"targetClusterName":["`+link+`"]`),
+				"links that are a number":     rewrite(`"deliveryType":"`, `"deliveryUrl":17,"deliveryType":"`),
+			},
+		},
+	}
+}

@@ -1,0 +1,128 @@
+package faults
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"atlas-restore-exporter/internal/testutil"
+)
+
+// documentation is the file that contains the tables of faults.
+const documentation = "../../README.md"
+
+// situation is a fault that the matrix can't produce, because it is one of the exporter's own host or takes a special
+// world. Each is a row of the second table in the documentation.
+type situation struct {
+	name, effect string
+	folder, test string // of the test that produces the fault
+}
+
+var situations = []situation{
+	{
+		"GOAWAY, or a restart of the server or proxy", "none; the exporter connects again within the poll",
+		"atlas", "TestClient_ConnectsAgainAfterGOAWAY",
+	},
+	{
+		"the first access token of a credential is rejected", "none; the token is replaced once",
+		"atlas", "TestToken_RejectedBeforeAnyWasAcceptedIsReplacedOnce",
+	},
+	{
+		"a response of many megabytes in a few fields", "only the size of the labels is kept",
+		"atlas", "TestDecodePage_KeepsOnlyCopiesOfHugeFields",
+	},
+	{
+		"one list of clusters that contradicts its own `totalCount`, or lacks clusters",
+		"additions count at once, removals after two consistent lists",
+		"collector/poll", "TestInventory_AcceptsOnlyAdditionsOfInconsistentReads",
+	},
+	{
+		"reloads at a shorter interval than a discovery takes", "none; an unchanged discovery continues",
+		"collector/poll", "TestApply_DoesNotRestartDiscoveryThatIsTheSame",
+	},
+	{
+		"a secret is rotated while the configuration file is invalid",
+		"`config_last_reload_successful` is 0; the active configuration uses the new secret",
+		"internal/server", "TestReload_AfterASecretFileChangedIgnoresAnInvalidConfigurationFile",
+	},
+	{
+		"a file with a secret is a FIFO or device", "the configuration is rejected",
+		"internal/files", "TestRead_RejectsAFIFOWithoutBlocking",
+	},
+	{
+		"reading a file hangs", "the file is treated as unreadable after 5 seconds",
+		"internal/files", "TestRead_EndsAtTheTimeoutAndFailsFastWhileTheReadIsBlocked",
+	},
+	{
+		"nothing reads the log", "messages are dropped and counted in `log_messages_dropped_total`",
+		".", "TestRun_PollsAndEndsWhileNothingReadsTheLog",
+	},
+	{
+		"more idle clients than file descriptors", "the longest idle client is closed; `connections_rejected_total`",
+		"internal/server", "TestRun_ServesAScrapeWhileManyIdleClientsAreConnected",
+	},
+}
+
+// faultTable returns the table of the matrix.
+func faultTable() string {
+	var table strings.Builder
+	table.WriteString(
+		"\n| fault | reason of `poll_error` | other targets | maximum polls until recovery |\n| --- | --- | --- | --- |\n",
+	)
+	for _, f := range allFaults() {
+		others := f.reach
+		if f.reason == "" {
+			others = oneTarget
+		}
+		effect := cmp.Or(f.effect, "`"+string(f.reason)+"`")
+		_, _ = fmt.Fprintf(&table, "| %s | %s | %s | %d |\n", f.name, effect, others, f.maxPolls)
+	}
+	return table.String() + "\n"
+}
+
+// situationTable returns the table of the other situations.
+func situationTable() string {
+	var table strings.Builder
+	table.WriteString("\n| situation | effect |\n| --- | --- |\n")
+	for _, s := range situations {
+		_, _ = fmt.Fprintf(&table, "| %s | %s |\n", s.name, s.effect)
+	}
+	return table.String() + "\n"
+}
+
+// TestFaultTables_DocumentEveryFault compares the tables in the documentation with the matrix and the situations, or
+// writes them.
+func TestFaultTables_DocumentEveryFault(t *testing.T) {
+	for name, table := range map[string]string{"faults": faultTable(), "situations": situationTable()} {
+		text := testutil.ReadFile(t, documentation)
+		at := strings.Index(text, "<!-- "+name+": ")
+		end := strings.Index(text, "<!-- end of "+name+" -->")
+		if at < 0 || end < 0 {
+			t.Fatalf("%s has no comments around the table of %s", documentation, name)
+		}
+		at += strings.Index(text[at:], "\n") + 1
+		if os.Getenv(testutil.UpdateGolden) != "" {
+			testutil.WriteFile(t, documentation, text[:at]+table+text[end:])
+		} else if text[at:end] != table {
+			t.Errorf("the table is\n%s\nwant\n%s", text[at:end], table)
+		}
+	}
+}
+
+func TestSituations_HaveATest(t *testing.T) {
+	for _, s := range situations {
+		files, err := filepath.Glob(filepath.Join("../..", s.folder, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(files, func(file string) bool {
+			return strings.Contains(testutil.ReadFile(t, file), "\nfunc "+s.test+"(")
+		}) {
+			t.Errorf("%s: %s has no test %s", s.name, s.folder, s.test)
+		}
+	}
+}

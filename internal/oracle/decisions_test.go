@@ -1,0 +1,171 @@
+package oracle
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// This file contains the main decisions on text of the contract that has more than one reading. NOTES.md explains each
+// decision.
+
+// hasPassed: a time has passed at that time, not only after it.
+func hasPassed(t *time.Time, now time.Time) bool {
+	return t != nil && !now.Before(*t)
+}
+
+// isUnfinished: "unfinished means active, ready, or unknown and created in the last 7 days". The 7 days apply to
+// unknown only, and an unknown job without a creation time is finished.
+func isUnfinished(j job, now time.Time) bool {
+	st, _ := status(j, now)
+	if st == unknown {
+		return isWithin(j.created, now, 7*day)
+	}
+	return isActive(j, now) || st == ready
+}
+
+// mayChange: "A SUCCESSFUL job whose indexes are still NOT_STARTED or IN_PROGRESS stays unfinished for polling",
+// for as long as a job of unknown status. Therefore it is not evicted.
+func mayChange(j job, now time.Time) bool {
+	st, _ := status(j, now)
+	indexing := st == completed && (j.indexState == "NOT_STARTED" || j.indexState == "IN_PROGRESS")
+	return isUnfinished(j, now) || indexing && isWithin(j.created, now, 7*day)
+}
+
+// isWithin: a period ends at its end, not after it.
+func isWithin(t *time.Time, now time.Time, age time.Duration) bool {
+	return t != nil && now.Sub(*t) < age
+}
+
+// compareNewest sorts jobs "newest first": latest creation, then greatest ID. Jobs without a creation time are
+// last. The jobs of a batch are adjacent.
+func compareNewest(a, b job) int {
+	return cmp.Or(compareTimes(b.created, a.created), strings.Compare(b.batchID, a.batchID), strings.Compare(b.id, a.id))
+}
+
+// evict: "known jobs: the jobs of a target within its history limits (age and count), merged across polls by job
+// ID. Unfinished jobs are known regardless of the limits." The count is that of the newest jobs, unfinished jobs
+// included. The limits don't split a batch.
+func (h *state) evict(s Settings, now time.Time) {
+	newest := sorted(h.known)
+	slices.SortStableFunc(newest, func(a, b record) int { return compareNewest(a.job, b.job) })
+	splits := func(i int) bool {
+		return i > 0 && newest[i].job.batchID != "" && newest[i].job.batchID == newest[i-1].job.batchID
+	}
+	kept := true
+	for i, r := range newest {
+		kept = i < s.HistoryMaxJobs && !isTooOld(s, r, now) || kept && splits(i)
+		if kept || mayChange(r.job, now) {
+			continue
+		}
+		delete(h.known, r.job.id)
+		h.others[r.job.id] = r
+		if !isTooOld(s, r, now) && (h.droppedUpTo == nil || compareTimes(r.job.created, h.droppedUpTo) > 0) {
+			h.droppedUpTo = r.job.created
+			if r.job.created == nil {
+				h.droppedUpTo = &time.Time{}
+			}
+		}
+	}
+}
+
+// isBeyondLimits: a job that is not known does not become known if it is too old, or not newer than a job that was
+// evicted because of the count.
+func (h state) isBeyondLimits(s Settings, r record, now time.Time) bool {
+	return isTooOld(s, r, now) || h.droppedUpTo != nil && compareTimes(r.job.created, h.droppedUpTo) <= 0
+}
+
+// isTooOld: the age of a job is the time since its creation, inclusive. A job without it is not too old.
+func isTooOld(s Settings, r record, now time.Time) bool {
+	return r.job.created != nil && now.Sub(*r.job.created) > s.HistoryMaxAge
+}
+
+// isConclusive: only a list without malformed items shows that a job is absent, because an item may be the job.
+func isConclusive(poll *Poll) bool {
+	return !slices.ContainsFunc(poll.items(), func(o object) bool { return o.text("id") == "" })
+}
+
+// isAbsentTwice returns whether a known job that the list does not contain is removed: "only if two polls in a row got
+// a job-not-found error code for it, or if two consecutive complete, consistent lists don't contain it" (DESIGN.md).
+// After a list that is not conclusive, a job that may change is requested.
+func isAbsentTwice(r *record, now time.Time, conclusive bool) bool {
+	if conclusive {
+		r.absences++
+		r.notFound = false
+		return r.absences == 2
+	}
+	before := r.notFound
+	r.notFound = mayChange(r.job, now)
+	return before && r.notFound
+}
+
+// lastValuesOf returns the last_* values. They cover each job that was ever listed, known or not, according to
+// its last reading. Jobs that are not known were evaluated when they were listed last, or ceased to be known.
+//
+// A job that was removed while it was unfinished doesn't prevent the success of its batch.
+func lastValuesOf(s Settings, h state) *lastValues {
+	last := newLastValues()
+	jobs := slices.Concat(sorted(h.known), sorted(h.others))
+	last.observeCreated(jobs)
+	last.observe(s, jobs)
+	last.observe(s, slices.DeleteFunc(jobs, func(r record) bool {
+		_, isKnown := h.known[r.job.id]
+		return !isKnown && r.job.batchID != "" && isUnfinished(r.job, r.at) && !isSuccessful(r.job, r.at)
+	}))
+	return last
+}
+
+// batchOf returns the name of the restore that a job belongs to. The jobs of a batch are one restore for
+// last_success_*, last_failure_*, and last_duration_* only.
+func batchOf(j job) string {
+	if j.batchID != "" {
+		return "batch " + j.batchID
+	}
+	return "job " + j.id
+}
+
+// exportedOther: combinations that are not in the table "are exported once they occur", which means as long as
+// the number of jobs is not 0.
+func exportedOther(jobs int) bool { return jobs > 0 }
+
+// possibleStatuses returns the statuses of the state set of a job: those of the table for its backup type and
+// delivery type, and its own.
+func possibleStatuses(j job, st string) []string {
+	statuses := []string{st}
+	for _, c := range alwaysExported(j.backupType) {
+		if c[0] == j.deliveryType {
+			statuses = append(statuses, c[1])
+		}
+	}
+	return statuses
+}
+
+// flagValue returns the flag "as Atlas reports it (1 or 0); derived from the status for backup types without this
+// flag". A flag that Atlas does not report is 0.
+func flagValue(j job, flag *bool, st, flagStatus string) float64 {
+	switch j.backupType {
+	case "dedicated", "serverless":
+		return boolean(isSet(flag))
+	}
+	return boolean(st == flagStatus)
+}
+
+// availableLinks: "number of links currently available; 0 while the archive is being prepared and after the links
+// have expired": 0 if the status is expired or the expiry has passed.
+func availableLinks(j job, now time.Time) int {
+	if st, _ := status(j, now); st == expired || hasPassed(j.expiry, now) {
+		return 0
+	}
+	return j.links
+}
+
+// indexesFailed: "1 if indexStatus of that job is FAILED or counts failed collections, else 0; absent without
+// indexStatus". Any object counts as an indexStatus.
+func indexesFailed(j job) (float64, bool) {
+	counted := j.indexFailed != nil && *j.indexFailed > 0
+	return boolean(j.indexState == "FAILED" || counted), j.hasIndexStatus
+}
+
+// isExportedObjective: "0s disables an inherited objective" (STYLE.md): its series is absent.
+func isExportedObjective(d time.Duration) bool { return d > 0 }
