@@ -14,25 +14,36 @@ import (
 	"time"
 
 	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/internal/testutil"
 )
 
-// fragileNetwork opens in-memory connections to the server that listened last. They can stop forwarding without being
-// closed, as after a middlebox lost its state. Connections that are opened later forward again.
+// fragileNetwork opens in-memory connections to the server that listened last. The existing ones can be frozen.
 type fragileNetwork struct {
 	server atomic.Pointer[listener]
 	dials  atomic.Int32
-	frozen atomic.Int32 // connections up to this number are frozen
+	mu     sync.Mutex
+	conns  []*testutil.FreezableConn
 }
 
 func (n *fragileNetwork) DialContext(context.Context, string, string) (net.Conn, error) {
 	client, server := net.Pipe()
-	number := n.dials.Add(1)
+	conn := &testutil.FreezableConn{Conn: client}
+	n.dials.Add(1)
+	n.mu.Lock()
+	n.conns = append(n.conns, conn)
+	n.mu.Unlock()
 	n.server.Load().accepted <- server
-	return &freezable{Conn: client, frozen: func() bool { return number <= n.frozen.Load() }}, nil
+	return conn, nil
 }
 
 // freeze stops forwarding on the existing connections.
-func (n *fragileNetwork) freeze() { n.frozen.Store(n.dials.Load()) }
+func (n *fragileNetwork) freeze() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, conn := range n.conns {
+		conn.Freeze()
+	}
+}
 
 // listener accepts the connections of a fragileNetwork.
 type listener struct {
@@ -54,28 +65,6 @@ func (l *listener) Close() error {
 }
 
 func (l *listener) Addr() net.Addr { return &net.TCPAddr{} }
-
-// freezable is a connection that discards all data while it is frozen.
-type freezable struct {
-	net.Conn
-	frozen func() bool
-}
-
-func (c *freezable) Write(data []byte) (int, error) {
-	if c.frozen() {
-		return len(data), nil
-	}
-	return c.Conn.Write(data)
-}
-
-func (c *freezable) Read(data []byte) (int, error) {
-	for {
-		n, err := c.Conn.Read(data)
-		if err != nil || !c.frozen() {
-			return n, err
-		}
-	}
-}
 
 // http2World is a client that polls over HTTP/2 through a fragile network.
 type http2World struct {

@@ -30,7 +30,7 @@ type network struct {
 	authority   *testutil.Authority
 
 	mu     sync.Mutex
-	conns  []*freezable
+	conns  []*testutil.FreezableConn
 	cuts   int
 	dialed map[string]bool // hosts
 }
@@ -59,39 +59,17 @@ func (n *network) DialContext(ctx context.Context, network, address string) (net
 	if n.cuts != cuts { // while the connection was being opened
 		_ = conn.Close()
 	}
-	freezable := &freezable{Conn: conn}
+	freezable := &testutil.FreezableConn{Conn: conn}
 	n.conns = append(n.conns, freezable)
 	return freezable, nil
 }
 
-// freeze makes all connections stop forwarding without closing them, as a middlebox that lost its state does.
+// freeze makes all connections stop forwarding without closing them.
 func (n *network) freeze() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, conn := range n.conns {
-		conn.frozen.Store(true)
-	}
-}
-
-// freezable is a connection that discards all data while it is frozen.
-type freezable struct {
-	net.Conn
-	frozen atomic.Bool
-}
-
-func (c *freezable) Write(data []byte) (int, error) {
-	if c.frozen.Load() {
-		return len(data), nil
-	}
-	return c.Conn.Write(data)
-}
-
-func (c *freezable) Read(data []byte) (int, error) {
-	for {
-		n, err := c.Conn.Read(data)
-		if err != nil || !c.frozen.Load() {
-			return n, err
-		}
+		conn.Freeze()
 	}
 }
 
