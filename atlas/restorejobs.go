@@ -105,25 +105,34 @@ func Operations() []string {
 
 // UnknownValueFields returns the fields for which Atlas documents all values, as an Observer receives them.
 func UnknownValueFields() []string {
-	return fieldsOfAll(func(r route) []string { return r.enums })
-}
-
-// MalformedFields returns the fields of jobs that can be omitted, as an Observer receives them: all fields but the ID,
-// and the times that are derived from IDs.
-func MalformedFields() []string {
-	return fieldsOfAll(func(r route) []string { return append(wireFields(r.wire, ""), r.derived...) })
-}
-
-// fieldsOfAll returns fields of all backup types, sorted.
-func fieldsOfAll(fieldsOf func(route) []string) []string {
 	var fields []string
 	for _, backupType := range BackupTypes() {
-		for _, field := range fieldsOf(routes[backupType]) {
-			fields = append(fields, string(backupType)+"_"+field)
-		}
+		fields = append(fields, observedFields(backupType, routes[backupType].enums)...)
 	}
 	slices.Sort(fields)
 	return fields
+}
+
+// MalformedFields returns the fields of jobs of a backup type that can be omitted, as an Observer receives them: all
+// fields but the ID, and the times that are derived from IDs. The fields are sorted.
+func MalformedFields(backupType BackupType) []string {
+	r := routes[backupType]
+	fields := observedFields(backupType, append(wireFields(r.wire, ""), r.derived...))
+	slices.Sort(fields)
+	return fields
+}
+
+// observedFields returns the names of fields as an Observer receives them.
+func observedFields(backupType BackupType, fields []string) []string {
+	names := make([]string, len(fields))
+	for i, field := range fields {
+		names[i] = observedField(backupType, field)
+	}
+	return names
+}
+
+func observedField(backupType BackupType, field string) string {
+	return string(backupType) + "_" + field
 }
 
 // RestoreJobs reads a list. It requests each page when the iteration reaches it. The iteration ends after the last
@@ -234,7 +243,7 @@ func restoreRequest(list List) (route, apiRequest, error) {
 func (c *Client) report(ctx context.Context, list List, found *findings) {
 	source := []slog.Attr{slog.String("project_id", list.ProjectID), slog.String("cluster_name", list.ClusterName)}
 	for _, unknown := range found.unknown {
-		field := string(list.BackupType) + "_" + unknown.field
+		field := observedField(list.BackupType, unknown.field)
 		c.observer.UnknownValue(field)
 		if c.shouldLog(logEntry{field: field, value: unknown.value}) {
 			attrs := append([]slog.Attr{slog.String("field", field), slog.String("value", unknown.value)}, source...)
@@ -242,7 +251,7 @@ func (c *Client) report(ctx context.Context, list List, found *findings) {
 		}
 	}
 	for _, omitted := range found.omitted {
-		field := string(list.BackupType) + "_" + omitted
+		field := observedField(list.BackupType, omitted)
 		c.observer.MalformedField(field)
 		if c.shouldLog(logEntry{field: field, omitted: true}) {
 			attrs := append([]slog.Attr{slog.String("field", field)}, source...)

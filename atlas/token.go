@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -33,6 +34,8 @@ type tokenSource struct {
 	config     clientcredentials.Config
 	client     *http.Client
 	observer   Observer
+	// encodedSecret is the secret in each encoding in which it is sent, and in Basic authentication without escapes.
+	encodedSecret []string
 
 	// lock has capacity 1 and serializes token requests. Unlike a mutex, waiting for it can be cancelled.
 	lock chan struct{}
@@ -50,11 +53,17 @@ type tokenSource struct {
 }
 
 func newTokenSource(credential Credential, baseURL string, client *http.Client, observer Observer) *tokenSource {
+	id, secret := credential.ServiceAccount.ClientID, credential.ServiceAccount.ClientSecret.Reveal()
+	basicAuth := url.QueryEscape(id) + ":" + url.QueryEscape(secret)
 	return &tokenSource{
 		credential: credential.Name,
+		encodedSecret: []string{
+			secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(basicAuth)),
+			base64.StdEncoding.EncodeToString([]byte(id + ":" + secret)),
+		},
 		config: clientcredentials.Config{
-			ClientID:     credential.ServiceAccount.ClientID,
-			ClientSecret: credential.ServiceAccount.ClientSecret.Reveal(),
+			ClientID:     id,
+			ClientSecret: secret,
 			TokenURL:     baseURL + "/api/oauth/token",
 			AuthStyle:    oauth2.AuthStyleInHeader,
 		},
@@ -211,18 +220,12 @@ func (s *tokenSource) secrets() []string {
 	return s.secretsLocked()
 }
 
-// secretsLocked returns the secret in each encoding in which it is sent, and the token. The caller must hold s.mu.
+// secretsLocked returns the secret in each of its encodings, and the token. The caller must hold s.mu.
 func (s *tokenSource) secretsLocked() []string {
-	secret := s.config.ClientSecret
-	basicAuth := url.QueryEscape(s.config.ClientID) + ":" + url.QueryEscape(secret)
-	list := []string{
-		secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(basicAuth)),
-		base64.StdEncoding.EncodeToString([]byte(s.config.ClientID + ":" + secret)),
+	if s.current == nil {
+		return s.encodedSecret
 	}
-	if s.current != nil {
-		list = append(list, s.current.AccessToken)
-	}
-	return list
+	return append(slices.Clip(s.encodedSecret), s.current.AccessToken)
 }
 
 // convertTokenError converts an error of package oauth2, which quotes the whole response, to an error of this package.

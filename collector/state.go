@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -108,12 +107,11 @@ func (c *StateCollector) Collect(metrics chan<- prometheus.Metric) {
 	c.exporter.emitMalformedFields(emit, targets)
 }
 
-// malformedFields are the fields of jobs that can be omitted, by backup type.
+// malformedFields are the fields of jobs that can be omitted, by backup type. They are computed once, by reflection.
 var malformedFields = sync.OnceValue(func() map[atlas.BackupType][]string {
 	fields := map[atlas.BackupType][]string{}
-	for _, field := range atlas.MalformedFields() {
-		backupType, _, _ := strings.Cut(field, "_")
-		fields[atlas.BackupType(backupType)] = append(fields[atlas.BackupType(backupType)], field)
+	for _, backupType := range atlas.BackupTypes() {
+		fields[backupType] = atlas.MalformedFields(backupType)
 	}
 	return fields
 })

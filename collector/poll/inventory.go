@@ -177,6 +177,13 @@ func (s *inventoryStore) snapshot() (found inventory, version int) {
 	return maps.Clone(s.entries), s.version
 }
 
+// currentVersion returns the version that snapshot would return, without a copy of the inventory.
+func (s *inventoryStore) currentVersion() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version
+}
+
 // record records the result of an attempt to read a list. After a failure, the findings of the last successes stay,
 // except that a project that was read is recorded. If ctx has ended, record does nothing: the result belongs to a
 // configuration that is no longer active.

@@ -136,9 +136,7 @@ func (m *Manager) updateIfChanged(ctx context.Context) {
 }
 
 func (m *Manager) inventoriesChanged() bool {
-	_, discovered := m.inventory.snapshot()
-	_, facts := m.facts.store.snapshot()
-	return m.active.Load().versions != [2]int{discovered, facts}
+	return m.active.Load().versions != [2]int{m.inventory.currentVersion(), m.facts.store.currentVersion()}
 }
 
 // updatePollers activates a configuration with a poller for each of its targets: the existing poller if nothing about
