@@ -83,8 +83,9 @@ func Run(ctx context.Context, cfg *config.Config, options Options) error {
 	start := sync.OnceFunc(func() {
 		group.Go(func() error { exporter.manager.Run(groupCtx); return nil })
 		group.Go(func() error { reloader.run(groupCtx); return nil })
-		// Not in the group, because reading a file can hang.
-		go watchWebConfig(groupCtx, options.WebConfigFile, watchInterval, logger)
+		if options.WebConfigFile != "" { // not in the group, because reading a file can hang
+			go watchWebConfig(groupCtx, options.WebConfigFile, watchInterval, logger)
+		}
 	})
 	// net/http calls BaseContext once for each listener, after all sockets are bound.
 	server.BaseContext = func(listener net.Listener) context.Context {
