@@ -15,21 +15,26 @@ import (
 	"atlas-restore-exporter/internal/testutil"
 )
 
-const readme = "../README.md"
+// The documents that tests of this package generate or check.
+const (
+	metricsPage         = "metrics.md"
+	atlasPage           = "atlas-api.md"
+	troubleshootingPage = "troubleshooting.md"
+)
 
-// TestReadme_ListsEveryMetric compares the tables of metrics with the metric families. With UPDATE_GOLDEN set, it
+// TestMetrics_ListsEveryMetric compares the tables of metrics with the metric families. With UPDATE_GOLDEN set, it
 // writes the tables.
 func TestReadme_ListsEveryMetric(t *testing.T) {
 	const begin, end = "<!-- metrics: ", "<!-- end of metrics -->\n"
-	text := testutil.ReadFile(t, readme)
+	text := testutil.ReadFile(t, metricsPage)
 	from, to := strings.Index(text, begin), strings.Index(text, end)
 	if from < 0 || to < from {
-		t.Fatalf("%s has no comments around the tables of metrics", readme)
+		t.Fatalf("%s has no comments around the tables of metrics", metricsPage)
 	}
 	from += strings.Index(text[from:], "\n") + 1
 	want := metricTables()
 	if os.Getenv(testutil.UpdateGolden) != "" {
-		testutil.WriteFile(t, readme, text[:from]+want+text[to:])
+		testutil.WriteFile(t, metricsPage, text[:from]+want+text[to:])
 	} else if text[from:to] != want {
 		t.Errorf("the tables of metrics are\n%s\nwant\n%s", text[from:to], want)
 	}
@@ -88,8 +93,8 @@ func metricTable(title, prefix string, commonLabels int, families []collector.Fa
 	return table.String()
 }
 
-// TestReadme_ListsEveryFieldOfRestoreJobs compares the table of fields with the official API description.
-func TestReadme_ListsEveryFieldOfRestoreJobs(t *testing.T) {
+// TestAtlasAPI_ListsEveryFieldOfRestoreJobs compares the table of fields with the official API description.
+func TestAtlasAPI_ListsEveryFieldOfRestoreJobs(t *testing.T) {
 	var description struct {
 		Components struct {
 			Schemas map[string]struct {
@@ -98,7 +103,7 @@ func TestReadme_ListsEveryFieldOfRestoreJobs(t *testing.T) {
 		} `json:"components"`
 	}
 	testutil.ReadOpenAPI(t, &description)
-	_, table, _ := strings.Cut(testutil.ReadFile(t, readme), "## Fields of restore jobs")
+	_, table, _ := strings.Cut(testutil.ReadFile(t, atlasPage), "## Fields of restore jobs")
 	table, _, _ = strings.Cut(table, "\n## ")
 	for _, schema := range []string{
 		"DiskBackupSnapshotRestoreJob", "DiskBackupRestoreMember", "ServerlessBackupRestoreJob",
@@ -117,9 +122,9 @@ func TestReadme_ListsEveryFieldOfRestoreJobs(t *testing.T) {
 	}
 }
 
-// TestReadme_ExplainsEveryReason checks the table of reasons of failed polls.
-func TestReadme_ExplainsEveryReason(t *testing.T) {
-	text := testutil.ReadFile(t, readme)
+// TestTroubleshooting_ExplainsEveryReason checks the table of reasons of failed polls.
+func TestTroubleshooting_ExplainsEveryReason(t *testing.T) {
+	text := testutil.ReadFile(t, troubleshootingPage)
 	for _, reason := range poll.Reasons() {
 		if !strings.Contains(text, fmt.Sprintf("| `%s` |", reason)) {
 			t.Errorf("the table of reasons has no %s", reason)

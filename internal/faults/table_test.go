@@ -13,7 +13,7 @@ import (
 )
 
 // documentation is the file that contains the tables of faults.
-const documentation = "../../README.md"
+const documentation = "../../docs/failure-modes.md"
 
 // situation is a fault that the matrix can't produce, because it is one of the exporter's own host or takes a special
 // world. Each is a row of the second table in the documentation.
