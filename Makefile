@@ -8,6 +8,8 @@ GOLANGCI_LINT_VERSION := v2.15.0
 HELM_VERSION := v4.3.1
 KUBECTL_VALIDATE_VERSION := v0.0.4
 GOVULNCHECK_VERSION := v1.8.0
+GORELEASER_VERSION := v2.15.1
+CYCLONEDX_VERSION := v1.10.0
 PROMETHEUS3_VERSION := v0.315.0
 DEBIAN_PACKAGES := prometheus prometheus-alertmanager
 MODULES := . atlas/atlastest/contract internal/benchmark
@@ -19,7 +21,7 @@ INCIDENTS := TestIncidents|TestHealthyYear
 export PATH := $(TOOLS)/bin:$(TOOLS)/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint contract bench fuzz incidents soak golden demo tools prometheus3 vulncheck release reproduce clean
+.PHONY: help build test race lint contract bench fuzz incidents soak golden demo tools prometheus3 vulncheck release packages reproduce clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -74,6 +76,14 @@ $(TOOLS)/bin/govulncheck-$(GOVULNCHECK_VERSION):
 	GOBIN=$(TOOLS)/bin go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 	touch $@
 
+$(TOOLS)/bin/goreleaser-$(GORELEASER_VERSION):
+	GOBIN=$(TOOLS)/bin go install github.com/goreleaser/goreleaser/v2@$(GORELEASER_VERSION)
+	touch $@
+
+$(TOOLS)/bin/cyclonedx-gomod-$(CYCLONEDX_VERSION):
+	GOBIN=$(TOOLS)/bin go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+	touch $@
+
 $(TOOLS)/bin/helm-$(HELM_VERSION):
 	GOBIN=$(TOOLS)/bin go install helm.sh/helm/v4/cmd/helm@$(HELM_VERSION)
 	touch $@
@@ -104,9 +114,15 @@ prometheus3: $(TOOLS)/debian ## run the incidents with the current Prometheus, b
 vulncheck: $(TOOLS)/bin/govulncheck-$(GOVULNCHECK_VERSION) ## check for known vulnerabilities in called code (needs the network)
 	.ci/vulncheck
 
-release: ## write archives, SBOMs, and checksums of VERSION for all platforms to dist
-	rm -rf dist
-	go run ./deploy/release -version $(VERSION)
+# The toolchain in go.mod, whatever version is installed, and no flags of the environment: the same commit gives the same
+# bytes everywhere. RELEASE_FLAGS is empty in the public CI, which also signs and publishes.
+RELEASE_FLAGS ?= --skip=publish,sign
+release: $(TOOLS)/bin/goreleaser-$(GORELEASER_VERSION) $(TOOLS)/bin/cyclonedx-gomod-$(CYCLONEDX_VERSION) ## build archives, packages, SBOMs, and checksums of the current tag in dist
+	umask 022 && env -u GOFLAGS -u GOAMD64 -u GOARM64 GOTOOLCHAIN=$$(awk '$$1 == "toolchain" {print $$2}' go.mod) \
+		goreleaser release --clean $(RELEASE_FLAGS)
+
+packages: $(TOOLS)/bin/goreleaser-$(GORELEASER_VERSION) $(TOOLS)/bin/cyclonedx-gomod-$(CYCLONEDX_VERSION) ## release a clone twice, compare the bytes, and install, upgrade, and remove the deb (needs root, debootstrap, 10 minutes)
+	deploy/release/packages/test.sh
 
 reproduce: ## build a release binary twice, from scratch and in two directories, and compare the bytes
 	REPRODUCE=1 go test -count=1 -v -run TestReproducibleBuild ./deploy/release

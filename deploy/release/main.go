@@ -1,174 +1,119 @@
-// Command release writes the files of a release: an archive and a bill of materials for each platform, and the
-// checksums of all files. Run `make release VERSION=v1.2.3` in the root of a git checkout without uncommitted changes.
-//
-// The same commit, version, and Go toolchain give the same bytes on every machine. README.md in this directory
-// describes how to verify a release.
+// Command release writes the licenses of everything that is linked into the exporter to a directory: Go's own, and
+// those of each module. They must be distributed with the binary. GoReleaser runs it before it packs the archives.
 package main
 
 import (
-	"cmp"
-	"context"
-	"crypto/sha256"
+	"bytes"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"io/fs"
 	"maps"
 	"os"
-	"os/signal"
-	"path"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 )
 
-const (
-	program   = "atlas-restore-exporter"
-	sums      = "SHA256SUMS"
-	sourceEnv = "SOURCE_DATE_EPOCH"
-)
+// systems are the operating systems of a release. Linked modules differ between them.
+var systems = []string{"linux", "darwin", "windows"}
 
-// platforms are the platforms of a release.
-var platforms = []platform{
-	{"linux", "amd64"}, {"linux", "arm64"},
-	{"darwin", "amd64"}, {"darwin", "arm64"},
-	{"windows", "amd64"}, {"windows", "arm64"},
-}
-
-// documents are the files of an archive in addition to the binary and the third-party licenses.
-var documents = []string{
-	"README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE", "config.example.yaml",
-	"deploy/prometheus/prometheus.yaml", "deploy/prometheus/rules.yaml",
-	"deploy/runbooks/README.md", "deploy/systemd/atlas-restore-exporter.service",
-}
+// licenseFile matches the names of files that must be part of every copy.
+var licenseFile = regexp.MustCompile(`(?i)^(LICEN[CS]E|COPYING|NOTICE|PATENTS)([.-].*)?$`)
 
 func main() {
-	r := release{root: ".", platforms: platforms, stdout: os.Stdout}
-	flag.StringVar(&r.version, "version", "", "version of the release, such as v1.2.3")
-	flag.StringVar(&r.out, "out", "dist", "directory to write to")
-	flag.Func("platforms", "platforms, such as linux/amd64,darwin/arm64 (default all)", r.choose)
+	out := flag.String("out", "", "directory to write to; it is replaced")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := r.make(ctx)
-	stop()
-	if err != nil {
+	if err := write(".", *out); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
 }
 
-type release struct {
-	root, out string
-	version   string
-	platforms []platform
-	stdout    io.Writer
-
-	commit time.Time // date of all files in the release
-}
-
-// choose limits the release to some platforms.
-func (r *release) choose(names string) error {
-	r.platforms = nil
-	for name := range strings.SplitSeq(names, ",") {
-		i := slices.IndexFunc(platforms, func(p platform) bool { return p.String() == name })
-		if i < 0 {
-			return fmt.Errorf("%s must be one of %v", name, platforms)
+// write replaces the directory out with the licenses of the program in dir, as MODULE/FILE.
+func write(dir, out string) error {
+	if out == "" {
+		return errors.New("flag -out is required")
+	}
+	if err := os.RemoveAll(out); err != nil {
+		return err
+	}
+	linked, err := linkedModules(dir)
+	if err != nil {
+		return err
+	}
+	for _, module := range slices.Sorted(maps.Keys(linked)) {
+		if err := copyLicenses(linked[module], filepath.Join(out, filepath.FromSlash(module))); err != nil {
+			return fmt.Errorf("%s: %w", module, err)
 		}
-		r.platforms = append(r.platforms, platforms[i])
 	}
 	return nil
 }
 
-// versionPattern matches module versions.
-var versionPattern = regexp.MustCompile(`^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$`)
-
-// make writes the release.
-func (r *release) make(ctx context.Context) error {
-	if !versionPattern.MatchString(r.version) {
-		return fmt.Errorf("version %q: must have the form v1.2.3 or v1.2.3-rc.1", r.version)
-	}
-	if err := r.prepare(ctx); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(r.out, 0o750); err != nil {
-		return err
-	}
-	var lines []string
-	for _, p := range r.platforms {
-		made, err := r.platform(ctx, p)
-		if err != nil {
-			return fmt.Errorf("%v: %w", p, err)
-		}
-		for _, name := range slices.Sorted(maps.Keys(made)) {
-			if err := r.write(name, made[name]); err != nil {
-				return err
-			}
-			lines = append(lines, fmt.Sprintf("%x  %s\n", sha256.Sum256(made[name]), name))
-		}
-	}
-	slices.SortFunc(lines, func(a, b string) int { return cmp.Compare(a[2*sha256.Size:], b[2*sha256.Size:]) })
-	return r.write(sums, []byte(strings.Join(lines, "")))
-}
-
-// prepare rejects a checkout with uncommitted changes, and determines the date of the release.
-func (r *release) prepare(ctx context.Context) error {
-	changes, err := r.git(ctx, "status", "--porcelain")
-	if err != nil {
-		return fmt.Errorf("not a git checkout: %w", err)
-	}
-	if changes != "" {
-		return fmt.Errorf("the checkout has uncommitted changes:\n%s", changes)
-	}
-	seconds := os.Getenv(sourceEnv)
-	if seconds == "" {
-		if seconds, err = r.git(ctx, "log", "-1", "--format=%ct"); err != nil {
-			return err
-		}
-	}
-	unix, err := strconv.ParseInt(seconds, 10, 64)
-	if err != nil {
-		return fmt.Errorf("date of the commit, or %s: %w", sourceEnv, err)
-	}
-	r.commit = time.Unix(unix, 0).UTC()
-	return nil
-}
-
-// platform returns the files of the release that are of one platform, by name.
-func (r *release) platform(ctx context.Context, p platform) (map[string][]byte, error) {
-	binary, info, err := r.build(ctx, p)
+// linkedModules returns the directory of each module that is linked into the program in dir on any system, and of Go.
+func linkedModules(dir string) (map[string]string, error) {
+	goroot, err := goCommand(dir, "", "env", "GOROOT")
 	if err != nil {
 		return nil, err
 	}
-	licenses, err := r.licenses(ctx, info)
-	if err != nil {
-		return nil, err
-	}
-	sbom, err := billOfMaterials(info, binary, r.version, r.commit)
-	if err != nil {
-		return nil, err
-	}
-	name := fmt.Sprintf("%s_%s_%s_%s", program, strings.TrimPrefix(r.version, "v"), p.os, p.arch)
-	entries := append([]entry{{p.executable(), 0o755, binary}}, licenses...)
-	for _, document := range documents {
-		content, err := os.ReadFile(filepath.Join(r.root, filepath.FromSlash(document)))
+	linked := map[string]string{"go": strings.TrimSpace(goroot)}
+	for _, system := range systems {
+		const format = "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}{{end}}{{end}}"
+		list, err := goCommand(dir, system, "list", "-deps", "-f", format, ".")
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, entry{document, 0o644, content})
+		for line := range strings.Lines(list) {
+			if module, path, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok {
+				linked[module] = path
+			}
+		}
 	}
-	for i := range entries {
-		entries[i].name = path.Join(name, entries[i].name)
-	}
-	packed, err := pack(p, entries, r.commit)
-	return map[string][]byte{name + p.extension(): packed, name + ".cdx.json": sbom}, err
+	return linked, nil
 }
 
-func (r *release) write(name string, content []byte) error {
-	file := filepath.Join(r.out, name)
-	_, _ = fmt.Fprintln(r.stdout, file)
-	const readable fs.FileMode = 0o644
-	return os.WriteFile(file, content, readable)
+// goCommand returns the output of the go command for an operating system.
+func goCommand(dir, system string, args ...string) (string, error) {
+	command := exec.Command("go", args...) //nolint:gosec,noctx // constants; the command takes a second
+	command.Dir = dir
+	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system)
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	output, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return string(output), nil
+}
+
+// copyLicenses copies the licenses in the root of a module. A module without a license is an error.
+func copyLicenses(module, out string) error {
+	files, err := os.ReadDir(module)
+	if err != nil {
+		return err
+	}
+	const readable = 0o755
+	if err := os.MkdirAll(out, readable); err != nil {
+		return err
+	}
+	found := false
+	for _, file := range files {
+		if !file.Type().IsRegular() || !licenseFile.MatchString(file.Name()) {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join(module, file.Name())) //nolint:gosec // the path is in a linked module
+		if err != nil {
+			return err
+		}
+		const mode = 0o644
+		if err := os.WriteFile(filepath.Join(out, file.Name()), content, mode); err != nil { //nolint:gosec // public
+			return err
+		}
+		found = true
+	}
+	if !found {
+		return fmt.Errorf("no license in %s", module)
+	}
+	return nil
 }

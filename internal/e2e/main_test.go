@@ -32,7 +32,7 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	defer func() { _ = os.RemoveAll(dir) }()
 	binaryPath = filepath.Join(dir, "atlas-restore-exporter")
 	arguments := append([]string{"build", "-o", binaryPath}, buildFlags...)
-	if output, err := exec.Command("go", append(arguments, "atlas-restore-exporter")...).CombinedOutput(); err != nil {
+	if output, err := exec.Command("go", append(arguments, "../..")...).CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("go build: %w: %s", err, output)
 	}
 	return m.Run(), nil

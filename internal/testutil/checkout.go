@@ -1,4 +1,4 @@
-package main
+package testutil
 
 import (
 	"errors"
@@ -7,14 +7,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
-// checkout copies the working tree, including uncommitted changes, to a new git checkout. The commit depends only on
-// the content.
-func checkout(t *testing.T, dir string) string {
+// Checkout copies the working tree of project, including uncommitted changes, to a new git checkout in dir, and returns
+// dir. The commit depends only on the content. With -short, or without git, the test is skipped.
+func Checkout(t *testing.T, project, dir string) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("building releases takes minutes")
@@ -24,11 +22,11 @@ func checkout(t *testing.T, dir string) string {
 	}
 	listed := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	listed.Dir = project
-	names, err := output(listed)
+	names, err := listed.Output()
 	if err != nil {
 		t.Skipf("the project is not a git checkout: %v", err)
 	}
-	for name := range strings.SplitSeq(strings.TrimRight(names, "\x00"), "\x00") {
+	for name := range strings.SplitSeq(strings.TrimRight(string(names), "\x00"), "\x00") {
 		copyFile(t, filepath.Join(project, name), filepath.Join(dir, name))
 	}
 	gitIn(t, dir, "init", "--quiet")
@@ -45,7 +43,7 @@ func copyFile(t *testing.T, from, to string) {
 		return
 	}
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(to), 0o777)
+		err = os.MkdirAll(filepath.Dir(to), 0o777) //nolint:gosec // the umask applies
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -64,14 +62,14 @@ func copyFile(t *testing.T, from, to string) {
 	if info.Mode()&0o100 != 0 {
 		mode = 0o777
 	}
-	if err := os.WriteFile(to, readFile(t, from), mode); err != nil {
+	if err := os.WriteFile(to, []byte(ReadFile(t, from)), mode); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func gitIn(t *testing.T, dir string, args ...string) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), "git", args...)
+	command := exec.CommandContext(t.Context(), "git", args...) //nolint:gosec // constants
 	command.Dir = dir
 	command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null",
 		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.net", "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z",
@@ -79,30 +77,4 @@ func gitIn(t *testing.T, dir string, args ...string) {
 	if text, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("git %v: %v: %s", args, err, text)
 	}
-}
-
-var committed = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-
-// withUmask calls do under another umask.
-func withUmask(mask int, do func()) {
-	before := syscall.Umask(mask)
-	defer syscall.Umask(before)
-	do()
-}
-
-func readFile(t *testing.T, file string) []byte {
-	t.Helper()
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
-}
-
-func names(files map[string][]byte) []string {
-	var all []string
-	for name := range files {
-		all = append(all, name)
-	}
-	return all
 }
