@@ -16,6 +16,7 @@ import (
 const (
 	chart   = "kubernetes/chart"
 	example = "--values=" + chart + "/example-values.yaml"
+	demo    = "--values=" + chart + "/ci/demo-values.yaml"
 )
 
 // needHelm returns the path of Helm, or skips the test.
@@ -43,11 +44,12 @@ func TestChart_RendersValidObjects(t *testing.T) {
 	helm := needHelm(t)
 	validate := testutil.NeedTool(t, "kubectl-validate", "none")
 	run(t, helm, append([]string{"lint", "--strict", chart, example}, everything...)...)
+	run(t, helm, append([]string{"lint", "--strict", chart, demo}, everything...)...)
 	for name, args := range map[string][]string{
 		"defaults":                nil,
 		"everything":              everything,
-		"demo":                    {"--set=demo=true"},
-		"demo with TLS":           {"--set=demo=true,webConfigSecret=web"},
+		"demo":                    {demo},
+		"demo with everything":    append(everything, demo),
 		"shards":                  append(everything, "--set=shards=3"),
 		"shards without a secret": {"--set=shards=3,existingSecret="},
 		"without a secret":        {"--set=existingSecret="},
@@ -89,12 +91,19 @@ func TestChart_RejectsInvalidValues(t *testing.T) {
 	}
 }
 
-func TestChart_RequiresAConfigurationExceptForTheDemo(t *testing.T) {
+// TestChart_FailsWithOneClearLine renders the chart without required values.
+func TestChart_FailsWithOneClearLine(t *testing.T) {
 	helm := needHelm(t)
-	for args, valid := range map[string]bool{"--set=demo=false": false, "--set=demo=true": true} {
-		output, err := exec.CommandContext(t.Context(), helm, "template", "x", chart, args).CombinedOutput()
-		if (err == nil) != valid {
-			t.Errorf("%s: %v\n%s", args, err, output)
+	const image = "--set=image.repository=registry.example.net/exporter"
+	for want, args := range map[string][]string{
+		"image.repository is required: set it to the address of the image in your registry": {"--set=demo=true"},
+		"missing properties 'credentials', 'projects'":                                      {image},
+		"": {demo},
+	} {
+		output, err := exec.CommandContext(t.Context(), helm, append([]string{"template", "x", chart}, args...)...).
+			CombinedOutput()
+		if (err == nil) != (want == "") || !strings.Contains(string(output), want) {
+			t.Errorf("%v: %v, want %q\n%s", args, err, want, output)
 		}
 	}
 }
