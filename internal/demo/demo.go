@@ -36,6 +36,7 @@ func Run(ctx context.Context, stdout io.Writer, options server.Options) error {
 		return err
 	}
 	options.Load = func() (*config.Config, error) { return cfg, nil } // a reload changes nothing
+	options.Demo = true
 	options.OnListen = func(address net.Addr) { printURLs(stdout, len(organization.lists), address, options) }
 	api := &http.Server{
 		Handler:           organization,

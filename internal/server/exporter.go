@@ -26,6 +26,8 @@ type Exporter struct {
 
 	active atomic.Pointer[config.Config] // the active configuration; scrapes read it while a reload holds mu
 
+	reloadError atomic.Pointer[string] // of the last reload; nil if it succeeded
+
 	mu      sync.Mutex               // held while a configuration is applied
 	clients map[string]*atlas.Client // by name of the credential
 }
@@ -114,6 +116,14 @@ func pollClients(clients map[string]*atlas.Client) map[string]poll.Client {
 
 // CredentialExpiry returns the configured expiry times of the active configuration, by name of the credential.
 func (e *Exporter) CredentialExpiry() map[string]time.Time { return e.active.Load().CredentialExpiry }
+
+// ReloadError returns the error of the last reload of the configuration, or "" if it succeeded.
+func (e *Exporter) ReloadError() string {
+	if text := e.reloadError.Load(); text != nil {
+		return *text
+	}
+	return ""
+}
 
 // settings returns the exported settings of the active configuration.
 func (e *Exporter) settings() collector.Settings {

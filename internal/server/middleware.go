@@ -10,9 +10,9 @@ import (
 	"atlas-restore-exporter/internal/recovery"
 )
 
-// contentSecurityPolicy allows nothing except the inline style of the status page.
-const contentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; " +
-	"base-uri 'none'; form-action 'none'"
+// contentSecurityPolicy allows nothing except the inline style, the embedded icon, and the filter of the status page.
+const contentSecurityPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; " +
+	"frame-ancestors 'none'; base-uri 'none'"
 
 // securityHeaders sets the headers that restrict the use of a response by a browser.
 func securityHeaders(next http.Handler) http.Handler {

@@ -145,6 +145,11 @@ func (r *reloader) apply(cfg *config.Config, err error, trigger string) error {
 		err = r.exporter.Apply(cfg)
 	}
 	r.exporter.metrics.Reloaded(err == nil && r.rejected == nil)
+	if err != nil {
+		r.exporter.reloadError.Store(new(err.Error()))
+	} else if r.rejected == nil {
+		r.exporter.reloadError.Store(nil)
+	}
 	r.seen = fingerprint(r.files())
 	if err != nil {
 		r.logger.Error("configuration reload failed, keeping current configuration",

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -25,10 +28,16 @@ func (e *Exporter) Handler(reload http.Handler) http.Handler {
 		reload = http.HandlerFunc(reloadForbidden)
 	}
 	page := &status.Page{
-		Source:           e.manager,
-		Build:            status.Build{Version: e.options.Build.Version, GoVersion: e.options.Build.GoVersion},
+		Source: e.manager,
+		Build: status.Build{
+			Version: e.options.Build.Version, GoVersion: e.options.Build.GoVersion, Documentation: documentation(),
+		},
 		Logger:           e.options.Logger,
 		ExternalURL:      e.options.ExternalURL,
+		Demo:             e.options.Demo,
+		Started:          time.Now(),
+		AtlasURL:         func() string { return e.active.Load().BaseURL },
+		ReloadError:      e.ReloadError,
 		CredentialExpiry: e.CredentialExpiry,
 	}
 	mux := http.NewServeMux()
@@ -40,6 +49,15 @@ func (e *Exporter) Handler(reload http.Handler) http.Handler {
 	mux.Handle("POST /-/reload", reload)
 	mux.Handle("GET /{$}", limitConcurrency(maxPages, page))
 	return securityHeaders(recoverPanics(e.options.Logger, mux))
+}
+
+// documentation returns the address of the documentation, which is the module path if that is an address; else "".
+func documentation() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || !strings.Contains(info.Main.Path, ".") {
+		return ""
+	}
+	return "https://" + info.Main.Path
 }
 
 // metricsHandler serves the cached exposition, whose size doesn't depend on the number of clients. Only scrapes that

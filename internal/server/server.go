@@ -36,6 +36,8 @@ type Options struct {
 	EnableLifecycle bool   // allow POST /-/reload
 	ExternalURL     string // under which users reach the exporter, without a trailing slash; empty if not set
 
+	Demo bool // the exporter polls a simulated organization; the status page has a banner
+
 	Build  collector.BuildInfo
 	Logger *slog.Logger
 

@@ -13,6 +13,25 @@ func labelText(label string) string { return strings.ReplaceAll(label, "_", " ")
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
+// moment is a time on the page, with its text relative to the time of the page. ISO is empty if the time is unknown.
+type moment struct{ ISO, UTC, Text string }
+
+// at returns a moment; empty for the zero time.
+func at(t, now time.Time) moment {
+	if t.IsZero() {
+		return moment{}
+	}
+	return moment{t.UTC().Format(time.RFC3339), formatTime(t), since(t, now)}
+}
+
+// atTimestamp is at for a timestamp in an Atlas response.
+func atTimestamp(t atlas.Timestamp, now time.Time) moment {
+	if t == 0 {
+		return moment{}
+	}
+	return at(t.Time(), now)
+}
+
 // sinceTimestamp is since for a timestamp in an Atlas response. It returns "" if the timestamp is missing.
 func sinceTimestamp(at atlas.Timestamp, now time.Time) string {
 	if at == 0 {

@@ -1,6 +1,6 @@
 package status
 
-import "net/url"
+import "strings"
 
 // links is the external URL of the exporter, without a trailing slash. If it is empty, links are relative, which works
 // behind every path prefix that ends with a slash.
@@ -14,7 +14,5 @@ func (l links) page(path string) string {
 	return string(l) + "/" + path
 }
 
-// cluster returns the link to the page of one cluster. Alerts depend on its form.
-func (l links) cluster(projectID, name string) string {
-	return l.page("?project=" + url.QueryEscape(projectID) + "&cluster=" + url.QueryEscape(name))
-}
+// runbook returns the link to the runbook of an alert.
+func (l links) runbook(alert string) string { return l.page("runbooks/" + strings.ToLower(alert)) }

@@ -6,16 +6,21 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"atlas-restore-exporter/collector/poll"
 )
 
 // expiryWarning is how long before its expiry a credential is shown on the status page.
 const expiryWarning = 30 * 24 * time.Hour
 
-// stateNotices returns notices about delays of the exporter as a whole.
-func stateNotices(source Source, now time.Time) []notice {
+// stateNotices returns notices about the exporter as a whole.
+func stateNotices(p *Page, now time.Time) []notice {
+	source := p.Source
 	var notices []notice
+	if p.ReloadError != nil {
+		if text := p.ReloadError(); text != "" {
+			notices = append(notices, notice{"The last reload of the configuration failed, and the configuration before it " +
+				"is active: " + text, "bad"})
+		}
+	}
 	if !source.Ready() {
 		notices = append(notices, notice{
 			"The exporter is not ready: discovery or the first polls of some targets have not finished.", "busy",
@@ -29,14 +34,14 @@ func stateNotices(source Source, now time.Time) []notice {
 }
 
 // expiries returns the expiry times of credentials by name. For one cluster, it returns those of its targets.
-func (p *Page) expiries(states []poll.State, selected selection) map[string]time.Time {
+func (p *Page) expiries(found []*inspected, selected selection) map[string]time.Time {
 	if p.CredentialExpiry == nil {
 		return nil
 	}
 	expiries := maps.Clone(p.CredentialExpiry())
 	maps.DeleteFunc(expiries, func(name string, _ time.Time) bool {
-		return selected.oneCluster() && !slices.ContainsFunc(states, func(s poll.State) bool {
-			return s.Target.Credential == name
+		return selected.oneCluster() && !slices.ContainsFunc(found, func(t *inspected) bool {
+			return t.Target.Credential == name
 		})
 	})
 	return expiries

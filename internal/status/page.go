@@ -16,8 +16,8 @@ var pageHTML string
 
 var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 
-// Build is the version that the status page shows.
-type Build struct{ Version, GoVersion string }
+// Build is the version that the status page shows. Documentation is the address of the documentation, or empty.
+type Build struct{ Version, GoVersion, Documentation string }
 
 // Source provides the state that the status page shows. A *poll.Manager implements it.
 type Source interface {
@@ -31,12 +31,17 @@ type Source interface {
 	// OverduePolls returns the number of polls that have been waiting for a slot for longer than their interval, and since
 	// when the first of them has been waiting.
 	OverduePolls() (n int, since time.Time)
+	Shard() poll.Shard
 }
 
-// Page serves the status page, a single HTML page without scripts and external resources.
+// Page serves the status page: HTML without scripts and external resources.
 //
-// If there are many targets, it shows only some of them unless the query contains the parameter all. The query
-// project=<ID>&cluster=<name> selects one cluster; if that has no targets, the status code is 404.
+// The page lists the targets that need attention, and one line for each project. Query parameters select targets:
+//
+//   - project=<ID>&cluster=<name> shows the details of one cluster. If it has no targets, the status code is 404. The
+//     parameter all adds all jobs that have per-job series.
+//   - project, team, and status list the targets that match all of them, in pages of at most 200.
+//   - refresh=off pauses the refresh.
 type Page struct {
 	Source Source
 	Build  Build
@@ -45,14 +50,19 @@ type Page struct {
 	// ExternalURL is the URL under which users reach the exporter, without a trailing slash. If it is empty, links are
 	// relative.
 	ExternalURL string
+	Demo        bool      // the exporter polls a simulated organization
+	Started     time.Time // when the exporter started
+	// AtlasURL returns the address of the Atlas user interface, without a trailing slash. It can be nil.
+	AtlasURL func() string
+	// ReloadError returns the error of the last reload of the configuration, or "". It can be nil.
+	ReloadError func() string
 	// CredentialExpiry returns the configured expiry times of credentials by name. It can be nil.
 	CredentialExpiry func() map[string]time.Time
 }
 
 // ServeHTTP implements http.Handler.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	view := newPageView(p, selection{query.Has("all"), query.Get("project"), query.Get("cluster")}, time.Now())
+	view := newPageView(p, newSelection(r.URL.Query()), time.Now())
 	var page bytes.Buffer
 	if err := pageTemplate.Execute(&page, view); err != nil {
 		p.Logger.LogAttrs(r.Context(), slog.LevelError, "rendering the status page failed", slog.Any("err", err))
@@ -61,7 +71,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	if view.OneCluster && len(view.Projects) == 0 {
+	if view.Selected.oneCluster() && view.Cluster == nil {
 		w.WriteHeader(http.StatusNotFound)
 	}
 	_, _ = page.WriteTo(w)

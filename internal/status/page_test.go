@@ -2,9 +2,13 @@ package status
 
 import (
 	"fmt"
+	"html"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,6 +42,17 @@ func serve(t *testing.T, page *Page, path string) (code int, body string) {
 func getPageAtNow(t *testing.T, source Source) string {
 	t.Helper()
 	return serveAtNow(t, &Page{Source: source}, "/")
+}
+
+// clusterPath is the path of the page of a cluster.
+func clusterPath(cluster string) string {
+	return "/?project=" + payments + "&cluster=" + url.QueryEscape(cluster)
+}
+
+// getCluster returns the page of a cluster at the time now.
+func getCluster(t *testing.T, source Source, cluster string) string {
+	t.Helper()
+	return serveAtNow(t, &Page{Source: source}, clusterPath(cluster))
 }
 
 // serveAtNow returns the body of a response at the time now.
@@ -79,9 +94,11 @@ func TestPage_ShowsTheNewestJobsOfATarget(t *testing.T) {
 	job := newJob("job-1", atlas.StatusCompleted, 26*time.Hour)
 	job.Finished = job.Created + 90
 	job.TargetClusterName = "drill"
-	page := getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{succeeded("prod", atlas.Dedicated, job)}})
-	expectContains(t, page, "Payments", payments, "prod", "last poll 0s ago", "1 known jobs", `<code>job-1</code>`,
-		`<b class="good">completed</b>`, "2026-03-04 10:00:00 UTC", ">1d 2h ago<", ">1m 30s<", ">drill<")
+	page := getCluster(t, &fakePoller{snapshots: []*poll.Snapshot{succeeded("prod", atlas.Dedicated, job)}}, "prod")
+	expectContains(t, page, "Payments", payments, "prod",
+		`last poll <time datetime="2026-03-05T12:00:00Z" title="2026-03-05 12:00:00 UTC">0s ago</time>`,
+		`<code>job-1</code>`, `<b class="good">completed</b>`, `datetime="2026-03-04T10:00:00Z"`, ">1d 2h ago<", ">1m 30s<",
+		">drill<", "<caption>Restore jobs</caption>")
 }
 
 func TestPage_ShowsUnfinishedJobsThatAreNotAmongTheNewest(t *testing.T) {
@@ -89,7 +106,7 @@ func TestPage_ShowsUnfinishedJobsThatAreNotAmongTheNewest(t *testing.T) {
 	s.Summary.Series = []history.JobState{
 		newJob("job-1", atlas.StatusInProgress, 9*time.Hour), newJob("job-2", atlas.StatusCancelled, time.Hour),
 	}
-	page := getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{s}})
+	page := getCluster(t, &fakePoller{snapshots: []*poll.Snapshot{s}}, "prod")
 	expectContains(t, page, `<code>job-1</code>`, `<code>job-2</code>`)
 	if strings.Count(page, "<code>job-2</code>") != 1 {
 		t.Errorf("a job is shown twice: %s", page)
@@ -99,34 +116,37 @@ func TestPage_ShowsUnfinishedJobsThatAreNotAmongTheNewest(t *testing.T) {
 func TestPage_ShowsTheExpiryOfAReadyDownload(t *testing.T) {
 	job := newJob("job-1", atlas.StatusReady, time.Hour)
 	job.Expiry = atlas.TimestampOf(now.Add(3 * time.Hour))
-	page := getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{succeeded("prod", atlas.Dedicated, job)}})
-	expectContains(t, page, `data-label="Expires">in 3h 0m<`)
+	page := getCluster(t, &fakePoller{snapshots: []*poll.Snapshot{succeeded("prod", atlas.Dedicated, job)}}, "prod")
+	expectContains(t, page, `title="2026-03-05 15:00:00 UTC">in 3h 0m<`)
 }
 
 func TestPage_ShowsAnExpiryThatHasPassedAsAgo(t *testing.T) {
 	job := newJob("job-1", atlas.StatusReady, 5*time.Hour)
 	job.Expiry = atlas.TimestampOf(now.Add(-3 * time.Hour))
-	page := getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{succeeded("prod", atlas.Dedicated, job)}})
-	expectContains(t, page, `data-label="Expires">3h 0m ago<`)
+	page := getCluster(t, &fakePoller{snapshots: []*poll.Snapshot{succeeded("prod", atlas.Dedicated, job)}}, "prod")
+	expectContains(t, page, `title="2026-03-05 09:00:00 UTC">3h 0m ago<`)
 }
 
 func TestPage_ShowsTheRemedyAndTheErrorOfAFailedPoll(t *testing.T) {
-	page := getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{failed("team", atlas.Dedicated, errFlexCluster)}})
-	expectContains(t, page, `<b class="bad">wrong backup type</b>`, "last success never",
+	page := getCluster(t, &fakePoller{
+		snapshots: []*poll.Snapshot{failed("team", atlas.Dedicated, errFlexCluster)},
+	}, "team")
+	expectContains(t, page, `<b class="bad">wrong backup type</b>`,
+		`<b class="bad">Polls fail (wrong backup type).</b>`, "last success never",
 		"Configure backup_types: [flex].", errFlexCluster.Error())
 }
 
 func TestPage_MarksDataAsStaleIfPollsKeepFailing(t *testing.T) {
 	s := succeeded("prod", atlas.Dedicated, newJob("job-1", atlas.StatusCompleted, time.Hour))
 	s.LastSuccess, s.Err, s.Reason = now.Add(-time.Hour), errNoCluster, poll.ReasonNotFound
-	expectContains(t, getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{s}}),
-		"The data below is stale because polls keep failing.", "last success 1h 0m ago")
+	expectContains(t, getCluster(t, &fakePoller{snapshots: []*poll.Snapshot{s}}, "prod"),
+		"The data below is stale because polls keep failing.", "11:00:00 UTC\">1h 0m ago")
 }
 
 func TestPage_ShowsIncompleteData(t *testing.T) {
 	s := succeeded("prod", atlas.Dedicated)
 	s.Truncated, s.Inconsistent, s.Summary.Omitted = true, true, 7
-	expectContains(t, getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{s}}),
+	expectContains(t, getCluster(t, &fakePoller{snapshots: []*poll.Snapshot{s}}, "prod"),
 		"Older jobs are not shown.", "The list contradicts its own total count. Jobs that it doesn&#39;t contain are kept.",
 		"7 jobs have no per-job series because of job_series.max_per_target, or because too many jobs are unfinished.")
 }
@@ -140,7 +160,7 @@ func TestPage_ShowsFailedDiscoveries(t *testing.T) {
 	}, inventories: []poll.DiscoveryStatus{
 		{Credential: "third", ProjectID: payments, Err: errNoCluster, Reason: poll.ReasonForbidden},
 	}, snapshots: []*poll.Snapshot{succeeded("prod", atlas.Dedicated)}})
-	expectContains(t, page, "Discovery of projects<", "last success 1h 0m ago", "Discovery of clusters in Payments<",
+	expectContains(t, page, "Discovery of projects<", ">1h 0m ago<", "Discovery of clusters in Payments<",
 		"Discovery of clusters<", "Facts about clusters in Payments<", "credential third",
 		"last success never", "credential other", "Internal error of the Atlas API.", errNoCluster.Error())
 	if strings.Contains(page, "working") {
@@ -150,22 +170,38 @@ func TestPage_ShowsFailedDiscoveries(t *testing.T) {
 
 func TestPage_ListsTargetsThatNeedAttentionFirst(t *testing.T) {
 	failedRestore := succeeded("c-failed-restore", atlas.Dedicated)
-	setEvents(failedRestore, atlas.DeliveryAutomated, history.PurposeInPlace, 1, 2)
-	retired := failed("d-retired", atlas.Serverless, &atlas.Error{Status: 410})
-	page := getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{
-		succeeded("e-good", atlas.Dedicated), retired, failedRestore, failed("b-failing", atlas.Dedicated, errNoCluster),
-	}})
-	last := 0
-	for _, cluster := range []string{"b-failing", "c-failed-restore", "d-retired", "e-good"} {
-		at := strings.Index(page, `">`+cluster+"</a></h3>")
-		if at < last {
-			t.Errorf("%s is not in order", cluster)
+	setEvents(failedRestore, atlas.DeliveryAutomated, history.PurposeInPlace, 0, atlas.TimestampOf(now)-60)
+	source := &fakePoller{snapshots: []*poll.Snapshot{
+		succeeded("e-good", atlas.Dedicated), failed("d-failing", atlas.Dedicated, errNoCluster), failedRestore,
+	}}
+	for path, want := range map[string][]string{
+		"/":                        {"c-failed-restore", "d-failing"},
+		"/?project=" + payments:    {"c-failed-restore", "d-failing", "e-good"},
+		"/?status=attention":       {"c-failed-restore", "d-failing"},
+		"/?status=failed":          {"c-failed-restore"},
+		"/?status=good":            {"e-good"},
+		"/?status=unknown+status":  nil,
+		"/?team=no-one":            nil,
+		"/?project=0123456789abcd": nil,
+	} {
+		page := serveAtNow(t, &Page{Source: source}, path)
+		var got []string
+		for _, match := range rowPattern.FindAllStringSubmatch(page, -1) {
+			got = append(got, match[1])
 		}
-		last = at
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+		if missing := "No target of this exporter matches the filter."; (want == nil) != strings.Contains(page, missing) {
+			t.Errorf("%s: %s", path, page)
+		}
 	}
 }
 
-func TestPage_CountsRestoresAndFailuresOfAllTargets(t *testing.T) {
+// rowPattern matches the rows of a list of targets.
+var rowPattern = regexp.MustCompile(`<tr id="[^"]*"><th scope="row" data-label="Cluster"><a href="[^"]*">([^<]*)</a>`)
+
+func TestPage_CountsTargets(t *testing.T) {
 	page := getPageAtNow(t, &fakePoller{snapshots: []*poll.Snapshot{
 		succeeded("prod", atlas.Dedicated,
 			newJob("a", atlas.StatusPending, time.Hour), newJob("b", atlas.StatusInProgress, time.Hour)),
@@ -173,18 +209,19 @@ func TestPage_CountsRestoresAndFailuresOfAllTargets(t *testing.T) {
 		failed("old", atlas.Dedicated, errNoCluster),
 	}})
 	expectContains(t, page,
-		`<b class="">3</b><span class="dim">targets</span>`,
-		`<b class="bad">1</b><span class="dim">can&#39;t be polled</span>`,
-		`<b class="busy">2</b><span class="dim">restores in progress</span>`,
+		`<a href="./"><b class="">3</b><span class="dim">targets</span></a>`,
+		`<a href="./?status=poll_failed"><b class="bad">1</b><span class="dim">polls fail</span></a>`,
+		`<a href="./?status=in_progress"><b class="busy">1</b><span class="dim">restores in progress</span></a>`,
 		`<b class="warn">1</b><span class="dim">downloads ready</span>`,
-		`<b class="">0</b><span class="dim">last restore failed</span>`)
+		`<a href="./?status=failed"><b class="">0</b><span class="dim">last restore failed</span></a>`,
+		"<title>(1) Atlas restores</title>")
 }
 
-// newLargeFleet returns a poller with more targets and failed discoveries than the page shows by default.
+// newLargeFleet returns a poller with more targets and failed discoveries than a page shows.
 func newLargeFleet() *fakePoller {
 	poller := &fakePoller{}
-	for i := range maxTargets + 5 {
-		poller.snapshots = append(poller.snapshots, succeeded(fmt.Sprint("cluster-", i), atlas.Dedicated))
+	for i := range maxRows + 5 {
+		poller.snapshots = append(poller.snapshots, failed(fmt.Sprint("cluster-", i), atlas.Dedicated, errNoCluster))
 	}
 	for range maxDiscoveries + 5 {
 		poller.discoveries = append(poller.discoveries, poll.DiscoveryStatus{Err: errNoCluster, Reason: poll.ReasonOther})
@@ -193,21 +230,50 @@ func newLargeFleet() *fakePoller {
 }
 
 func TestPage_LimitsTargetsAndDiscoveries(t *testing.T) {
+	rows := func(page string) int { return len(rowPattern.FindAllString(page, -1)) }
 	page := getPage(t, newLargeFleet(), "/")
-	expectContains(t, page, "5 more targets are not shown.")
-	if n := strings.Count(page, `<section class="target">`); n != maxTargets+maxDiscoveries {
-		t.Errorf("%d sections, want %d", n, maxTargets+maxDiscoveries)
+	expectContains(t, page, `<a href="./?status=attention">155 more targets need attention.</a>`)
+	if n := strings.Count(page, `<section class="target">`); n != maxDiscoveries || rows(page) != maxAttention {
+		t.Errorf("%d discoveries and %d targets, want %d and %d", n, rows(page), maxDiscoveries, maxAttention)
+	}
+	list := "/?project=" + payments
+	page = getPage(t, newLargeFleet(), list)
+	expectContains(t, page, "<h2>Payments: 205 targets</h2>", `<a href=".`+list+`&amp;page=2">Next page</a>`)
+	expectNotContains(t, page, "Previous page")
+	if rows(page) != maxRows {
+		t.Errorf("%d targets, want %d", rows(page), maxRows)
+	}
+	for _, last := range []string{"2", "3", "99999999"} {
+		page = getPage(t, newLargeFleet(), list+"&page="+last)
+		expectContains(t, page, `<a href=".`+list+`">Previous page</a>`, "cluster-204")
+		if expectNotContains(t, page, "Next page"); rows(page) != 5 {
+			t.Errorf("%d targets, want 5", rows(page))
+		}
 	}
 }
 
-func TestPage_ShowsAllTargetsAndDiscoveriesOnRequest(t *testing.T) {
-	page := getPage(t, newLargeFleet(), "/?all")
-	if n := strings.Count(page, `<section class="target">`); n != maxTargets+maxDiscoveries+10 {
-		t.Errorf("%d sections, want %d", n, maxTargets+maxDiscoveries+10)
+func TestPage_ShowsHowManyJobsItShows(t *testing.T) {
+	s := succeeded("prod", atlas.Dedicated, newJob("new", atlas.StatusCompleted, time.Hour))
+	s.Summary.Known = 32
+	s.Summary.Series = []history.JobState{
+		newJob("new", atlas.StatusCompleted, time.Hour), newJob("old", atlas.StatusCompleted, 9*time.Hour),
 	}
-	if strings.Contains(page, "not shown") {
-		t.Error("the page claims to hide targets")
-	}
+	source := &fakePoller{snapshots: []*poll.Snapshot{s}}
+	page := getPage(t, source, clusterPath("prod"))
+	expectContains(t, page, `<caption>1 of 32 jobs. <a href=".`+html.EscapeString(clusterPath("prod"))+
+		`&amp;all#prod-dedicated">Show all jobs that have series.</a></caption>`)
+	page = getPage(t, source, clusterPath("prod")+"&all")
+	expectContains(t, page, "<caption>2 of 32 jobs</caption>", "<code>old</code>", "<code>new</code>")
+}
+
+func TestPage_RefreshCanBePaused(t *testing.T) {
+	source := newLargeFleet()
+	page := getPage(t, source, "/?status=attention")
+	expectContains(t, page, `<meta http-equiv="refresh" content="30">`,
+		`<a href="./?status=attention&amp;refresh=off">Pause</a>`)
+	page = getPage(t, source, "/?status=attention&refresh=off")
+	expectContains(t, page, `<a href="./?status=attention">Resume</a>`, `page=2&amp;refresh=off">Next page`)
+	expectNotContains(t, page, `http-equiv="refresh"`)
 }
 
 func TestFormatDuration_ShowsTheTwoLargestUnits(t *testing.T) {

@@ -21,6 +21,7 @@ type fakePoller struct {
 	discoveries []poll.DiscoveryStatus
 	inventories []poll.DiscoveryStatus
 	notReady    bool
+	shard       poll.Shard
 	overdue     int
 	discovered  int
 	afterPoll   func() // called before each call of done, if not nil
@@ -46,6 +47,8 @@ func (p *fakePoller) Ready() bool { return !p.notReady }
 func (p *fakePoller) OverduePolls() (n int, since time.Time) {
 	return p.overdue, now.Add(-5 * time.Minute)
 }
+
+func (p *fakePoller) Shard() poll.Shard { return p.shard }
 
 func (p *fakePoller) DiscoverOnce(context.Context) { p.discovered++ }
 

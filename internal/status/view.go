@@ -2,106 +2,253 @@ package status
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
-	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/collector/poll"
 )
 
-// Limits of the status page, which keep the page of a large fleet readable. They don't apply if all targets are
-// requested.
+// Limits of the first page, which summarizes a large fleet.
 const (
-	maxTargets     = 200
-	maxDiscoveries = 20
+	maxAttention   = 50 // targets that need attention
+	maxRunning     = 20 // targets with restores in progress or ready downloads
+	maxDiscoveries = 20 // failed discoveries
 )
 
 // These types contain the texts of the status page. A Class is a CSS class: good, bad, warn, busy, or empty.
 type (
 	pageView struct {
 		Build Build
-		Now   string
+		Now   moment
+		Title string
+		Demo  bool
 
-		MetricsLink, HomeLink, AllLink string
+		Links    navigation
+		Selected selection
+		Filter   filterView
 
-		OneCluster  bool // only one cluster is shown
+		About       string // uptime, shard, and discovery in one line
 		Notices     []notice
 		Tiles       []tile
 		Discoveries []discoveryView // failed ones, and failed reads of facts about clusters
-		Projects    []projectView
-		Hidden      int // number of targets beyond maxTargets
+
+		Attention, Running []rowView     // of the first page
+		MoreAttention      int           // number of targets beyond maxAttention
+		Projects           []projectView // of the first page
+		Heading            string        // of the list of targets
+		Rows               []rowView     // of a page that lists targets
+		Cluster            *clusterView  // of the page of a cluster
+		NotFound           string
+		Previous, Next     string // links to other pages of the list
+	}
+	navigation struct {
+		Home, Metrics, Healthy, Ready, Runbooks, Documentation string
+		Attention, Pause                                       string
+	}
+	filterView struct {
+		Action   string
+		Projects []option
+		Teams    []option
+		Statuses []option
+	}
+	option struct {
+		Value, Text string
+		Selected    bool
 	}
 	notice struct{ Text, Class string }
 	tile   struct {
 		Number int
 		Label  string
 		Class  string
+		Link   string
 	}
 	discoveryView struct {
 		Title, ProjectID, Credential string
-		LastSuccess, Error, Remedy   string
+		LastSuccess                  moment
+		Error, Remedy                string
 	}
 	projectView struct {
-		Name, ID string
-		Targets  []targetView
+		Name, ID, Link                            string
+		Clusters, Targets, Findings, Active, Done int
+		Class                                     string
+	}
+	// rowView is a target in a list.
+	rowView struct {
+		ID                           string // anchor
+		Cluster, Link                string
+		Project, ProjectLink         string
+		BackupType, Team             string
+		Finding, Class               string
+		Remedy, Runbook, Detail      string
+		More                         int // number of further findings
+		Active, Ready                int
+		LastRestore, LastDrill, Poll moment
+		ActiveFor                    string
 	}
 )
 
-// selection is the part of the state that a page shows.
-type selection struct {
-	all                bool   // without limits
-	projectID, cluster string // of the only cluster to show; if cluster is empty, all clusters are shown
-}
-
-func (s *selection) oneCluster() bool { return s.cluster != "" }
-
-// states returns the states of the selected targets, those that need attention first.
-func (s *selection) states(all []poll.State) []poll.State {
-	states := slices.DeleteFunc(slices.Clone(all), func(state poll.State) bool {
-		return s.oneCluster() && (state.Target.ProjectID != s.projectID || state.Target.ClusterName != s.cluster)
-	})
-	slices.SortStableFunc(states, func(a, b poll.State) int { return cmp.Compare(urgency(&b), urgency(&a)) })
-	return states
-}
-
-// newPageView returns the texts of a page. It shows no target if the selected cluster has none.
+// newPageView returns the texts of a page.
 func newPageView(p *Page, selected selection, now time.Time) pageView {
-	all := p.Source.States()
-	states, base := selected.states(all), links(p.ExternalURL)
-	view := pageView{
-		Build: p.Build, Now: formatTime(now), OneCluster: selected.oneCluster(), Tiles: newTiles(states),
-		MetricsLink: base.page("metrics"), HomeLink: base.page(""), AllLink: base.page("?all"),
-		Notices: append(stateNotices(p.Source, now), expiryNotices(p.expiries(states, selected), now)...),
-	}
-	view.addFailures(p.Source, selected, all, now)
-	if excess := len(states) - maxTargets; excess > 0 && !selected.all {
-		states, view.Hidden = states[:maxTargets], excess
-	}
-	indexes := map[string]int{} // of projects in view.Projects
+	states := p.Source.States()
+	in := newInspector(states, now)
+	all := make([]inspected, len(states))
 	for i := range states {
-		s := &states[i]
-		id := s.Target.ProjectID
-		i, ok := indexes[id]
-		if !ok {
-			i = len(view.Projects)
-			indexes[id] = i
-			view.Projects = append(view.Projects, projectView{ID: id, Name: s.Cluster.ProjectName})
+		all[i] = inspected{&states[i], in.findings(&states[i])}
+	}
+	base := links(p.ExternalURL)
+	found := selected.selected(all)
+	v := pageView{
+		Build: p.Build, Now: at(now, now), Demo: p.Demo, Selected: selected,
+		Links: navigation{
+			Home: base.page(""), Metrics: base.page("metrics"), Healthy: base.page("-/healthy"), Ready: base.page("-/ready"),
+			Runbooks: base.page("runbooks"), Documentation: p.Build.Documentation,
+			Attention: selection{status: statusAttention}.link(base), Pause: pauseLink(selected, base),
+		},
+		Filter:  newFilter(all, selected, base),
+		About:   about(p, now),
+		Tiles:   newTiles(all, base),
+		Notices: append(stateNotices(p, now), expiryNotices(p.expiries(found, selected), now)...),
+	}
+	v.addFailures(p.Source, selected, states, now)
+	switch {
+	case selected.oneCluster():
+		v.addCluster(p, found, now)
+	case selected.filtered():
+		v.addRows(found, base, now)
+	default:
+		v.addOverview(found, base, now)
+	}
+	v.Title = v.title(all)
+	return v
+}
+
+// title returns the title of the page, which contains the number of findings and failures.
+func (v *pageView) title(all []inspected) string {
+	n := len(v.Discoveries)
+	for i := range all {
+		n += len(all[i].findings)
+	}
+	for _, notice := range v.Notices {
+		if notice.Class == "bad" {
+			n++
 		}
-		link := base.cluster(id, s.Target.ClusterName)
-		view.Projects[i].Targets = append(view.Projects[i].Targets, newTargetView(s, link, now))
+	}
+	if n == 0 {
+		return "Atlas restores"
+	}
+	return fmt.Sprintf("(%d) Atlas restores", n)
+}
+
+func pauseLink(selected selection, base links) string {
+	selected.paused = !selected.paused
+	return selected.link(base)
+}
+
+// about describes the exporter.
+func about(p *Page, now time.Time) string {
+	var parts []string
+	if !p.Started.IsZero() {
+		parts = append(parts, "running for "+formatDuration(max(now.Sub(p.Started), 0)))
+	}
+	if shard := p.Source.Shard(); shard.Count > 1 {
+		parts = append(parts, fmt.Sprintf("shard %d/%d", shard.Index, shard.Count))
+	}
+	if next := nextPoll(p.Source.States()); !next.IsZero() {
+		parts = append(parts, "next poll "+dueText(next, now))
+	}
+	if lists := p.Source.Discoveries(); len(lists) > 0 {
+		failed := 0
+		for i := range lists {
+			if lists[i].Err != nil {
+				failed++
+			}
+		}
+		text := fmt.Sprintf("discovery reads %d lists", len(lists))
+		if failed > 0 {
+			text += fmt.Sprintf(", %d of them without success", failed)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// nextPoll returns when the next target that is polled successfully is due; zero if there is none.
+func nextPoll(states []poll.State) time.Time {
+	var next time.Time
+	for _, s := range states {
+		if s.LastPoll.IsZero() || s.Err != nil {
+			continue
+		}
+		interval := s.Target.Interval
+		if s.Summary.Active() && s.Target.ActiveInterval > 0 {
+			interval = s.Target.ActiveInterval
+		}
+		if due := s.LastPoll.Add(interval); next.IsZero() || due.Before(next) {
+			next = due
+		}
+	}
+	return next
+}
+
+func dueText(due, now time.Time) string {
+	if !due.After(now) {
+		return "now"
+	}
+	return "in " + formatDuration(due.Sub(now))
+}
+
+func newFilter(all []inspected, selected selection, base links) filterView {
+	projects, teams := map[string]string{}, map[string]bool{}
+	for i := range all {
+		t := &all[i]
+		projects[t.Target.ProjectID] = cmp.Or(t.Cluster.ProjectName, t.Target.ProjectID)
+		if team := t.Cluster.Team; team != "" {
+			teams[team] = true
+		}
+	}
+	view := filterView{Action: base.page("")}
+	ids := slices.SortedFunc(maps.Keys(projects), func(a, b string) int {
+		return cmp.Or(cmp.Compare(projects[a], projects[b]), cmp.Compare(a, b))
+	})
+	for _, id := range ids {
+		view.Projects = append(view.Projects, option{id, projects[id], id == selected.project})
+	}
+	for _, team := range slices.Sorted(maps.Keys(teams)) {
+		view.Teams = append(view.Teams, option{team, team, team == selected.team})
+	}
+	statuses := []string{statusAttention, statusInProgress, statusReady, statusGood}
+	for _, k := range kinds {
+		statuses = append(statuses, string(k))
+	}
+	for _, status := range statuses {
+		view.Statuses = append(view.Statuses, option{status, statusNames[status], status == selected.status})
 	}
 	return view
 }
 
-// addFailures adds the lists of projects and clusters that could not be read. A page of one cluster shows only those of
-// its project.
+// statusNames are the texts of the values of the query parameter status.
+var statusNames = map[string]string{
+	statusAttention: "needs attention", statusInProgress: "restore in progress", statusReady: "download ready",
+	statusGood: "no action needed", string(kindFailed): "restore failed", string(kindUnexpected): "unexpected target",
+	string(kindTooSlow): "restore is slow", string(kindPollFailed): "polls fail",
+	string(kindExpiring): "download expires soon", string(kindIndexes): "indexes failed",
+	string(kindNoBackup):     "no backups",
+	string(kindDrillOverdue): "drill overdue",
+	string(kindOldDrill):     "drill of old data", string(kindMissed): "missed its objective",
+	string(kindUnknown): "unknown status", string(kindDeleted): "cluster does not exist",
+}
+
+// addFailures adds the lists of projects and clusters that could not be read. A page of a project shows only its own.
 func (v *pageView) addFailures(source Source, selected selection, states []poll.State, now time.Time) {
 	names := projectNames(states)
 	add := func(title string, statuses []poll.DiscoveryStatus) {
 		for i := range statuses {
 			d := &statuses[i]
-			isSelected := !selected.oneCluster() || d.ProjectID == selected.projectID
-			if d.Err != nil && isSelected && (selected.all || len(v.Discoveries) < maxDiscoveries) {
+			isSelected := selected.project == "" || d.ProjectID == selected.project
+			if d.Err != nil && isSelected && len(v.Discoveries) < maxDiscoveries {
 				v.Discoveries = append(v.Discoveries, newDiscoveryView(d, title, names[d.ProjectID], now))
 			}
 		}
@@ -119,38 +266,6 @@ func projectNames(states []poll.State) map[string]string {
 	return names
 }
 
-func newTiles(states []poll.State) []tile {
-	var failing, active, ready, failed int
-	for _, s := range states {
-		if s.Err != nil {
-			failing++
-		}
-		if lastRestoreFailed(s.Summary) {
-			failed++
-		}
-		if s.Summary == nil {
-			continue
-		}
-		for _, counts := range s.Summary.Counts {
-			active += counts[atlas.StatusPending] + counts[atlas.StatusInProgress]
-			ready += counts[atlas.StatusReady]
-		}
-	}
-	classIfAny := func(n int, class string) string {
-		if n == 0 {
-			return ""
-		}
-		return class
-	}
-	return []tile{
-		{len(states), "targets", ""},
-		{failing, "can't be polled", classIfAny(failing, "bad")},
-		{active, "restores in progress", classIfAny(active, "busy")},
-		{ready, "downloads ready", classIfAny(ready, "warn")},
-		{failed, "last restore failed", classIfAny(failed, "bad")},
-	}
-}
-
 func newDiscoveryView(d *poll.DiscoveryStatus, title, projectName string, now time.Time) discoveryView {
 	switch {
 	case d.ProjectID == "":
@@ -160,19 +275,33 @@ func newDiscoveryView(d *poll.DiscoveryStatus, title, projectName string, now ti
 	}
 	return discoveryView{
 		Title: title, ProjectID: d.ProjectID, Credential: d.Credential,
-		LastSuccess: since(d.LastSuccess, now), Error: d.Err.Error(), Remedy: discoveryRemedy(d),
+		LastSuccess: at(d.LastSuccess, now), Error: d.Err.Error(), Remedy: discoveryRemedy(d),
 	}
 }
 
-// urgency orders the targets of the page: targets that need attention first.
-func urgency(s *poll.State) int {
-	switch {
-	case s.Err != nil && s.Reason != poll.ReasonGone:
-		return 3
-	case lastRestoreFailed(s.Summary):
-		return 2
-	case s.Err != nil, clusterNeedsAttention(s.Cluster):
-		return 1
+// newTiles counts the targets of the exporter. Each tile links to the list of the counted targets.
+func newTiles(all []inspected, base links) []tile {
+	count := func(label, class, status string) tile {
+		t := tile{Label: label, Link: selection{status: status}.link(base)}
+		for i := range all {
+			if all[i].hasStatus(status) {
+				t.Number++
+			}
+		}
+		if t.Number > 0 {
+			t.Class = class
+		}
+		return t
 	}
-	return 0
+	return []tile{
+		count("targets", "", ""),
+		count("need attention", "bad", statusAttention),
+		count("last restore failed", "bad", string(kindFailed)),
+		count("restores slow", "bad", string(kindTooSlow)),
+		count("unexpected target", "bad", string(kindUnexpected)),
+		count("polls fail", "bad", string(kindPollFailed)),
+		count("drills overdue", "warn", string(kindDrillOverdue)),
+		count("restores in progress", "busy", statusInProgress),
+		count("downloads ready", "warn", statusReady),
+	}
 }
