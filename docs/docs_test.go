@@ -17,6 +17,7 @@ import (
 
 // The documents that tests of this package generate or check.
 const (
+	readme              = "../README.md"
 	metricsPage         = "metrics.md"
 	atlasPage           = "atlas-api.md"
 	troubleshootingPage = "troubleshooting.md"

@@ -45,20 +45,53 @@ func namingFiles(t *testing.T) []string {
 	return files
 }
 
-// links are the relative links of Markdown, and images.
-var links = regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`)
+// links are the relative links of Markdown, and images: a path, an anchor, or both.
+var links = regexp.MustCompile(`\]\(([^)#:\s]*)(?:#([^)\s]*))?\)`)
 
-// TestLinks_LeadToFiles checks that each relative link of a document leads to a file or directory.
-func TestLinks_LeadToFiles(t *testing.T) {
+// TestLinks_LeadToFilesAndHeadings checks that each relative link of a document leads to a file or directory, and that
+// its anchor is that of a heading.
+func TestLinks_LeadToFilesAndHeadings(t *testing.T) {
 	for _, name := range namingFiles(t) {
 		if !strings.HasSuffix(name, ".md") {
 			continue
 		}
-		for _, link := range links.FindAllStringSubmatch(testutil.ReadFile(t, filepath.Join(root, name)), -1) {
-			if _, err := os.Stat(filepath.Join(root, filepath.Dir(name), link[1])); err != nil {
+		text := fencedCode.ReplaceAllString(testutil.ReadFile(t, filepath.Join(root, name)), "")
+		for _, link := range links.FindAllStringSubmatch(text, -1) {
+			path := filepath.Join(root, filepath.Dir(name), link[1])
+			if link[1] == "" {
+				path = filepath.Join(root, name)
+			}
+			if _, err := os.Stat(path); err != nil {
 				t.Errorf("%s links to %s, which does not exist", name, link[1])
+			} else if link[2] != "" && !slices.Contains(anchorsOf(testutil.ReadFile(t, path)), link[2]) {
+				t.Errorf("%s links to %s#%s, but there is no such heading", name, link[1], link[2])
 			}
 		}
+	}
+}
+
+var (
+	headings    = regexp.MustCompile(`(?m)^#+ +(.+?) *$`)
+	punctuation = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// anchorsOf returns the anchors of the headings of a document. Code hosts derive them from the text: in lower case,
+// without punctuation, and with hyphens instead of spaces.
+func anchorsOf(text string) []string {
+	var anchors []string
+	for _, heading := range headings.FindAllStringSubmatch(fencedCode.ReplaceAllString(text, ""), -1) {
+		heading := linkTargets.ReplaceAllString(heading[1], "$1")
+		heading = punctuation.ReplaceAllString(strings.ToLower(heading), "")
+		anchors = append(anchors, strings.ReplaceAll(heading, " ", "-"))
+	}
+	return anchors
+}
+
+// TestAnchorsOf_HeadingsWithPunctuation checks the checker.
+func TestAnchorsOf_HeadingsWithPunctuation(t *testing.T) {
+	const text = "# All settings\n\n```sh\n# comment\n```\n\n## `serve`, and [more](x.md)\n"
+	if got, want := anchorsOf(text), []string{"all-settings", "serve-and-more"}; !slices.Equal(got, want) {
+		t.Errorf("anchors %q, want %q", got, want)
 	}
 }
 

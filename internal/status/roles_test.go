@@ -9,13 +9,13 @@ import (
 	"atlas-restore-exporter/internal/testutil"
 )
 
-// TestRequiredRole_IsDocumented compares the table of roles in SECURITY.md with the roles that remedies recommend.
+// TestRequiredRole_IsDocumented compares the table of roles in docs/atlas-access.md with the roles that remedies recommend.
 func TestRequiredRole_IsDocumented(t *testing.T) {
-	text := testutil.ReadFile(t, "../../SECURITY.md")
+	text := testutil.ReadFile(t, "../../docs/atlas-access.md")
 	for _, backupType := range atlas.BackupTypes() {
 		row := fmt.Sprintf("\n| `%s` | %s |\n", backupType, requiredRole(backupType))
 		if !strings.Contains(text, row) {
-			t.Errorf("SECURITY.md has no row %s", row)
+			t.Errorf("docs/atlas-access.md has no row %s", row)
 		}
 	}
 	if rows := strings.Count(text, "| Project "); rows != len(atlas.BackupTypes())+1 { // one is for discovery
