@@ -56,7 +56,7 @@ func missingInScrape(scrape string) []string {
 			series += `\{` + strings.Join(labels, ",") + `\}`
 		}
 		for _, line := range []string{
-			regexp.QuoteMeta("# HELP " + f.Name + " " + f.Help), regexp.QuoteMeta("# TYPE " + f.Name + " " + string(f.Type)),
+			regexp.QuoteMeta("# HELP " + f.Name + " " + f.Help), regexp.QuoteMeta("# TYPE " + f.Name + " " + f.Type),
 			series + ` \S+`,
 		} {
 			if !regexp.MustCompile("(?m)^" + line + "$").MatchString(scrape) {
@@ -79,11 +79,13 @@ func scrapeDemo(t *testing.T) string {
 	go func() { ended <- demo.Run(ctx, io.Discard, options) }()
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	})
 	scrape := ""
 	testutil.Eventually(t, func() bool {
-		response, err := http.Get("http://" + address + "/metrics") //nolint:noctx // ends with the demo
+		response, err := http.Get("http://" + address + "/metrics")
 		if err != nil {
 			return false
 		}
@@ -158,7 +160,8 @@ func TestQueries_AreValid(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "rules.yaml")
 	testutil.WriteFile(t, file, rules.String())
-	if output, err := exec.CommandContext(t.Context(), promtool, "check", "rules", "--lint=none", file).CombinedOutput(); err != nil {
+	command := exec.CommandContext(t.Context(), promtool, "check", "rules", "--lint=none", file)
+	if output, err := command.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, output)
 	}
 }

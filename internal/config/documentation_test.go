@@ -115,8 +115,8 @@ func TestSettings_DefaultsAreDocumented(t *testing.T) {
 	}
 }
 
-// TestSettings_RangesAreDocumented checks that the ends of a documented range are valid, and that values beyond them are
-// not.
+// TestSettings_RangesAreDocumented checks that the ends of a documented range are valid, and that values beyond its
+// upper end are not.
 func TestSettings_RangesAreDocumented(t *testing.T) {
 	checked := 0
 	for path, row := range readSettingRows(t) {

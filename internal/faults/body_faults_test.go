@@ -40,7 +40,7 @@ func bodyFaults() []fault {
 			"but for the checksum": gzipped(packed[:len(packed)-8] + "12345678"),
 		}},
 		{
-			name:     "an endless body, or one that gzip made small",
+			name:     "an endless body, with or without compression",
 			reason:   poll.ReasonMalformed,
 			reach:    oneTarget,
 			maxPolls: 1,

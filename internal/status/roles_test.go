@@ -9,7 +9,7 @@ import (
 	"atlas-restore-exporter/internal/testutil"
 )
 
-// TestRequiredRole_IsDocumented compares the table of roles in docs/atlas-access.md with the roles that remedies recommend.
+// TestRequiredRole_IsDocumented compares the table of roles in the documentation with those of remedies.
 func TestRequiredRole_IsDocumented(t *testing.T) {
 	text := testutil.ReadFile(t, "../../docs/atlas-access.md")
 	for _, backupType := range atlas.BackupTypes() {
