@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -146,5 +147,25 @@ func TestSettings_RangesAreDocumented(t *testing.T) {
 	}
 	if checked < 20 {
 		t.Errorf("only %d limits were checked", checked)
+	}
+}
+
+var yamlBlocks = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
+
+// TestConfigurationPage_HasValidExamples parses the examples in the documentation of the configuration.
+func TestConfigurationPage_HasValidExamples(t *testing.T) {
+	t.Setenv("ATLAS_CLIENT_ID", "mdb_sa_id_1")
+	secretFile := filepath.Join(t.TempDir(), "secret")
+	testutil.WriteFile(t, secretFile, "x")
+	examples := yamlBlocks.FindAllStringSubmatch(testutil.ReadFile(t, "../../docs/configuration.md"), -1)
+	if len(examples) < 2 {
+		t.Fatalf("only %d examples were found", len(examples))
+	}
+	for _, example := range examples {
+		text := strings.ReplaceAll(example[1], "atlas-client-secret", secretFile)
+		if !strings.Contains(text, "credentials:") {
+			text += minimal
+		}
+		mustParse(t, text)
 	}
 }

@@ -13,9 +13,10 @@ import (
 type kind string
 
 const (
-	comments kind = "comments"
-	strs     kind = "strings"
-	names    kind = "names"
+	comments  kind = "comments"
+	strs      kind = "strings"
+	names     kind = "names"
+	documents kind = "documents"
 )
 
 // text is a part of a file that is checked.
@@ -79,6 +80,17 @@ func goTexts(path, source string) ([]text, error) {
 		return true
 	})
 	return texts, nil
+}
+
+// codeInMarkdown are blocks and spans of code, comments, and targets of links.
+var codeInMarkdown = regexp.MustCompile("(?ms)^[ \t]*```.*?^[ \t]*```[ \t]*$|`[^`\n]+`|<!--.*?-->|\\]\\([^)\n]*\\)")
+
+// markdownTexts returns the prose of a Markdown file as one text.
+func markdownTexts(_, source string) ([]text, error) {
+	prose := codeInMarkdown.ReplaceAllStringFunc(source, func(code string) string {
+		return "`" + strings.Repeat("\n", strings.Count(code, "\n")) + "`" // keeps the numbers of lines
+	})
+	return []text{{documents, 1, prose}}, nil
 }
 
 func addIdents(addNames func(...ast.Expr), identifiers []*ast.Ident) {

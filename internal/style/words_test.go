@@ -77,8 +77,8 @@ func (e *entry) set(option string) error {
 		e.allowedPaths = append(e.allowedPaths, value)
 	case "only":
 		for word := range strings.FieldsSeq(value) {
-			if !slices.Contains([]kind{comments, strs, names}, kind(word)) {
-				return fmt.Errorf("%q: want comments, strings, or names", word)
+			if !slices.Contains([]kind{comments, strs, names, documents}, kind(word)) {
+				return fmt.Errorf("%q: want comments, strings, names, or documents", word)
 			}
 			e.kinds = append(e.kinds, kind(word))
 		}
