@@ -12,17 +12,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"atlas-restore-exporter/collector"
+	"atlas-restore-exporter/internal/runbooks"
 	"atlas-restore-exporter/internal/status"
 )
 
 // Concurrent requests whose responses are made for one client alone.
 const (
 	maxScrapes = 8 // scrapes that the cached exposition can't serve, such as those in the protobuf format
-	maxPages   = 8 // requests for the status page
+	maxPages   = 8 // requests for the status page and for runbooks
 )
 
-// Handler serves /metrics, the health endpoints and the status page, and POST /-/reload by means of reload. If reload
-// is nil, POST /-/reload is forbidden.
+// Handler serves /metrics, the health endpoints, the status page, and the runbooks, and POST /-/reload by means of
+// reload. If reload is nil, POST /-/reload is forbidden.
 func (e *Exporter) Handler(reload http.Handler) http.Handler {
 	if reload == nil {
 		reload = http.HandlerFunc(reloadForbidden)
@@ -48,6 +49,9 @@ func (e *Exporter) Handler(reload http.Handler) http.Handler {
 	mux.HandleFunc("GET /-/ready", readyHandler(e.manager))
 	mux.Handle("POST /-/reload", reload)
 	mux.Handle("GET /{$}", limitConcurrency(maxPages, page))
+	runbook := limitConcurrency(maxPages, runbooks.Handler{Style: status.Style()})
+	mux.Handle("GET /runbooks", runbook)
+	mux.Handle("GET /runbooks/{alert}", runbook)
 	return securityHeaders(recoverPanics(e.options.Logger, mux))
 }
 

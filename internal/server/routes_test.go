@@ -8,11 +8,13 @@ import (
 )
 
 var (
-	servedPaths = []string{"/", "/metrics", "/-/healthy", "/-/ready"}
-	otherPaths  = []string{
+	servedPaths = []string{
+		"/", "/metrics", "/-/healthy", "/-/ready", "/runbooks", "/runbooks/atlasrestorefailed?project=x",
+	}
+	otherPaths = []string{
 		"/-/quit", "/-/", "/-/healthy/", "/metrics/", "/metrics/x", "/metrics.json", "/status", "/config", "/config.yaml",
 		"/web.yaml", "/index.html", "/status.html", "/favicon.ico", "/robots.txt", "/.git/config", "/api/v1/query", "/probe",
-		"/health", "/debug/", "/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline",
+		"/health", "/runbooks/", "/debug/", "/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline",
 		"/debug/pprof/profile", "/debug/vars", "/debug/requests", "/debug/events", "/%2e%2e/config.yaml",
 		"/..%2fconfig.yaml", "/" + strings.Repeat("a", 1000), "/metrics%00", "/%2d/healthy/x",
 	}
@@ -67,6 +69,7 @@ func TestRoutes_RejectOtherMethods(t *testing.T) {
 func TestRoutes_ServeNothingElse(t *testing.T) {
 	e := startEndpoint(t, newSimulation(t, "{name: prod}").configFile, nil)
 	e.expectReplies(append(readMethods, otherMethods...), otherPaths, http.StatusNotFound)
+	e.expectReplies(readMethods, []string{"/runbooks/index", "/runbooks/x"}, http.StatusNotFound)
 }
 
 func TestRoutes_AllowTheBrowserToLoadNothing(t *testing.T) {

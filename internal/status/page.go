@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"atlas-restore-exporter/collector/poll"
@@ -18,6 +19,13 @@ var pageTemplate = template.Must(template.New("page").Parse(pageHTML))
 
 // Build is the version that the status page shows. Documentation is the address of the documentation, or empty.
 type Build struct{ Version, GoVersion, Documentation string }
+
+// Style returns the style sheet of the status page, for other pages of the exporter.
+func Style() string {
+	_, page, _ := strings.Cut(pageHTML, "<style>")
+	style, _, _ := strings.Cut(page, "</style>")
+	return style
+}
 
 // Source provides the state that the status page shows. A *poll.Manager implements it.
 type Source interface {
