@@ -24,26 +24,6 @@ func run(t *testing.T, path string, args ...string) string {
 	return string(output)
 }
 
-func TestAlertmanager_AcceptsTheConfiguration(t *testing.T) {
-	run(t, testutil.NeedTool(t, "amtool", "prometheus-alertmanager"), "check-config", alertmanagerConfig)
-}
-
-const alertmanagerConfig = "alertmanager/alertmanager.yaml"
-
-func TestAlertmanager_RoutesBySeverityAndCategory(t *testing.T) {
-	amtool := testutil.NeedTool(t, "amtool", "prometheus-alertmanager")
-	for labels, receiver := range map[string]string{
-		"severity=critical category=operations": "on-call",
-		"severity=warning category=operations":  "operations",
-		"severity=info category=operations":     "nobody",
-		"severity=critical category=security":   "security",
-		"severity=info category=security":       "security",
-	} {
-		args := []string{"config", "routes", "test", "--config.file=" + alertmanagerConfig, "--verify.receivers=" + receiver}
-		run(t, amtool, append(args, strings.Fields(labels)...)...)
-	}
-}
-
 // TestCompose_NamesExistingFiles checks the paths only: running the file requires a Docker engine.
 func TestCompose_NamesExistingFiles(t *testing.T) {
 	var compose struct {
