@@ -103,6 +103,21 @@ func TestAlerts_HaveValidNamesAndLabels(t *testing.T) {
 	}
 }
 
+// TestRules_AreShort keeps rules readable: a longer expression is split into recorded steps.
+func TestRules_AreShort(t *testing.T) {
+	const lines, width = 5, 120 - len("          ")
+	step := regexp.MustCompile(`^[a-z]+:mongodbatlas_restore\w*:[a-z0-9_]+$`)
+	for _, rule := range readRules(t) {
+		got := strings.Split(rule.Expr, "\n")
+		if len(got) > lines || slices.ContainsFunc(got, func(line string) bool { return len(line) > width }) {
+			t.Errorf("%s has more than %d lines, or lines of more than %d characters:\n%s", rule.name(), lines, width, rule.Expr)
+		}
+		if rule.Record != "" && !step.MatchString(rule.Record) {
+			t.Errorf("%s is not named level:metric:operation", rule.Record)
+		}
+	}
+}
+
 func TestAlerts_DescribeTheFirstStep(t *testing.T) {
 	for _, alert := range readAlerts(t) {
 		summary, description := alert.Annotations["summary"], alert.Annotations["description"]
@@ -129,13 +144,17 @@ func TestAlerts_QueryAtMostOncePerEvaluation(t *testing.T) {
 // that labels for links and conditions are not labels of the alert.
 func TestAlerts_FireWithoutLabelsOfTheCluster(t *testing.T) {
 	for _, rule := range readRules(t) {
-		if strings.HasSuffix(rule.Record, ":labeled") && !strings.Contains(rule.Expr, " or on (project_id, cluster_name) ") {
+		expr := strings.Join(strings.Fields(rule.Expr), " ")
+		if strings.HasSuffix(rule.Record, ":labeled") && !strings.Contains(expr, " or on (project_id, cluster_name) ") {
 			t.Errorf("%s drops conditions of clusters without labels: %s", rule.Record, rule.Expr)
 		}
 		if rule.Alert == "" || !strings.Contains(rule.Expr, ":labeled{") {
 			continue
 		}
-		for _, label := range []string{"condition", "external_url", "atlas_url"} {
+		if !strings.HasPrefix(expr, "max without (condition") {
+			t.Errorf("%s has the label condition", rule.Alert)
+		}
+		for _, label := range []string{"external_url", "atlas_url"} {
 			if value, ok := rule.Labels[label]; !ok || value != "" {
 				t.Errorf("%s has the label %s", rule.Alert, label)
 			}
@@ -149,8 +168,7 @@ func TestAlerts_HaveARunbook(t *testing.T) {
 	for _, alert := range readAlerts(t) {
 		names[alert.Alert] = true
 		want := "deploy/runbooks/README.md#" + strings.ToLower(alert.Alert)
-		served := "{{ with $labels.external_url }}{{ . }}/runbooks{{ else }}" +
-			strings.Replace(want, "#", "{{ end }}#", 1)
+		served := "{{ with $labels.external_url }}{{ . }}/runbooks/{{ else }}" + strings.Replace(want, "#", "#{{ end }}", 1)
 		if url := alert.Annotations["runbook_url"]; url != want && url != served {
 			t.Errorf("%s has runbook_url %s, want %s or %s", alert.Alert, url, want, served)
 		}

@@ -70,7 +70,7 @@ func newMonitoring(t *testing.T) *monitoring {
 }
 
 // scaledDuration matches the durations of rules and routes that time windows consist of.
-var scaledDuration = regexp.MustCompile(`(\[|for: |offset |group_wait: |group_interval: )(\d+)([smhd])\b`)
+var scaledDuration = regexp.MustCompile(`(\[|for: |offset |\binterval: |group_wait: |group_interval: )(\d+)([smhd])\b`)
 
 // scaleDurations returns the content of a file with all durations divided by 60.
 func scaleDurations(t *testing.T, path string) string {
