@@ -34,19 +34,28 @@ func fleet(ctx context.Context, clusters int, duration time.Duration) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	binary := filepath.Join(dir, "exporter")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".") //nolint:gosec // a path in a temporary directory
-	build.Dir, build.Stderr = filepath.Join("..", ".."), os.Stderr
-	if err := build.Run(); err != nil {
-		return err
-	}
 	atlasAddress, err := startAtlas(ctx, clusters)
 	if err != nil {
 		return err
 	}
-	exporterAddress, err := freeAddress(ctx)
+	base, err := startExporter(ctx, dir, atlasAddress, "")
 	if err != nil {
 		return err
+	}
+	return watch(ctx, base, clusters, duration)
+}
+
+// startExporter builds the exporter, and starts it with more settings. It returns its URL when it is ready.
+func startExporter(ctx context.Context, dir, atlasAddress, settings string) (base string, err error) {
+	binary := filepath.Join(dir, "exporter")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".") //nolint:gosec // a path in a temporary directory
+	build.Dir, build.Stderr = filepath.Join("..", ".."), os.Stderr
+	if err := build.Run(); err != nil {
+		return "", err
+	}
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return "", err
 	}
 	config := filepath.Join(dir, "config.yaml")
 	text := fmt.Sprintf(`atlas: {base_url: "http://%s"}
@@ -55,22 +64,19 @@ credentials:
     service_account: {client_id: %s, client_secret: %s}
 projects:
   - discovery: {}
-`, atlasAddress, clientID, clientSecret)
+%s`, atlasAddress, clientID, clientSecret, settings)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return err
+		return "", err
 	}
 	exporter := exec.CommandContext(ctx, binary, "--config.file", config, //nolint:gosec // built above
-		"--web.listen-address", exporterAddress, "--log.level", "warn")
+		"--web.listen-address", address, "--log.level", "warn")
 	exporter.Stderr = os.Stderr
 	start := time.Now()
 	if err := exporter.Start(); err != nil {
-		return err
+		return "", err
 	}
-	base := "http://" + exporterAddress
-	if err := waitUntilReady(ctx, base, start); err != nil {
-		return err
-	}
-	return watch(ctx, base, clusters, duration)
+	base = "http://" + address
+	return base, waitUntilReady(ctx, base, start)
 }
 
 // startAtlas starts this program as a simulated Atlas API. It returns its address when it listens.

@@ -5,6 +5,7 @@
 //	go run . memory   memory of a process after scrapes
 //	go run . polls    duration and connections of a round of polls
 //	go run . fleet    an exporter that polls 2,000 clusters
+//	go run . rules    evaluation of the rules for 2,000 clusters by the Prometheus in PATH
 package main
 
 import (
@@ -20,14 +21,15 @@ import (
 func main() {
 	log.SetFlags(0)
 	flag.Usage = func() {
-		log.Print("usage: benchmark [flags] scrape|memory|polls|fleet")
+		log.Print("usage: benchmark [flags] scrape|memory|polls|fleet|rules")
 		flag.PrintDefaults()
 	}
 	rounds := flag.Int("rounds", 5, "number of rounds in which all variants take turns; the fastest round of each counts")
 	only := flag.String("variant", "", "memory: measure this variant in this process")
 	jobs := flag.Int("jobs", 0, "number of jobs with per-job series; 0 for all sizes")
-	clusters := flag.Int("clusters", 2000, "fleet: number of clusters")
-	duration := flag.Duration("duration", 3*time.Minute, "fleet: time to scrape the exporter after it is ready")
+	clusters := flag.Int("clusters", 2000, "fleet, rules: number of clusters")
+	duration := flag.Duration("duration", 3*time.Minute, "fleet: time to scrape the exporter after it is ready; rules: time to measure")
+	interval := flag.Duration("interval", 30*time.Second, "rules: scrape and evaluation interval")
 	address := flag.String("listen", "", "simulate: address to listen on")
 	flag.Parse()
 	commands := map[string]func(context.Context) error{
@@ -35,6 +37,7 @@ func main() {
 		"memory":   func(ctx context.Context) error { return memory(ctx, sizes(*jobs), *only) },
 		"polls":    polls,
 		"fleet":    func(ctx context.Context) error { return fleet(ctx, *clusters, *duration) },
+		"rules":    func(ctx context.Context) error { return rules(ctx, *clusters, *interval, *duration) },
 		"simulate": func(context.Context) error { return simulate(*clusters, *address) },
 	}
 	run := commands[flag.Arg(0)]
