@@ -27,7 +27,7 @@ func (m *monitoring) restoreSuccessfully(cluster string) func() {
 func (m *monitoring) failedRestores() []incident {
 	return []incident{
 		{
-			alert: "AtlasRestoreFailed", cluster: "failing", receiver: "on-call", severity: "critical",
+			alert: "AtlasRestoreFailed", cluster: "failing", receiver: "on-call-events", severity: "critical",
 			prepare: func() { m.addJob("failing", atlastest.Job{Created: ago(day), Takes: time.Minute}) },
 			begin: func() {
 				m.addJob("failing", atlastest.Job{Takes: time.Nanosecond, Outcome: atlastest.Fails})
@@ -36,7 +36,7 @@ func (m *monitoring) failedRestores() []incident {
 		}, {
 			// A download that expires soon is a warning about the same cluster, and must not suppress the alert.
 			alert: "AtlasRestoreFailed", cluster: "expiring", config: ", objectives: {expiry_notice: 15m}",
-			receiver: "on-call", severity: "critical",
+			receiver: "on-call-events", severity: "critical",
 			begin: func() {
 				m.sim.AddJobs(dedicated("expiring"),
 					atlastest.Job{Created: ago(2 * day), Takes: time.Minute, Outcome: atlastest.Fails},
@@ -60,11 +60,11 @@ func (m *monitoring) endlessRestores() []incident {
 	return []incident{
 		{
 			alert: "AtlasRestoreTooSlow", cluster: "slow", config: ", objectives: {duration: 5s}",
-			receiver: "on-call", severity: "critical", patience: 5 * minute,
+			receiver: "on-call-events", severity: "critical", patience: 5 * minute,
 			begin: func() { slow = m.addJob("slow", atlastest.Job{}) },
 			end:   finish("slow", &slow),
 		}, {
-			alert: "AtlasRestoreStuck", cluster: "stuck", receiver: "on-call", severity: "critical",
+			alert: "AtlasRestoreStuck", cluster: "stuck", receiver: "on-call-events", severity: "critical",
 			begin: func() { stuck = m.addJob("stuck", atlastest.Job{Created: ago(25 * time.Hour)}) },
 			end:   finish("stuck", &stuck),
 		},
@@ -82,7 +82,7 @@ func (m *monitoring) suspiciousRestores() []incident {
 				})
 			},
 		}, {
-			alert: "AtlasRestoreUnexpectedTarget", cluster: "abroad", receiver: "security", severity: "critical",
+			alert: "AtlasRestoreUnexpectedTarget", cluster: "abroad", receiver: "security-on-call", severity: "critical",
 			config: ", allowed_targets: [{project_id: " + payments + "}]",
 			begin: func() {
 				foreign = m.addJob("abroad", atlastest.Job{

@@ -45,7 +45,9 @@ func TestIncidents_ReachTheRightReceiverAndResolve(t *testing.T) {
 			t.Errorf("an informational alert notified a receiver: %v", n)
 		}
 	}
-	if alerts := m.activeAlerts(); !slices.Contains(alerts, "AtlasRestoreDownloadExpiresSoon") {
+	if alerts := m.activeAlerts(); !slices.ContainsFunc(alerts, func(n notification) bool {
+		return n.Labels["alertname"] == "AtlasRestoreDownloadExpiresSoon"
+	}) {
 		t.Errorf("active alerts: %v", alerts)
 	}
 }
@@ -103,7 +105,7 @@ func (m *monitoring) restartWithoutCluster(projects string) {
 		patience: 5 * minute, beganAt: time.Now(),
 	}
 	vanished := incident{
-		alert: "AtlasRestoreTargetVanished", cluster: "vanishing", receiver: "operations", severity: "warning",
+		alert: "AtlasRestoreTargetVanished", cluster: "vanishing", receiver: "operations-events", severity: "warning",
 		beganAt: down.beganAt,
 	}
 	m.stopExporter()
@@ -123,16 +125,35 @@ func (m *monitoring) expectFiring(in *incident) {
 	}
 }
 
+// expectResolved waits for the RESOLVED message, or, if the receiver gets none, until the alert has ended.
 func (m *monitoring) expectResolved(in *incident) {
 	m.Helper()
-	m.expectNotification(in, "resolved")
+	if readReceivers(m.T)[in.receiver].sendsResolved {
+		m.expectNotification(in, "resolved")
+		return
+	}
+	for deadline := time.Now().Add(2 * time.Minute); slices.ContainsFunc(m.activeAlerts(), in.causes); {
+		if time.Now().After(deadline) {
+			m.Errorf("%s of %s has not ended; active are %v", in.alert, in.cluster, m.activeAlerts())
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	if n, ok := m.pager.find(func(n notification) bool { return in.causes(n) && n.Status == "resolved" }); ok {
+		m.Errorf("%v: a job is not repaired if its alert ends", n)
+	}
+}
+
+// causes reports whether the incident caused an alert.
+func (in *incident) causes(n notification) bool {
+	return n.Labels["alertname"] == in.alert && n.Labels["cluster_name"] == in.cluster
 }
 
 func (m *monitoring) expectNotification(in *incident, status string) (n notification, ok bool) {
 	m.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); !ok; time.Sleep(20 * time.Millisecond) {
 		n, ok = m.pager.find(func(n notification) bool {
-			return n.Labels["alertname"] == in.alert && n.Labels["cluster_name"] == in.cluster && n.Status == status
+			return in.causes(n) && n.Status == status
 		})
 		if !ok && time.Now().After(deadline) {
 			m.Errorf("%s of %s is not %s; received were %v; active are %v", in.alert, in.cluster, status,
@@ -165,7 +186,6 @@ func (m *monitoring) expectText(in *incident, n notification) {
 	}
 	for name, want := range map[string]string{
 		"summary":       in.cluster + " (" + n.Labels["project_name"] + ")",
-		"runbook_url":   externalURL + "/runbooks#" + strings.ToLower(in.alert),
 		"status_url":    externalURL + "/?project=" + n.Labels["project_id"] + "&cluster=" + in.cluster,
 		"atlas_url":     "/v2/" + n.Labels["project_id"] + "#/clusters/backup/" + in.cluster,
 		"dashboard_url": in.cluster,
@@ -173,5 +193,20 @@ func (m *monitoring) expectText(in *incident, n notification) {
 		if text := n.Annotations[name]; !strings.Contains(text, want) || n.Labels["project_name"] == "" {
 			m.Errorf("%v: %s is %q, want %q", n, name, text, want)
 		}
+	}
+	m.expectRunbook(in, n.Annotations["runbook_url"])
+}
+
+// expectRunbook checks that the exporter serves the runbook of an alert under its link.
+func (m *monitoring) expectRunbook(in *incident, link string) {
+	m.Helper()
+	path, ok := strings.CutPrefix(link, externalURL)
+	if !ok {
+		m.Errorf("%s: the runbook is at %s", in.alert, link)
+	}
+	path, fragment, _ := strings.Cut(path, "#")
+	if _, page := fetch(m.T, "http://"+m.exporterAddresses[0]+path); !strings.Contains(page, ">"+in.alert+"<") ||
+		!strings.Contains(page, fragment) {
+		m.Errorf("%s has no runbook at %s: %s", in.alert, link, page)
 	}
 }

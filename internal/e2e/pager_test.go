@@ -32,12 +32,25 @@ func (n notification) isRepeatOf(other notification) bool {
 	return n.Status == other.Status && n.StartsAt.Equal(other.StartsAt) && maps.Equal(n.Labels, other.Labels)
 }
 
-// pager is the webhook of every receiver. It keeps each notification once.
+// group is a message: the notifications that Alertmanager sends together.
+type group struct {
+	Receiver string
+	Status   string
+	Labels   map[string]string `json:"groupLabels"`
+	Alerts   []notification
+}
+
+func (g group) String() string {
+	return fmt.Sprintf("%s to %s, %d alerts %v", g.Status, g.Receiver, len(g.Alerts), g.Labels)
+}
+
+// pager is the webhook of every receiver. It keeps each notification once, and each message.
 type pager struct {
 	url string
 
 	mu            sync.Mutex
 	notifications []notification
+	messages      []group
 }
 
 func startPager(t *testing.T) *pager {
@@ -50,16 +63,14 @@ func startPager(t *testing.T) *pager {
 }
 
 func (p *pager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var message struct {
-		Receiver string
-		Alerts   []notification
-	}
+	var message group
 	if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.messages = append(p.messages, message)
 	for _, n := range message.Alerts {
 		n.Receiver, n.receivedAt = message.Receiver, time.Now()
 		if !slices.ContainsFunc(p.notifications, n.isRepeatOf) {
@@ -73,6 +84,15 @@ func (p *pager) received() []notification {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.notifications)
+}
+
+// takeMessages returns the messages since the last call.
+func (p *pager) takeMessages() []group {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken := p.messages
+	p.messages = nil
+	return taken
 }
 
 // find returns the first notification that matches.
