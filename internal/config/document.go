@@ -13,6 +13,7 @@ import (
 // document is a decoded YAML file. It maps paths and positions to each other, so that an issue can be reported with
 // both.
 type document struct {
+	literal bool // variables in strings are not expanded
 	invalid InvalidError
 	lines   map[string]int      // line of each path
 	keys    map[position]string // path of the key at a position
@@ -21,25 +22,34 @@ type document struct {
 
 type position struct{ line, column int }
 
-// decode decodes YAML text into a struct, strictly. Issues are reported to the returned document.
+// decode decodes the YAML text of a configuration file into a struct, strictly. Issues are reported to the returned
+// document.
 func decode(file string, text []byte, into any) *document {
-	d := &document{
+	d := newDocument(file)
+	d.decode(text, into)
+	return d
+}
+
+func newDocument(file string) *document {
+	return &document{
 		invalid: InvalidError{file: file},
 		lines:   map[string]int{}, keys: map[position]string{}, values: map[position]string{},
 	}
+}
+
+func (d *document) decode(text []byte, into any) {
 	var root yaml.Node
 	if err := yaml.Load(text, &root); err != nil {
 		d.reportYAML(err, into)
-		return d
+		return
 	}
 	d.walk("", root.Content[0])
 	if d.err() != nil {
-		return d
+		return
 	}
 	if err := root.Load(into, yaml.WithKnownFields()); err != nil {
 		d.reportYAML(err, into)
 	}
-	return d
 }
 
 // report adds an issue at a path. If the file doesn't contain the path, the line is that of the closest parent.
@@ -86,7 +96,9 @@ func (d *document) walk(path string, node *yaml.Node) {
 		}
 	case yaml.ScalarNode:
 		if node.ShortTag() == "!!str" {
-			node.Value = d.expand(path, node.Value)
+			if !d.literal {
+				node.Value = d.expand(path, node.Value)
+			}
 			if isClientSecret(node.Value) && !slices.Contains([]string{"client_secret", "private_key"}, lastKey(path)) {
 				d.report(path, "looks like a client secret, which only client_secret or a file may contain")
 			}

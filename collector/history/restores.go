@@ -1,0 +1,81 @@
+package history
+
+import (
+	"slices"
+	"time"
+
+	"atlas-restore-exporter/atlas"
+)
+
+// Restore is a restore of a target: a job or, in legacy backup, a batch of jobs, which counts as one restore. The
+// package comment describes batches and ends.
+type Restore struct {
+	Event // of the job that names the restore; End is the end of the whole restore, zero if that is unknown
+
+	BatchID      string   // empty if the restore is not a batch
+	JobIDs       []string // of all jobs, sorted
+	DeliveryType atlas.DeliveryType
+	Purpose      Purpose
+	Expiry       atlas.Timestamp
+	// Status is that of the job that names the restore. For a batch, it is the status of a job that is not completed, if
+	// there is one.
+	Status atlas.Status
+
+	Unfinished bool // not failed, and any job is unfinished
+	Failed     bool // any job failed
+	Succeeded  bool // all jobs succeeded
+	Unexpected bool // the target of any job is not allowed
+	Drill      bool // see Summary.LastDrill; the end may be unknown
+}
+
+// Restores returns the restores whose jobs are known, in the order of events, and the creation time of the oldest known
+// job, zero if it is unknown.
+func (h *History) Restores(now time.Time) (restores []Restore, oldest atlas.Timestamp) {
+	batches := map[string][]*atlas.RestoreJob{}
+	restores = make([]Restore, 0, len(h.jobs))
+	for _, job := range h.newestFirst() {
+		oldest = earlier(oldest, job.Created)
+		if job.BatchID == "" {
+			restores = append(restores, h.restoreOf([]*atlas.RestoreJob{job}, now))
+		} else {
+			batches[job.BatchID] = append(batches[job.BatchID], job)
+		}
+	}
+	for _, jobs := range batches {
+		restores = append(restores, h.restoreOf(jobs, now))
+	}
+	slices.SortFunc(restores, func(a, b Restore) int { return a.compare(&b.Event) })
+	return restores, oldest
+}
+
+// restoreOf returns the restore that consists of the given jobs.
+func (h *History) restoreOf(jobs []*atlas.RestoreJob, now time.Time) Restore {
+	joined := h.newRestore(jobs[0], now)
+	for _, job := range jobs[1:] {
+		other := h.newRestore(job, now)
+		joined.join(&other)
+	}
+	r := Restore{
+		Event: joined.event, BatchID: jobs[0].BatchID, DeliveryType: joined.delivery, Purpose: joined.purpose,
+		Failed: joined.failed, Succeeded: joined.succeeded,
+	}
+	r.End = joined.end
+	for _, job := range jobs {
+		status := job.StatusAt(now)
+		decided, names := r.Failed || r.Succeeded, job.ID == r.JobID
+		if names {
+			r.Expiry = job.Expiry
+		}
+		if (decided && names) || (!decided && status != atlas.StatusCompleted) {
+			r.Status = status
+		}
+		r.JobIDs = append(r.JobIDs, job.ID)
+		r.Unfinished = r.Unfinished || (!r.Failed && unfinished(job, now))
+		r.Unexpected = r.Unexpected || !h.policy.allows(job)
+	}
+	slices.Sort(r.JobIDs)
+	intoCluster := r.DeliveryType == atlas.DeliveryAutomated || r.DeliveryType == atlas.DeliveryPointInTime
+	r.Drill = r.Succeeded && intoCluster && h.list.BackupType != atlas.Collection &&
+		(r.Purpose == PurposeDrill || h.policy.DrillTargets == nil)
+	return r
+}

@@ -1,0 +1,102 @@
+package report
+
+import (
+	"context"
+	"iter"
+	"sync"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/collector/poll"
+)
+
+// recorder is a client that reads each list of projects and clusters only once, so that the targets and the scope are
+// based on the same lists. It also counts the malformed jobs of each list of restore jobs.
+type recorder struct {
+	poll.Client
+
+	mu        sync.Mutex
+	projects  *result[atlas.ProjectList]
+	clusters  map[clusterList]result[atlas.ClusterList]
+	malformed map[atlas.List]int
+}
+
+// result is a response or an error.
+type result[T any] struct {
+	value T
+	err   error
+}
+
+type clusterList struct {
+	projectID string
+	kind      atlas.ClusterKind
+}
+
+func newRecorder(client poll.Client) *recorder {
+	return &recorder{
+		Client: client, clusters: map[clusterList]result[atlas.ClusterList]{}, malformed: map[atlas.List]int{},
+	}
+}
+
+// Projects lists the projects that the credential can access.
+func (r *recorder) Projects(ctx context.Context) (atlas.ProjectList, error) {
+	r.mu.Lock()
+	known := r.projects
+	r.mu.Unlock()
+	if known != nil {
+		return known.value, known.err
+	}
+	list, err := r.Client.Projects(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.projects = &result[atlas.ProjectList]{list, err}
+	return list, err
+}
+
+// Clusters lists the clusters of a kind in a project.
+func (r *recorder) Clusters(
+	ctx context.Context, projectID string, kind atlas.ClusterKind,
+) (atlas.ClusterList, error) {
+	key := clusterList{projectID, kind}
+	r.mu.Lock()
+	known, ok := r.clusters[key]
+	r.mu.Unlock()
+	if ok {
+		return known.value, known.err
+	}
+	list, err := r.Client.Clusters(ctx, projectID, kind)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clusters[key] = result[atlas.ClusterList]{list, err}
+	return list, err
+}
+
+// RestoreJobs reads a list of restore jobs.
+func (r *recorder) RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error] {
+	return func(yield func(atlas.Page, error) bool) {
+		malformed := 0
+		defer func() { r.setMalformed(list, malformed) }()
+		for page, err := range r.Client.RestoreJobs(ctx, list) {
+			malformed += page.Malformed
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+}
+
+func (r *recorder) setMalformed(list atlas.List, jobs int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if jobs > 0 {
+		r.malformed[list] = jobs
+	} else {
+		delete(r.malformed, list)
+	}
+}
+
+// malformedJobs returns the number of malformed jobs in the last response for a list.
+func (r *recorder) malformedJobs(list atlas.List) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.malformed[list]
+}

@@ -1,0 +1,208 @@
+package report
+
+import (
+	"slices"
+	"strings"
+
+	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/collector/history"
+	"atlas-restore-exporter/collector/poll"
+)
+
+// clusterBuilder sorts the restores of a cluster into lists, and judges them.
+type clusterBuilder struct {
+	*builder
+	cluster    Cluster
+	created    atlas.Timestamp
+	objectives history.Objectives // of the first target of the whole cluster, else of the first target
+	// incomplete describes the lists of the whole cluster that were not read completely.
+	incomplete []string
+	whole      bool // a target contains restores of the whole cluster
+	drillEnds  []Time
+	// followUps contains the successful restores that can follow up a failed one, in the order of events.
+	followUps map[restoreClass][]history.Event
+	failed    []failedRestore
+}
+
+// restoreClass contains the restores of a cluster that can follow up each other.
+type restoreClass struct {
+	collection bool
+	purpose    history.Purpose
+}
+
+// failedRestore is a failed restore, given by its list and index.
+type failedRestore struct {
+	list  *[]Restore
+	index int
+	class restoreClass
+	event history.Event
+}
+
+func newClusterBuilder(b *builder, facts *poll.Cluster) *clusterBuilder {
+	return &clusterBuilder{
+		builder: b, created: facts.Created, followUps: map[restoreClass][]history.Event{},
+		cluster: Cluster{
+			ProjectID: facts.ProjectID, ProjectName: facts.ProjectName, ClusterName: facts.Name, Team: facts.Team,
+			Environment: facts.Environment, BackupTypes: []string{}, Created: Time(facts.Created),
+			BackupEnabled: facts.BackupEnabled, ContinuousBackup: facts.PointInTimeEnabled,
+			Drills: []Restore{}, FailedRestores: []Restore{}, Downloads: []Restore{}, OtherRestores: []Restore{},
+			CollectionRestores: []Restore{}, Unfinished: []Restore{},
+		},
+	}
+}
+
+// add adds the restores of a target.
+func (c *clusterBuilder) add(state *poll.State, target *Target, restores []history.Restore) {
+	backupType := state.Target.BackupType
+	collection := backupType == atlas.Collection
+	c.cluster.BackupTypes = append(c.cluster.BackupTypes, string(backupType))
+	if !collection && !target.Complete() {
+		c.incomplete = append(c.incomplete, "the list of "+string(backupType)+" restores "+target.flaw())
+	}
+	if len(c.cluster.BackupTypes) == 1 || (!collection && !c.whole) {
+		c.objectives = state.Target.Policy.Objectives
+	}
+	c.whole = c.whole || !collection
+	for i := range restores {
+		restore := &restores[i]
+		class := restoreClass{collection, restore.Purpose}
+		if restore.Succeeded && restore.End != 0 {
+			c.followUps[class] = append(c.followUps[class], restore.Event)
+		}
+		if list := c.listOf(restore, collection); list != nil {
+			*list = append(*list, c.restore(restore, backupType))
+			if restore.Failed {
+				c.failed = append(c.failed, failedRestore{list, len(*list) - 1, class, restore.Event})
+			}
+		}
+		if restore.Drill && Time(restore.End) < c.options.Period.To && c.notCounted(restore) == "" {
+			c.drillEnds = append(c.drillEnds, Time(restore.End))
+		}
+	}
+}
+
+// listOf returns the list to which a restore belongs; nil if it belongs to none.
+func (c *clusterBuilder) listOf(restore *history.Restore, collection bool) *[]Restore {
+	period := &c.options.Period
+	created, end := Time(restore.Created), Time(restore.End)
+	switch {
+	case restore.Unfinished, end >= period.To:
+		if created < period.To { // an unknown creation time is zero
+			return &c.cluster.Unfinished
+		}
+		return nil
+	case !period.contains(end):
+		return nil
+	case collection:
+		return &c.cluster.CollectionRestores
+	case restore.Failed:
+		return &c.cluster.FailedRestores
+	case restore.DeliveryType == atlas.DeliveryDownload:
+		return &c.cluster.Downloads
+	case restore.Drill:
+		return &c.cluster.Drills
+	}
+	return &c.cluster.OtherRestores
+}
+
+// restore returns a restore as it is reported, with the values for objectives but without verdicts.
+func (c *clusterBuilder) restore(r *history.Restore, backupType atlas.BackupType) Restore {
+	restore := Restore{
+		JobID: r.JobID, BatchID: r.BatchID, BackupType: string(backupType), Kind: r.DeliveryType.String(),
+		Purpose: r.Purpose.String(), Status: r.Status.String(), Requested: Time(r.Created), Finished: Time(r.Finished),
+		Ended: Time(r.End), RecoveryPoint: Time(r.RecoveryPoint), TargetProjectID: r.TargetProjectID,
+		TargetClusterName: r.TargetClusterName, InPlace: r.Purpose == history.PurposeInPlace,
+		UnexpectedTarget: r.Unexpected, IndexesFailed: r.Indexes == atlas.IndexesFailed, Validation: NotValidated,
+	}
+	if r.BatchID != "" {
+		restore.BatchJobIDs = r.JobIDs
+	}
+	if r.DeliveryType == atlas.DeliveryDownload {
+		restore.Expires = Time(r.Expiry)
+	}
+	if r.Unfinished {
+		restore.Ended = 0
+	}
+	if signOff := c.signOffs.of(r); signOff != nil {
+		restore.Validation, restore.Reviewer = Failed, signOff.Reviewer
+		restore.ReviewDate, restore.Notes = signOff.Date, signOff.Notes
+		if signOff.Pass {
+			restore.Validation = Passed
+		}
+	}
+	restore.Duration.Verdict, restore.RecoveryPointAge.Verdict = NoObjective, NoObjective
+	if seconds, known := r.Duration(); known {
+		restore.Duration.Value = secondsOf(seconds)
+	}
+	if r.Created != 0 && r.RecoveryPoint != 0 {
+		restore.RecoveryPointAge.Value = secondsOf(int64(r.Created - r.RecoveryPoint))
+	}
+	return restore
+}
+
+// notCounted returns why a drill counts for no objective; empty if it counts.
+func (c *clusterBuilder) notCounted(r *history.Restore) string {
+	if signOff := c.signOffs.of(r); signOff != nil && !signOff.Pass {
+		return reasonSignedOff
+	}
+	if r.Created != 0 && r.Created < c.created {
+		return reasonEarlierCluster
+	}
+	return ""
+}
+
+// build returns the cluster with its verdicts.
+func (c *clusterBuilder) build() Cluster {
+	c.followUp()
+	lists := []*[]Restore{
+		&c.cluster.Drills, &c.cluster.FailedRestores, &c.cluster.Downloads, &c.cluster.OtherRestores,
+		&c.cluster.CollectionRestores, &c.cluster.Unfinished,
+	}
+	for _, list := range lists { // several targets may have contributed
+		slices.SortStableFunc(*list, func(a, b Restore) int { return int(a.order() - b.order()) })
+	}
+	c.judge()
+	return c.cluster
+}
+
+// order returns the time by which restores are sorted.
+func (r *Restore) order() Time {
+	if r.Ended == 0 {
+		return r.Requested
+	}
+	return r.Ended
+}
+
+// followUp sets the follow-ups of the failed restores.
+func (c *clusterBuilder) followUp() {
+	for _, events := range c.followUps {
+		slices.SortStableFunc(events, func(a, b history.Event) int { return int(a.End - b.End) })
+	}
+	for _, failed := range c.failed {
+		events := c.followUps[failed.class]
+		next, _ := slices.BinarySearchFunc(events, failed.event.End+1, func(e history.Event, end atlas.Timestamp) int {
+			return int(e.End - end)
+		})
+		if next < len(events) {
+			(*failed.list)[failed.index].FollowedUpBy = &FollowUp{events[next].JobID, Time(events[next].End)}
+		}
+	}
+}
+
+// flaw describes why the jobs of a list are not completely known.
+func (t *Target) flaw() string {
+	var flaws []string
+	if !t.Read {
+		flaws = append(flaws, "could not be read")
+	}
+	if t.Truncated {
+		flaws = append(flaws, "is truncated")
+	}
+	if t.Inconsistent {
+		flaws = append(flaws, "contradicts its own total count")
+	}
+	if t.MalformedJobs > 0 {
+		flaws = append(flaws, "contains malformed jobs")
+	}
+	return strings.Join(flaws, " and ")
+}
