@@ -251,7 +251,7 @@ func (b *builder) header(cfg *config.Config, complete bool) error {
 	}
 	if !complete {
 		b.report.Header.Statements = append(b.report.Header.Statements,
-			"This report is incomplete. The sections on completeness list the reasons.")
+			"This report is incomplete. The sections Scope and Completeness contain the reasons.")
 	}
 	return nil
 }

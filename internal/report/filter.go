@@ -34,7 +34,9 @@ func (f *Filter) selectsProject(id, name string) bool {
 	return selects(f.Projects, id) || selects(f.Projects, name)
 }
 
-func selects(values []string, value string) bool { return len(values) == 0 || slices.Contains(values, value) }
+func selects(values []string, value string) bool {
+	return len(values) == 0 || slices.Contains(values, value)
+}
 
 // flags returns the filter as it is given on the command line.
 func (f *Filter) flags() string {

@@ -23,7 +23,9 @@ const (
 const day = 24 * time.Hour
 
 // idOf returns the ID of a job with a creation time and a serial number.
-func idOf(created time.Time, serial int) string { return fmt.Sprintf("%08x%016x", created.Unix(), serial) }
+func idOf(created time.Time, serial int) string {
+	return fmt.Sprintf("%08x%016x", created.Unix(), serial)
+}
 
 // date returns a time in 2026.
 func date(month time.Month, day, hour int) time.Time {

@@ -98,8 +98,7 @@ func CalendarPeriod(name string, now time.Time) (Period, error) {
 
 // ExpandPath replaces {from} and {to} in the path of a file with the dates of the period.
 func (p *Period) ExpandPath(path string) string {
-	date := func(t Time) string { return atlas.Timestamp(t).Time().Format(time.DateOnly) }
-	return strings.NewReplacer("{from}", date(p.From), "{to}", date(p.To)).Replace(path)
+	return strings.NewReplacer("{from}", p.From.date(), "{to}", p.To.date()).Replace(path)
 }
 
 // contains reports whether a time is in the period.
