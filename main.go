@@ -35,8 +35,9 @@ type exitCode int
 const (
 	name = "atlas-restore-exporter"
 
-	exitFailure exitCode = 1
-	exitUsage   exitCode = 2
+	exitFailure    exitCode = 1
+	exitUsage      exitCode = 2
+	exitIncomplete exitCode = 3
 
 	flushTimeout = time.Second // for the log at exit
 )
@@ -47,6 +48,7 @@ type cli struct {
 
 	Serve  serveCommand  `cmd:"" default:"withargs" help:"Poll Atlas and serve /metrics (default command)."`
 	Check  checkCommand  `cmd:"" help:"Validate the configuration and poll each target once."`
+	Report reportCommand `cmd:"" help:"Write a report about the restores of a period."`
 	Health healthCommand `cmd:"" help:"Check whether a running exporter is healthy."`
 	Demo   demoCommand   `cmd:"" help:"Poll a simulated Atlas organization. Needs no credentials."`
 }
@@ -143,6 +145,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code exi
 	command.BindTo(ctx, (*context.Context)(nil))
 	if err := command.Run(env); err != nil {
 		code = exitFailure
+		if errors.Is(err, errIncomplete) {
+			code = exitIncomplete
+		}
 		if !errors.Is(err, status.ErrTargetsFailed) { // check printed the errors of the targets
 			_, _ = fmt.Fprintf(logs, "%s: %v\n", name, err)
 		}

@@ -101,7 +101,7 @@ const (
 
 // cmdSimulator starts a simulated Atlas API and replaces ATLAS_URL in files by its URL: simulator [-tls] FILE... With
 // -tls it writes the certificate of its authority to ca.pem. The project Payments contains the clusters prod
-// (dedicated, with two jobs) and team (Flex).
+// (dedicated, with two jobs) and team (Flex), which are a year old.
 func cmdSimulator(t *testing.T, ts *testscript.TestScript, files []string) {
 	atlasAPI := atlastest.New()
 	atlasAPI.AddServiceAccount(clientID, clientSecret)
@@ -109,6 +109,9 @@ func cmdSimulator(t *testing.T, ts *testscript.TestScript, files []string) {
 	atlasAPI.AddCluster(projectID, "prod", atlastest.DedicatedCluster)
 	atlasAPI.AddCluster(projectID, "team", atlastest.FlexCluster)
 	now := time.Now()
+	for _, name := range []string{"prod", "team"} {
+		atlasAPI.ChangeCluster(projectID, name, func(c *atlastest.ClusterState) { c.Created = now.AddDate(-1, 0, 0) })
+	}
 	atlasAPI.AddJobs(atlas.List{ProjectID: projectID, ClusterName: "prod", BackupType: atlas.Dedicated},
 		atlastest.Job{Created: now.Add(-26 * time.Hour), Takes: time.Minute},
 		atlastest.Job{Created: now.Add(-50 * time.Hour), Takes: time.Minute})

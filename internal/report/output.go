@@ -35,12 +35,8 @@ var errNotRegular = errors.New("must be a regular file, not a directory, FIFO, s
 
 // CreateOutput creates the temporary file for the output at a path. The caller must call Commit or Discard.
 func CreateOutput(path string) (*Output, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && !info.Mode().IsRegular():
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("output %s: %w", path, errNotRegular)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("output: %w", err)
 	}
 	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:8]+".tmp")
 	const mode = 0o644                                                           // less the mask of the process, as for any file that a command creates

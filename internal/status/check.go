@@ -58,18 +58,12 @@ func Check(
 	ctx context.Context, poller Poller, expiries map[string]time.Time, w io.Writer, terminal bool,
 ) ([]CheckResult, error) {
 	poller.DiscoverOnce(ctx)
-	done, total := 0, len(poller.States())
+	done, total, progress := 0, len(poller.States()), Progress{w, terminal}
 	poller.PollOnce(ctx, func(s *poll.Snapshot) {
 		done++
-		if terminal {
-			_, _ = fmt.Fprintf(w, "\rpolled %d of %d targets", done, total)
-		} else {
-			_, _ = fmt.Fprintf(w, "polled %d of %d targets: %s %s\n", done, total, s.Target.ClusterName, s.Target.BackupType)
-		}
+		progress.Polled(done, total, s)
 	})
-	if terminal {
-		_, _ = fmt.Fprint(w, "\r\033[K") // clears the line
-	}
+	progress.Done()
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("interrupted after %d of %d targets: %w", done, total, err)
 	}
@@ -90,6 +84,29 @@ func Check(
 		}
 	}
 	return results, nil
+}
+
+// Progress reports polled targets: on a single line that is overwritten if Writer is a terminal, otherwise with one line
+// for each target.
+type Progress struct {
+	Writer   io.Writer
+	Terminal bool
+}
+
+// Polled reports that a target was polled, and the numbers of polled targets and of all targets.
+func (p Progress) Polled(done, total int, s *poll.Snapshot) {
+	if p.Terminal {
+		_, _ = fmt.Fprintf(p.Writer, "\rpolled %d of %d targets", done, total)
+		return
+	}
+	_, _ = fmt.Fprintf(p.Writer, "polled %d of %d targets: %s %s\n", done, total, s.Target.ClusterName, s.Target.BackupType)
+}
+
+// Done clears the line of a terminal.
+func (p Progress) Done() {
+	if p.Terminal {
+		_, _ = fmt.Fprint(p.Writer, "\r\033[K")
+	}
 }
 
 // WriteCheck writes results in the format "table" or "json". It returns ErrTargetsFailed if a result is not OK, and
