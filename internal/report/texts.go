@@ -126,7 +126,7 @@ func (u *UnlistedProject) sentence() string {
 	if u.ProjectID != "" {
 		text = strings.TrimSpace("The clusters of project "+u.ProjectID+" "+u.ProjectName) + " could not be listed"
 	}
-	text += " (" + formatLabel(u.Reason) + "): " + u.Error
+	text += " (" + formatLabel(u.Reason) + "): " + strings.TrimSuffix(u.Error, ".")
 	if u.ExcludedBy != "" {
 		text += ". The project is excluded by " + u.ExcludedBy
 	}

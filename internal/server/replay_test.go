@@ -94,23 +94,23 @@ func TestRecordedResponses_BecomeTheMetricsOfTheGoldenFiles(t *testing.T) {
 }
 
 // response returns the recording as it is replayed.
-func (r replay) response(t *testing.T) recording {
+func (r replay) response(t *testing.T) testutil.Recording {
 	t.Helper()
-	response := readRecording(t, r.recording)
+	response := testutil.ReadRecording(t, r.recording)
 	if r.isJob {
-		response = response.asList(t)
+		response = response.AsList(t)
 	}
 	if r.statusCode != 0 {
-		response.status = r.statusCode
+		response.Status = r.statusCode
 	}
 	if r.retryAfter != "" {
-		response.header.Set("Retry-After", r.retryAfter)
+		response.Header.Set("Retry-After", r.retryAfter)
 	}
 	return response
 }
 
 // pollOnce lets an exporter poll a simulated Atlas API with a recorded response, and returns the metrics of its target.
-func (r replay) pollOnce(t *testing.T, response recording) (metrics string) {
+func (r replay) pollOnce(t *testing.T, response testutil.Recording) (metrics string) {
 	t.Helper()
 	sim := atlastest.New()
 	sim.AddServiceAccount("id", "secret")
@@ -119,7 +119,7 @@ func (r replay) pollOnce(t *testing.T, response recording) (metrics string) {
 		match = atlastest.TokenRequests
 	}
 	sim.Script(match, 0, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		if page := request.URL.Query().Get("pageNum"); response.status == http.StatusOK && page != "1" {
+		if page := request.URL.Query().Get("pageNum"); response.Status == http.StatusOK && page != "1" {
 			_, _ = io.WriteString(w, `{"results":[]}`) // only one page was recorded
 			return
 		}
