@@ -24,7 +24,10 @@ func describe(t *testing.T, list atlas.List, policy Policy, now time.Time, jobs 
 		for _, flag := range []struct {
 			name string
 			set  bool
-		}{{"unfinished", r.Unfinished}, {"failed", r.Failed}, {"succeeded", r.Succeeded}, {"unexpected", r.Unexpected}, {"drill", r.Drill}} {
+		}{
+			{"unfinished", r.Unfinished}, {"failed", r.Failed}, {"succeeded", r.Succeeded}, {"unexpected", r.Unexpected},
+			{"drill", r.Drill},
+		} {
 			if flag.set {
 				text.WriteString(" " + flag.name)
 			}
@@ -37,7 +40,9 @@ func describe(t *testing.T, list atlas.List, policy Policy, now time.Time, jobs 
 
 func TestRestores_ClassifyEachJob(t *testing.T) {
 	list := atlas.List{ProjectID: "p", ClusterName: "c", BackupType: atlas.Dedicated}
-	job := func(id string, created, finished atlas.Timestamp, delivery atlas.DeliveryType, status atlas.Status) atlas.RestoreJob {
+	job := func(
+		id string, created, finished atlas.Timestamp, delivery atlas.DeliveryType, status atlas.Status,
+	) atlas.RestoreJob {
 		return atlas.RestoreJob{
 			ID: id, Created: created, Finished: finished, DeliveryType: delivery, Status: status, TargetProjectID: "p",
 			TargetClusterName: "d",

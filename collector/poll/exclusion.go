@@ -17,8 +17,8 @@ const (
 	noBackups   = "free cluster, or being deleted"
 )
 
-// ProjectExclusion returns the setting that excludes a whole project, which the given credentials can see. It returns ""
-// if a rule applies to the project, or a target belongs to it.
+// ProjectExclusion returns the setting that excludes a whole project, which the given credentials can see. It returns
+// "" if a rule applies to the project, or a target belongs to it.
 func (c *Config) ProjectExclusion(project *atlas.Project, credentials []string) string {
 	rules, reasons := c.rulesFor(project, credentials)
 	listed := slices.ContainsFunc(c.Targets, func(t Target) bool { return t.ProjectID == project.ID })

@@ -44,25 +44,29 @@ func TestLoadSignOffs_AcceptsAnEmptyList(t *testing.T) {
 }
 
 func TestLoadSignOffs_LocatesInvalidEntries(t *testing.T) {
+	const rest = ", reviewer: r, date: 2026-08-01, result: pass"
 	for text, want := range map[string]string{
 		"- {}": "f:1: [0].job_id: must be the ID of a restore job\n" +
 			"f:1: [0].reviewer: must consist of 1 to 200 printable characters\n" +
 			"f:1: [0].date: is required\n" +
 			"f:1: [0].result: must be pass or fail",
-		"- {job_id: a, reviewer: r, date: 2026-08-01, result: pass}\n" +
-			"- {job_id: a, reviewer: r, date: 2026-08-01, result: fail}": "f:2: [1].job_id: duplicate job ID, already signed off in line 1",
-		"- {job_id: a, reviewer: r, date: 2026-02-30, result: pass}": "f:1: [0].date: must be a date such as 2026-08-01 or a time such as 2026-08-01T12:00:00Z",
-		"- {job_id: a, reviewer: r, date: 2026-08-01, result: ok}":   "f:1: [0].result: must be pass or fail",
-		"- {job_id: a, reviewer: r, date: 2026-08-01, result: pass, note: x}": "f:1: [0].note: unknown key, " +
+		"- {job_id: a" + rest + "}\n- {job_id: a" + rest + "}": "f:2: [1].job_id: duplicate job ID, " +
+			"already signed off in line 1",
+		"- {job_id: a, reviewer: r, date: 2026-02-30, result: pass}": "f:1: [0].date: " +
+			"must be a date such as 2026-08-01 or a time such as 2026-08-01T12:00:00Z",
+		"- {job_id: a, reviewer: r, date: 2026-08-01, result: ok}": "f:1: [0].result: must be pass or fail",
+		"- {job_id: a" + rest + ", note: x}": "f:1: [0].note: unknown key, " +
 			"must be one of job_id, reviewer, date, result, notes",
-		"- {job_id: [a], reviewer: r, date: 2026-08-01, result: pass}":          "f:1: [0].job_id: must be a string",
-		"- {job_id: a/b, reviewer: r, date: 2026-08-01, result: pass}":          "f:1: [0].job_id: must be the ID of a restore job",
-		"- {job_id: a, reviewer: \"\\a\", date: 2026-08-01, result: pass}":      "f:1: [0].reviewer: must consist of 1 to 200 printable characters",
-		"- {job_id: a, reviewer: mdb_sa_sk_x, date: 2026-08-01, result: pass}":  "f:1: [0].reviewer: looks like a client secret, which only client_secret or a file may contain",
-		"- {job_id: a, reviewer: r, date: 2026-08-01, result: pass, notes: []}": "f:1: [0].notes: must be a string",
-		"job_id: a": "f:1: must be a list",
-		"":          "f: the file is empty",
-		"- [":       "f:2: invalid YAML: did not find expected node content",
+		"- {job_id: [a]" + rest + "}": "f:1: [0].job_id: must be a string",
+		"- {job_id: a/b" + rest + "}": "f:1: [0].job_id: must be the ID of a restore job",
+		"- {job_id: a, reviewer: \"\\a\", date: 2026-08-01, result: pass}": "f:1: [0].reviewer: " +
+			"must consist of 1 to 200 printable characters",
+		"- {job_id: a, reviewer: mdb_sa_sk_x, date: 2026-08-01, result: pass}": "f:1: [0].reviewer: " +
+			"looks like a client secret, which only client_secret or a file may contain",
+		"- {job_id: a" + rest + ", notes: []}": "f:1: [0].notes: must be a string",
+		"job_id: a":                            "f:1: must be a list",
+		"":                                     "f: the file is empty",
+		"- [":                                  "f:2: invalid YAML: did not find expected node content",
 	} {
 		if _, err := parseSignOffs("f", []byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%s:\ngot  %v\nwant %s", text, err, want)

@@ -122,7 +122,7 @@ func writeCSV(w io.Writer, r *Report) error {
 
 // withoutFormula puts an apostrophe before text that a spreadsheet would evaluate as a formula.
 func withoutFormula(text string) string {
-	if text != "" && strings.Contains("=+-@", text[:1]) {
+	if strings.IndexAny(text, "=+-@") == 0 {
 		if _, err := strconv.ParseInt(text, 10, 64); err != nil {
 			return "'" + text
 		}

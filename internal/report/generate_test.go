@@ -123,7 +123,9 @@ func TestGenerate_ReportsIncompleteLists(t *testing.T) {
 		response http.Handler
 		want     string
 	}{
-		"forbidden": {atlastest.APIError(http.StatusForbidden, "X", "no"), "failed (forbidden): atlas api returned 403 X: no"},
+		"forbidden": {
+			atlastest.APIError(http.StatusForbidden, "X", "no"), "failed (forbidden): atlas api returned 403 X: no",
+		},
 		"truncated": {
 			items(`{"results":[{"id":"64a000000000000000000001","deliveryType":"automated"}],"links":[{"rel":"next"}]}`),
 			"incomplete: the list is truncated",
@@ -155,7 +157,7 @@ func TestGenerate_ReportsIncompleteLists(t *testing.T) {
 	}
 }
 
-// A project is not in scope as a whole if a setting excludes it. Then it doesn't matter if its clusters can't be listed.
+// If a setting excludes a whole project, it doesn't matter whether its clusters can be listed.
 func TestGenerate_ReportsProjectsWhoseClustersCanNotBeListed(t *testing.T) {
 	for name, test := range map[string]struct {
 		settings string
@@ -273,8 +275,10 @@ func TestFollowUp_IsALaterSuccessWithTheSamePurpose(t *testing.T) {
 		jobs []atlastest.Job
 		want Time
 	}{
-		"none":               {[]atlastest.Job{drill(at.Add(-time.Hour)), failed, inPlace, other}, 0},
-		"the first one":      {[]atlastest.Job{failed, drill(at.Add(3 * time.Hour)), drill(at.Add(2 * time.Hour))}, timeOf(at.Add(2 * time.Hour))},
+		"none": {[]atlastest.Job{drill(at.Add(-time.Hour)), failed, inPlace, other}, 0},
+		"the first one": {
+			[]atlastest.Job{failed, drill(at.Add(3 * time.Hour)), drill(at.Add(2 * time.Hour))}, timeOf(at.Add(2 * time.Hour)),
+		},
 		"after the period":   {[]atlastest.Job{failed, after}, timeOf(date(time.October, 2, 0))},
 		"at the same time":   {[]atlastest.Job{failed, drill(at)}, 0},
 		"one second later":   {[]atlastest.Job{failed, drill(at.Add(time.Second))}, timeOf(at.Add(time.Second))},
@@ -293,6 +297,9 @@ func TestFollowUp_IsALaterSuccessWithTheSamePurpose(t *testing.T) {
 
 func TestPeriod_ContainsRestoresThatEndedInIt(t *testing.T) {
 	from, to := date(time.July, 1, 0), date(time.October, 1, 0)
+	download := func(created time.Time, life time.Duration) atlastest.Job {
+		return atlastest.Job{Created: created, Takes: time.Hour, Delivery: "download", LinkLife: life}
+	}
 	for name, test := range map[string]struct {
 		job  atlastest.Job
 		want string
@@ -304,9 +311,9 @@ func TestPeriod_ContainsRestoresThatEndedInIt(t *testing.T) {
 		"requested at to":     {drill(to.Add(time.Hour)), ""},
 		"never ended":         {atlastest.Job{Created: from.Add(-day)}, "unfinished"},
 		"requested afterward": {atlastest.Job{Created: to}, ""},
-		"ready download":      {atlastest.Job{Created: to.Add(-day), Takes: time.Hour, Delivery: "download", LinkLife: 30 * day}, "unfinished"},
-		"expired download":    {atlastest.Job{Created: from.Add(-day), Takes: time.Hour, Delivery: "download", LinkLife: day}, "download"},
-		"expired after to":    {atlastest.Job{Created: to.Add(-day), Takes: time.Hour, Delivery: "download", LinkLife: 2 * day}, "unfinished"},
+		"ready download":      {download(to.Add(-day), 30*day), "unfinished"},
+		"expired download":    {download(from.Add(-day), day), "download"},
+		"expired after to":    {download(to.Add(-day), 2*day), "unfinished"},
 		"failed without finish": {atlastest.Job{
 			Created: from, Takes: time.Hour, Outcome: atlastest.Fails, Extra: map[string]any{"finishedAt": nil},
 		}, "failed"},

@@ -17,7 +17,8 @@ var (
 )
 
 // contentSecurityPolicy allows nothing except the style of the report.
-var contentSecurityPolicy = "default-src 'none'; style-src 'sha256-" + styleHash() + "'; base-uri 'none'; form-action 'none'"
+var contentSecurityPolicy = "default-src 'none'; style-src 'sha256-" + styleHash() +
+	"'; base-uri 'none'; form-action 'none'"
 
 func styleHash() string {
 	sum := sha256.Sum256([]byte(reportCSS))

@@ -61,8 +61,8 @@ func (j *Judgment) giveUp(reason string) {
 	}
 }
 
-// judgeDrillAge judges the age of the last drill at every instant of the period from the creation of the cluster on. The
-// age grows until a drill ends, so the worst age is that just before a drill ended or the period ends.
+// judgeDrillAge judges the age of the last drill at any time of the period from the creation of the cluster on. The age
+// grows until a drill ends, so the worst age is that just before a drill ended or the period ends.
 func (c *clusterBuilder) judgeDrillAge(objective time.Duration) Judgment {
 	j := Judgment{Objective: secondsOfDuration(objective)}
 	period, created := &c.options.Period, Time(c.created)

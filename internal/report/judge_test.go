@@ -16,7 +16,7 @@ func drill(ended time.Time) atlastest.Job {
 	return atlastest.Job{Created: ended.Add(-time.Hour), Takes: time.Hour, TargetClusterName: "drill"}
 }
 
-func TestDrillAge_IsJudgedAtEveryInstant(t *testing.T) {
+func TestDrillAge_IsJudgedAtAnyTime(t *testing.T) {
 	from := date(time.July, 1, 0)
 	for name, test := range map[string]struct {
 		objective string
@@ -60,8 +60,10 @@ func TestDrillAge_StartsWithTheCreationOfTheCluster(t *testing.T) {
 		created time.Time
 		want    string
 	}{
-		"in the period":    {date(time.September, 20, 0), "met, objective 720h0m0s, value 264h0m0s"},
-		"after the period": {date(time.October, 2, 0), "not_measurable, objective 720h0m0s, the cluster was created after the period"},
+		"in the period": {date(time.September, 20, 0), "met, objective 720h0m0s, value 264h0m0s"},
+		"after the period": {
+			date(time.October, 2, 0), "not_measurable, objective 720h0m0s, the cluster was created after the period",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -90,12 +92,16 @@ func TestDrillAge_OfAClusterWithoutCreationTime(t *testing.T) {
 	}{
 		"no drill": {nil, "not_measurable, objective 720h0m0s, no counted drill before the period, " +
 			"and the creation time of the cluster is unknown"},
-		"late drills": {[]time.Time{date(time.July, 10, 0)}, "missed, objective 720h0m0s, value 1992h0m0s, missed by 1272h0m0s"},
+		"late drills": {
+			[]time.Time{date(time.July, 10, 0)}, "missed, objective 720h0m0s, value 1992h0m0s, missed by 1272h0m0s",
+		},
 		"drill before": {[]time.Time{date(time.June, 20, 0), date(time.July, 15, 0), date(time.August, 10, 0),
 			date(time.September, 5, 0)}, "met, objective 720h0m0s, value 624h0m0s"},
-		"first drill in the period": {[]time.Time{date(time.July, 15, 0), date(time.August, 10, 0), date(time.September, 5, 0)},
+		"first drill in the period": {
+			[]time.Time{date(time.July, 15, 0), date(time.August, 10, 0), date(time.September, 5, 0)},
 			"not_measurable, objective 720h0m0s, value 624h0m0s, no counted drill before the period, " +
-				"and the creation time of the cluster is unknown"},
+				"and the creation time of the cluster is unknown",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

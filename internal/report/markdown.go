@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -82,8 +83,8 @@ func (m *markdown) summary(data *Data) {
 	m.heading(2, "Summary")
 	m.table("Team", "Clusters", "Objectives met", "Missed", "Not measurable", "No objectives")
 	row := func(team string, c Counts) {
-		m.row(team, fmt.Sprint(c.Clusters), fmt.Sprint(c.Met), fmt.Sprint(c.Missed), fmt.Sprint(c.NotMeasurable),
-			fmt.Sprint(c.NoObjectives))
+		m.row(team, strconv.Itoa(c.Clusters), strconv.Itoa(c.Met), strconv.Itoa(c.Missed), strconv.Itoa(c.NotMeasurable),
+			strconv.Itoa(c.NoObjectives))
 	}
 	row("All", data.Summary.Counts)
 	for _, team := range data.Teams {
@@ -100,7 +101,7 @@ func (m *markdown) clusters(data *Data) {
 		c := &data.Clusters[i]
 		m.row(c.Name(), c.Team, c.Environment, formatOnOff(c.BackupEnabled), formatOnOff(c.ContinuousBackup),
 			formatLabel(c.Verdict), oneLine(c.DrillAge), oneLine(c.Duration), oneLine(c.RecoveryPointAge),
-			fmt.Sprint(len(c.Drills)))
+			strconv.Itoa(len(c.Drills)))
 	}
 }
 
@@ -185,8 +186,8 @@ func (m *markdown) completeness(data *Data) {
 	m.table("Project", "Cluster", "Backup type", "Read", "Jobs", "Oldest job created", "Restores without a known end")
 	for i := range data.Targets {
 		t := &data.Targets[i]
-		m.row(t.ProjectID, t.ClusterName, t.BackupType, t.State(), fmt.Sprint(t.Jobs), formatTime(t.Oldest),
-			fmt.Sprint(t.Undated))
+		m.row(t.ProjectID, t.ClusterName, t.BackupType, t.State(), strconv.Itoa(t.Jobs), formatTime(t.Oldest),
+			strconv.Itoa(t.Undated))
 	}
 	m.line("\n%s", escapeMarkdown(data.SignOffs.sentence()))
 }

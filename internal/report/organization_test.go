@@ -92,7 +92,9 @@ func (w *world) addOrders() {
 		drill(atlastest.Job{Created: date(time.September, 30, 22), Takes: 4 * time.Hour}), // ends after the period
 		inPlace(atlastest.Job{Created: date(time.September, 29, 0)}),                      // never ends
 		atlastest.Job{Created: date(time.July, 9, 0), Takes: time.Hour, Delivery: "download"},
-		atlastest.Job{Created: date(time.July, 10, 0), Takes: time.Hour, Delivery: "download", Outcome: atlastest.IsCancelled},
+		atlastest.Job{
+			Created: date(time.July, 10, 0), Takes: time.Hour, Delivery: "download", Outcome: atlastest.IsCancelled,
+		},
 	)
 }
 

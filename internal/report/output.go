@@ -39,15 +39,15 @@ func CreateOutput(path string) (*Output, error) {
 		return nil, fmt.Errorf("output %s: %w", path, errNotRegular)
 	}
 	temporary := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:8]+".tmp")
-	const mode = 0o644                                                           // less the mask of the process, as for any file that a command creates
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // the user names the file
+	const mode = 0o644                                                           // less the mask of the process
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // like any command
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		return nil, fmt.Errorf("output %s: %w", path, pathErr.Err)
 	}
 	return &Output{path, file}, err
 }
 
-// Commit writes the content, and replaces the file at the path by it. After an error, the file at the path is unchanged.
+// Commit writes the content, and replaces the file at the path by it. After an error, that file is unchanged.
 func (o *Output) Commit(write func(io.Writer) error) error {
 	buffered := bufio.NewWriter(o.file)
 	err := write(buffered)

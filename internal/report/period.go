@@ -79,7 +79,7 @@ const (
 // CalendarPeriod returns the last complete calendar month, quarter, or year in UTC before now.
 func CalendarPeriod(name string, now time.Time) (Period, error) {
 	year, month, _ := now.UTC().Date()
-	months := 0
+	var months int
 	switch name {
 	case lastMonth:
 		months = 1

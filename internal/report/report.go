@@ -51,7 +51,7 @@ type Filter struct {
 	Clusters     []string `json:"clusters"`
 }
 
-// Totals counts what the credentials can access, and the selected targets.
+// Totals counts the projects and clusters that the credentials can access, and the selected targets.
 type Totals struct {
 	Projects int `json:"projects"`
 	Clusters int `json:"clusters"` // in the scope table

@@ -54,7 +54,7 @@ func (s *signOffs) register(restores []history.Restore, filtered bool, period *P
 	}
 }
 
-// of returns the sign-off of a restore; nil if there is none. If several jobs of a batch have sign-offs, a failure takes
+// of returns the sign-off of a restore; nil if there is none. If several jobs of a batch have one, a failure takes
 // precedence.
 func (s *signOffs) of(restore *history.Restore) *config.SignOff {
 	var found *config.SignOff

@@ -86,8 +86,8 @@ func Check(
 	return results, nil
 }
 
-// Progress reports polled targets: on a single line that is overwritten if Writer is a terminal, otherwise with one line
-// for each target.
+// Progress reports polled targets: on a single line that is overwritten if Writer is a terminal, otherwise with one
+// line for each target.
 type Progress struct {
 	Writer   io.Writer
 	Terminal bool
@@ -99,7 +99,8 @@ func (p Progress) Polled(done, total int, s *poll.Snapshot) {
 		_, _ = fmt.Fprintf(p.Writer, "\rpolled %d of %d targets", done, total)
 		return
 	}
-	_, _ = fmt.Fprintf(p.Writer, "polled %d of %d targets: %s %s\n", done, total, s.Target.ClusterName, s.Target.BackupType)
+	_, _ = fmt.Fprintf(p.Writer, "polled %d of %d targets: %s %s\n",
+		done, total, s.Target.ClusterName, s.Target.BackupType)
 }
 
 // Done clears the line of a terminal.

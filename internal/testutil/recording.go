@@ -43,8 +43,8 @@ func recordingsDir(t *testing.T) string {
 	return filepath.Join(dir, "captured")
 }
 
-// ReadRecording reads a recording. It skips the test if the recordings are not available. Samples from the documentation
-// have no headers.
+// ReadRecording reads a recording. It skips the test if the recordings are not available. Samples from the
+// documentation have no headers.
 func ReadRecording(t *testing.T, name string) Recording {
 	t.Helper()
 	base := filepath.Join(recordingsDir(t), name)
@@ -54,7 +54,7 @@ func ReadRecording(t *testing.T, name string) Recording {
 	}
 	body = bytes.TrimSuffix(body, []byte("\n"))
 	r := Recording{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: body}
-	if header, err := os.ReadFile(base + ".headers.txt"); err == nil {
+	if header, err := os.ReadFile(base + ".headers.txt"); err == nil { //nolint:gosec // as above
 		r.parseHeader(t, string(header))
 	}
 	return r
