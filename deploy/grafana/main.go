@@ -1,181 +1,141 @@
-// Command grafana writes the dashboards. Run `go run ./deploy/grafana` in the root of the project after each change.
+// Command grafana writes the dashboards. Run `go -C deploy/grafana run .` in the root of the project after each change.
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
 func main() {
-	for name, d := range dashboards() {
-		text, err := json.MarshalIndent(d, "", " ")
-		if err == nil {
-			file := filepath.Join("deploy", "grafana", "dashboards", name+".json")
-			err = os.WriteFile(file, append(text, '\n'), 0o644) //nolint:gosec // a public file
-		}
-		if err != nil {
+	for file, content := range files() {
+		if err := os.WriteFile(file, content, 0o644); err != nil { //nolint:gosec // a public file
 			_, _ = fmt.Fprintln(os.Stderr, "grafana:", err)
 			os.Exit(1)
 		}
 	}
 }
 
-// object is a JSON object.
-type object = map[string]any
-
-// target is a query of a panel with the legend of its series.
-type target struct{ expr, legend string }
-
-// panel is a panel of a dashboard: 24 units are a whole row.
-type panel struct {
-	kind, title, description, unit string
-	width, height                  int
-	targets                        []target
-	options, defaults              object
-	overrides, transformations     []object
-}
-
-// row is a row of panels.
-type row []panel
-
-// dashboard returns a dashboard with rows of panels. Each variable depends on the variables before it.
-func dashboard(uid, title, description string, variables []object, rows ...row) object {
-	panels, y, id := []object{}, 0, 0
-	for _, r := range rows {
-		x, height := 0, 0
-		for _, p := range r {
-			id++
-			panels = append(panels, p.object(id, x, y))
-			x, height = x+p.width, max(height, p.height)
+// files returns the content of all files by their path: each dashboard for provisioning, and for grafana.com.
+func files() map[string][]byte {
+	all := map[string][]byte{}
+	for name, builder := range map[string]*dashboard.DashboardBuilder{
+		"now": now(), "cluster": cluster(), "drills": drills(), "exporter": exporter(),
+	} {
+		d, err := builder.Build()
+		if err != nil {
+			panic(err)
 		}
-		y += height
+		d.SchemaVersion = schemaVersion
+		number(d.Panels)
+		all[filepath.Join("dashboards", name+".json")] = encode(d)
+		all[filepath.Join("grafana.com", name+".json")] = encode(share(d))
 	}
-	return object{
-		"uid": uid, "title": title, "description": description, "tags": []string{"atlas-restore"}, "editable": false,
-		"schemaVersion": 39, "version": 1, "timezone": "browser", "refresh": "1m", "graphTooltip": 1,
-		"time": object{"from": "now-24h", "to": "now"}, "templating": object{"list": variables}, "panels": panels,
-		"links": []object{{
-			"type": "dashboards", "tags": []string{"atlas-restore"}, "title": "Atlas restores", "asDropdown": false,
-			"includeVars": true, "keepTime": true,
-		}},
-	}
+	return all
 }
 
-func (p panel) object(id, x, y int) object {
-	datasource := object{"type": "prometheus", "uid": "${datasource}"}
-	targets := []object{}
-	for i, t := range p.targets {
-		query := object{"refId": string(rune('A' + i)), "datasource": datasource, "expr": t.expr, "legendFormat": t.legend}
-		if p.kind != "timeseries" {
-			query["instant"] = true
+// schemaVersion is the version of the dashboard model of Grafana 10. Newer versions of Grafana migrate it.
+const schemaVersion = 39
+
+// number sets the IDs of panels and rows.
+func number(panels []dashboard.PanelOrRowPanel) {
+	for i := range panels {
+		id := uint32(i + 1)
+		if panels[i].Panel != nil {
+			panels[i].Panel.Id = &id
+		} else {
+			panels[i].RowPanel.Id = id
 		}
-		if p.kind == "table" {
-			query["format"] = "table"
-		}
-		targets = append(targets, query)
-	}
-	defaults := object{"unit": p.unit}
-	maps.Copy(defaults, p.defaults)
-	return object{
-		"id": id, "type": p.kind, "title": p.title, "description": p.description, "datasource": datasource,
-		"gridPos": object{"x": x, "y": y, "w": p.width, "h": p.height}, "targets": targets, "options": p.options,
-		"fieldConfig":     object{"defaults": defaults, "overrides": list(p.overrides)},
-		"transformations": list(p.transformations),
 	}
 }
 
-// list makes an empty list of none: Grafana takes no null.
-func list(objects []object) []object { return append([]object{}, objects...) }
+func encode(d any) []byte {
+	var content bytes.Buffer
+	encoder := json.NewEncoder(&content)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", " ")
+	if err := encoder.Encode(d); err != nil {
+		panic(err)
+	}
+	return content.Bytes()
+}
 
-// stat is one number, which is good at 0 and bad from a threshold on.
-func stat(title, description, unit string, width int, expr, color string) panel {
-	return panel{
-		kind: "stat", title: title, description: description, unit: unit, width: width, height: 4,
-		targets: []target{{expr, ""}},
-		options: object{
-			"colorMode": "value", "graphMode": "none", "reduceOptions": object{"calcs": []string{"lastNotNull"}},
-		},
-		defaults: object{
-			"color": object{"mode": "thresholds"}, "thresholds": thresholds("green", 1, color), "noValue": "none",
-		},
+// newDashboard returns a dashboard with the variables, annotations, and links of all dashboards.
+func newDashboard(uid, title, description, from string, multi bool, more ...cog.Builder[dashboard.DashboardLink]) *dashboard.DashboardBuilder {
+	b := dashboard.NewDashboardBuilder("Atlas restores: "+title).
+		Uid(uid).Description(description).Tags([]string{"atlas-restore"}).Readonly().
+		Time(from, "now").Timezone("browser").Refresh("1m").Tooltip(dashboard.DashboardCursorSyncCrosshair).Version(1)
+	for _, v := range variables(multi) {
+		b.WithVariable(v)
+	}
+	b.Annotation(annotation("Alerts", red, "ALERTS{alertname=~\"AtlasRestore.+\",alertstate=\"firing\","+clusters+"}", false))
+	b.Annotation(annotation("Failed restores", orange, "1000 * "+selector(failures, clusters), true))
+	b.Link(dashboard.NewDashboardLinkBuilder("Atlas restores").Type(dashboard.DashboardLinkTypeDashboards).
+		Tags([]string{"atlas-restore"}).IncludeVars(true).KeepTime(true))
+	for _, link := range more {
+		b.Link(link)
+	}
+	return b
+}
+
+// annotation marks the times at which a query has data, or, with valueIsTime, the times that are its values.
+func annotation(name, color, expr string, valueIsTime bool) cog.Builder[dashboard.AnnotationQuery] {
+	title := "{{alertname}}"
+	if valueIsTime {
+		title = name
+	}
+	return builtAnnotation{
+		Name: name, Datasource: &datasource, Enable: true, IconColor: color, Expr: &expr, Step: cog.ToPtr("60s"),
+		TitleFormat: &title, TextFormat: cog.ToPtr("{{cluster_name}} ({{backup_type}}, job {{job_id}})"),
+		UseValueForTime: &valueIsTime,
 	}
 }
 
-func thresholds(below string, from float64, above string) object {
-	return object{"mode": "absolute", "steps": []object{{"color": below, "value": nil}, {"color": above, "value": from}}}
+type builtAnnotation dashboard.AnnotationQuery
+
+// Build implements cog.Builder.
+func (a builtAnnotation) Build() (dashboard.AnnotationQuery, error) {
+	return dashboard.AnnotationQuery(a), nil
 }
 
-// series is a graph over time.
-func series(title, description, unit string, width int, targets ...target) panel {
-	return panel{
-		kind: "timeseries", title: title, description: description, unit: unit, width: width, height: 8, targets: targets,
-		options: object{
-			"legend":  object{"displayMode": "list", "placement": "bottom", "showLegend": true},
-			"tooltip": object{"mode": "multi"},
-		},
-		defaults: object{"min": 0, "custom": object{"fillOpacity": 10, "lineWidth": 1, "showPoints": "never"}},
-	}
-}
-
-// table is the result of one query as a table: the first label, the value, which is called by the title of its column,
-// and the other labels, in this order.
-func table(title, description, unit, value string, width int, expr string, columns ...string) panel {
-	rename, index := object{"Value": value}, object{"Value": 1}
-	for i, column := range columns {
-		rename[column] = strings.ReplaceAll(strings.TrimSuffix(column, "_name"), "_", " ")
-		index[column] = 2 * i
-	}
-	return panel{
-		kind: "table", title: title, description: description, unit: "string", width: width, height: 8,
-		targets: []target{{expr, ""}}, options: object{"showHeader": true, "cellHeight": "sm"},
-		transformations: []object{{"id": "organize", "options": object{
-			"excludeByName": object{"Time": true}, "renameByName": rename, "indexByName": index,
-		}}},
-		overrides: []object{
-			override(value, "unit", unit),
-			override("project id", "custom.width", 230),
-			override("job id", "custom.width", 230),
-			override("cluster", "links", []object{{
-				"title": "Show this cluster",
-				"url": `/d/atlas-restore-cluster?var-datasource=${datasource}&var-project=${__data.fields["project id"]}` +
-					"&var-cluster=${__value.raw}",
-			}}),
-		},
+// variables returns the variables of all dashboards. Each depends on the variables before it.
+func variables(multi bool) []cog.Builder[dashboard.VariableModel] {
+	const projects = `query_result(` +
+		`group by (project_id, project_name) (` + labels + `{team=~"$team",environment=~"$environment",project_name!=""}) or ` +
+		`label_replace(group by (project_id) (` + labels + `{team=~"$team",environment=~"$environment",project_name=""}), ` +
+		`"project_name", "$1", "project_id", "(.*)"))`
+	project := variable("project", "Project", projects, multi).
+		Regex(`/project_id="(?<value>[^"]+)".*project_name="(?<text>[^"]*)"/`)
+	return []cog.Builder[dashboard.VariableModel]{
+		dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"),
+		variable("job", "Job", "label_values(mongodbatlas_restore_exporter_build_info, job)", true).
+			Hide(dashboard.VariableHideHideVariable),
+		variable("instance", "Instance", `label_values(mongodbatlas_restore_exporter_build_info{job=~"$job"}, instance)`, true).
+			Hide(dashboard.VariableHideHideVariable),
+		variable("team", "Team", "label_values("+labels+", team)", true),
+		variable("environment", "Environment", "label_values("+labels+", environment)", true),
+		project,
+		variable("cluster", "Cluster",
+			"label_values("+labels+`{team=~"$team",environment=~"$environment",project_id=~"$project"}, cluster_name)`, multi),
 	}
 }
 
-// override sets a property of the column of a name.
-func override(column, property string, value any) object {
-	return object{
-		"matcher":    object{"id": "byName", "options": column},
-		"properties": []object{{"id": property, "value": value}},
-	}
-}
-
-// variable is a variable whose values a query finds.
-func variable(name, label, query string, multi bool) object {
-	v := object{
-		"name": name, "label": label, "type": "query", "datasource": object{"type": "prometheus", "uid": "${datasource}"},
-		"query":      object{"query": query, "refId": "StandardVariableQuery"},
-		"definition": query, "refresh": 2, "sort": 1, "multi": multi, "includeAll": multi, "current": object{},
-	}
+// variable returns a variable with the values of a query.
+func variable(name, label, expr string, multi bool) *dashboard.QueryVariableBuilder {
+	v := dashboard.NewQueryVariableBuilder(name).Label(label).Datasource(datasource).
+		Query(dashboard.StringOrMap{Map: map[string]any{"query": expr, "refId": "StandardVariableQuery"}}).
+		Definition(expr).Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortAlphabeticalAsc).
+		Multi(multi).IncludeAll(multi)
 	if multi {
-		v["allValue"] = ".+"
-		v["current"] = object{"selected": true, "text": "All", "value": "$__all"}
+		v.AllValue(".*").Current(dashboard.VariableOption{
+			Selected: cog.ToPtr(true), Text: dashboard.StringOrArrayOfString{String: cog.ToPtr("All")},
+			Value: dashboard.StringOrArrayOfString{String: cog.ToPtr("$__all")},
+		})
 	}
 	return v
-}
-
-// variables returns the variables of all dashboards (data source and exporters), and more.
-func variables(more ...object) []object {
-	const buildInfo = "mongodbatlas_restore_exporter_build_info"
-	return append([]object{
-		{"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "current": object{}},
-		variable("job", "Job", "label_values("+buildInfo+", job)", true),
-		variable("instance", "Instance", `label_values(`+buildInfo+`{job=~"$job"}, instance)`, true),
-	}, more...)
 }

@@ -58,6 +58,10 @@ func (o *organization) addPayments() {
 			Created: ago(26 * time.Hour), Takes: 20 * time.Minute, Delivery: "pointInTime", PointInTime: ago(30 * time.Hour),
 		},
 	))
+	o.addCluster(paymentsID, "billing", atlastest.DedicatedCluster, atlas.Dedicated, []atlastest.Job{
+		{Created: ago(120 * day), Takes: 20 * time.Minute, TargetClusterName: "restore-drill"}, // the next drill is overdue
+		{Created: ago(150 * time.Minute), Takes: 210 * time.Minute},
+	})
 	o.addCluster(paymentsID, "orders", atlastest.DedicatedCluster, atlas.Collection, []atlastest.Job{{
 		Created: ago(7 * time.Hour), Takes: 25 * time.Minute, Documents: 300_000,
 		Extra: map[string]any{"indexStatus": map[string]any{"state": "FAILED", "failedCollectionCount": 2}},
@@ -150,7 +154,9 @@ func (o *organization) createJobs(ctx context.Context, interval time.Duration) {
 		{dedicated("prod-eu"), atlastest.Job{Takes: 3 * interval, TargetClusterName: "restore-drill"}},
 		{collection, atlastest.Job{Queued: interval / 2, Takes: 4 * interval, Documents: 800_000}},
 		{dedicated("orders"), atlastest.Job{Takes: 2 * interval, Delivery: "download", LinkLife: 6 * interval}},
-		{dedicated("orders"), atlastest.Job{Takes: 2 * interval, Outcome: atlastest.Fails}},
+		{dedicated("orders"), atlastest.Job{
+			Takes: 2 * interval, Outcome: atlastest.Fails, TargetClusterName: "restore-drill",
+		}},
 		{dedicated("prod-us"), atlastest.Job{Takes: 2 * interval, Delivery: "download", Outcome: atlastest.IsCancelled}},
 	}
 	ticker := time.NewTicker(interval)

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+)
+
+func cluster() *dashboard.DashboardBuilder {
+	return newDashboard("atlas-restore-cluster", "cluster", "Restore jobs, drills, and copies of one cluster.", "now-24h", false).
+		WithRow(row("State of $cluster")).
+		WithPanel(monitoringPanel(5)).
+		WithPanel(oldestPollPanel(4)).
+		WithPanel(clusterStatePanel(15)).
+		WithPanel(problemsPanel(24, 6)).
+		WithRow(row("Jobs")).
+		WithPanel(jobTimelinePanel(24, 9)).
+		WithPanel(jobsPanel(24, 12)).
+		WithRow(row("Durations and settings")).
+		WithPanel(durationsPanel(14, 8)).
+		WithPanel(factsPanel(10, 8))
+}
+
+// perJob returns a metric without the labels of the exporter.
+func perJob(name string, more ...string) string {
+	return "max by (job_id) (" + target(name, more...) + ")"
+}
+
+func clusterStatePanel(width uint32) cog.Builder[dashboard.Panel] {
+	running := "count(" + selector(active, clusters) + ")"
+	override := func(name string, properties ...property) dashboard.DashboardFieldConfigSourceOverrides {
+		return dashboard.DashboardFieldConfigSourceOverrides{
+			Matcher: dashboard.MatcherConfig{Id: "byName", Options: name}, Properties: properties,
+		}
+	}
+	due := dueIn(0)
+	return statPanel(frame{
+		title: "Restores and drills", unit: count, width: width, height: 4, noValue: "No data",
+		description: "Failed and running restores of the cluster, the age of the last drill, and when the next one is due. Purple: " +
+			"nothing is known. A drill that is absent was never run, or its objective is not set.",
+		queries: []query{
+			{counted(condition("restores", "AtlasRestoreFailed")), "Failed"},
+			{running + " or " + monitored + " or -1 * absent(" + monitored + ")", "Running"},
+			{"time() - max(" + selector(lastDrill, clusters) + ")", "Last drill"},
+			{"max((" + drillDue + ") and on (" + clusterKey + ") " + selector(labels, chosen) + ")", "Drill due in"},
+		},
+	}, thresholds(purple, step{0, green}, step{1, red}),
+		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
+		func(p *dashboard.Panel) {
+			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
+				override("Running", limits(thresholds(purple, step{0, grey}, step{1, blue}))),
+				override("Last drill", unit(age), limits(thresholds(grey))),
+				override("Drill due in", due.properties[0], due.properties[1], due.properties[3], due.properties[4]))
+		})
+}
+
+// jobTimelinePanel shows jobs from their creation until an hour after their end.
+func jobTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
+	ended := "(" + perJob("job_finished_timestamp_seconds") + " or " + perJob("job_created_timestamp_seconds") + ") > time() - 3600"
+	var states []string
+	for i, s := range statuses[1:] {
+		state := fmt.Sprintf("%d * (%s == 1)", i+1, perJob("job_status", fmt.Sprintf("status=%q", s.name)))
+		switch s.name {
+		case "completed", "failed", "expired", "cancelled":
+			state += " and on (job_id) " + ended
+		}
+		states = append(states, state)
+	}
+	info := "max by (job_id, delivery_type, target_cluster_name) (" + target("job_info") + ")"
+	expr := "(" + strings.Join(states, " or ") + ") * on (job_id) group_left (delivery_type, target_cluster_name) " + info
+	// The end of a job ID distinguishes jobs. The whole ID is in the table of jobs.
+	expr = `label_replace(` + expr + `, "job", "$1", "job_id", ".*(.{6})")`
+	return timelinePanel(frame{
+		title: "Status of jobs", unit: count, width: width, height: height, noValue: "No data",
+		description: "Status of each job until an hour after its end. The row is named by delivery type, target, and the end of " +
+			"the job ID.",
+		queries: []query{{expr, "{{delivery_type}} {{target_cluster_name}} …{{job}}"}},
+	})
+}
+
+func jobsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
+	const labelsOfJob = "job_id, backup_type, delivery_type, target_project_id, target_cluster_name, status, project_id, cluster_name"
+	join := " * on (job, instance, " + jobKey + ") group_left "
+	createdAt := "max by (" + labelsOfJob + ") (" + target("job_created_timestamp_seconds") +
+		join + "(status) (" + target("job_status") + " == 1)" +
+		join + "(delivery_type, target_project_id, target_cluster_name) " + target("job_info") + ")"
+	took := perJob("job_finished_timestamp_seconds") + " - " + perJob("job_created_timestamp_seconds") + " or time() - " +
+		perJob("job_created_timestamp_seconds") + " and on (job_id) " + target("job_status", `status=~"pending|in_progress"`) + " == 1"
+	recovery := perJob("job_point_in_time_timestamp_seconds") + " or " + perJob("job_snapshot_timestamp_seconds")
+	progress := perJob("job_restored_documents") + " / " + perJob("job_total_documents")
+	return joinedTable(frame{
+		title: "Jobs", width: width, height: height,
+		noValue: "No job is known. The panel Monitoring shows whether the data are reliable.",
+		description: "Unfinished jobs, and jobs that ended a short time ago (job_series.max_age), newest first. Recovery point: the " +
+			"point in time or the snapshot that was restored. Took: for a running job, the time until now.",
+		queries: []query{
+			{milliseconds(withTarget(withLabels(createdAt))), ""},
+			{took, ""}, {milliseconds(recovery), ""}, {milliseconds(perJob("job_expiry_timestamp_seconds")), ""}, {progress, ""},
+		},
+	}, "joinByField", map[string]any{"byField": "job_id", "mode": "outer"}, "Created", true,
+		append([]column{
+			{"status", "Status", 110, []property{mapped(statusMappings()), background()}},
+			{valueOf(0), "Created", 165, []property{unit(date)}},
+			{valueOf(1), "Took", 140, []property{unit(age), {Id: "decimals", Value: 1}}},
+			{"target_cluster_name", "Into", 130, nil},
+			{"target_project", "Of project", 150, nil},
+			{valueOf(2), "Recovery point", 165, []property{unit(date)}},
+			{valueOf(3), "Expires", 120, []property{unit(fromNow)}},
+			{valueOf(4), "Progress", 130, []property{
+				unit(percent), {Id: "decimals", Value: 0}, {Id: "min", Value: 0}, {Id: "max", Value: 1}, gauge(), limits(thresholds(blue)),
+			}},
+			{"delivery_type", "Delivery", 110, nil},
+			{"backup_type", "Backup", 90, nil},
+			hidden("cluster_name"),
+		}, append(linkColumns(), jobColumn())...)...)
+}
+
+// durationsPanel shows a point per job and the objective as a line.
+func durationsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
+	byKind := func(name string) string {
+		return "max by (" + jobKey + ", delivery_type) (" + target(name) + " * on (job, instance, " + jobKey +
+			") group_left (delivery_type) " + target("job_info") + ")"
+	}
+	// A point is repeated for two minutes, because a poll can see the end of a job that late.
+	ended := perJob("job_finished_timestamp_seconds") + " > time() - $__interval_ms / 1000 - 120"
+	duration := "max by (backup_type, delivery_type) ((" + byKind("job_finished_timestamp_seconds") + " - " +
+		byKind("job_created_timestamp_seconds") + ") and on (job_id) " + ended + ")"
+	return linePanel(frame{
+		title: "Durations", unit: seconds, width: width, height: height,
+		description: "Duration of the jobs that finished at each point, by kind, and the objective as a line.",
+		queries: []query{
+			{duration, "{{backup_type}} {{delivery_type}}"},
+			{"max by (backup_type) (" + objective("duration") + ")", "objective {{backup_type}}"},
+		},
+	}, func(b *timeseries.PanelBuilder) {
+		points(b)
+		smallLegend(b)
+		b.OverrideByRegexp("objective.*", []property{
+			{Id: "custom.drawStyle", Value: "line"}, {Id: "custom.showPoints", Value: "never"},
+			{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": []int{10, 10}}},
+			{Id: "color", Value: map[string]string{"mode": "fixed", "fixedColor": red}},
+			{Id: "custom.fillOpacity", Value: 0},
+		})
+	})
+}
+
+func factsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
+	switched := mapping(map[string]dashboard.ValueMappingResult{"0": result("Off", orange), "1": result("On", green)})
+	perTarget := func(name string) string {
+		return withLabels("max by (" + targetKey + ") (" + target(name) + ")")
+	}
+	perCluster := func(name string) string {
+		return withLabels("max by (" + clusterKey + ") (" + target(name) + ") * on (" + clusterKey +
+			") group_right () group by (" + targetKey + ") (" + lastSeen + ")")
+	}
+	goal := func(name string) string { return withLabels(objective(name)) }
+	return joinedTable(frame{
+		title: "Targets and objectives", width: width, height: height, noValue: "No target is known.",
+		description: "Backup types that are polled, with their objectives, and whether backups are on in Atlas.",
+		queries: []query{
+			{perTarget("poll_success"), ""}, {goal("duration"), ""}, {goal("drill_age"), ""}, {goal("recovery_point_age"), ""},
+			{perCluster("cluster_backup_enabled"), ""}, {perCluster("cluster_point_in_time_enabled"), ""},
+		},
+	}, "merge", map[string]any{}, "Backup", false,
+		column{"backup_type", "Backup", 100, nil},
+		column{valueOf(0), "Poll", 90, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
+			"0": result("Failed", red), "1": result("Works", green),
+		})), colorText()}},
+		column{valueOf(1), "Duration", 100, []property{unit(age)}},
+		column{valueOf(2), "Drill age", 100, []property{unit(age)}},
+		column{valueOf(3), "Recovery point", 120, []property{unit(age)}},
+		column{valueOf(4), "Backup enabled", 120, []property{mapped(switched), colorText()}},
+		column{valueOf(5), "Point in time", 110, []property{mapped(switched), colorText()}},
+	)
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+)
+
+func exporter() *dashboard.DashboardBuilder {
+	b := newDashboard("atlas-restore-exporter", "exporter",
+		"The exporter itself: polls, the Atlas API, discovery, credentials, rules, and resources.", "now-6h", true).
+		WithRow(row("State")).
+		WithPanel(monitoringPanel(5)).
+		WithPanel(oldestPollPanel(4)).
+		WithPanel(exporterCountsPanel(15)).
+		WithPanel(instancesPanel(13, 7)).
+		WithPanel(unpolledPanel(11, 7))
+	b.WithRow(row("Atlas API"))
+	apiPanels(b)
+	b.WithRow(row("Polls and discovery"))
+	pollPanels(b)
+	b.WithRow(row("Credentials, rules, and resources"))
+	resourcePanels(b)
+	return b
+}
+
+func rate(selector, by string) string {
+	return "sum by (" + by + ") (rate(" + selector + "[$__rate_interval]))"
+}
+
+func exporterCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
+	// A count of failures is 0 only if the facts exist.
+	failed := func(facts string) string { return "count(" + facts + " == 0) or 0 * count(" + facts + ")" }
+	number := func(name string) dashboard.DashboardFieldConfigSourceOverrides {
+		return dashboard.DashboardFieldConfigSourceOverrides{
+			Matcher:    dashboard.MatcherConfig{Id: "byName", Options: name},
+			Properties: []property{limits(thresholds(purple, step{0, grey}))},
+		}
+	}
+	targets := "max by (" + targetKey + ") (" + target("poll_success") + ")"
+	return statPanel(frame{
+		title: "Problems of the exporter", unit: count, width: width, height: 4, noValue: "No data",
+		description: "Targets; targets whose last poll failed; credentials that Atlas rejects; discovery runs that failed; " +
+			"configurations that could not be reloaded; and values of Atlas responses that were not understood in the last day.",
+		queries: []query{
+			{"count(" + targets + ")", "Targets"},
+			{failed(targets), "Failed polls"},
+			{failed("credential:mongodbatlas_restore_exporter_credential_success:min"), "Credentials"},
+			{failed(exporterMetric("discovery_success")), "Discovery"},
+			{failed(exporterMetric("config_last_reload_successful")), "Reloads"},
+			{"ceil(sum(increase(" + exporterMetric("malformed_jobs_total") + "[1d])) + sum(increase(" +
+				exporterMetric("malformed_fields_total") + "[1d])) + sum(increase(" + exporterMetric("unknown_values_total") + "[1d])))",
+				"Not understood"},
+		},
+	}, thresholds(purple, step{0, green}, step{1, red}), nil, func(p *dashboard.Panel) {
+		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, number("Targets"))
+	})
+}
+
+func instancesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
+	const key = "job, instance"
+	perInstance := func(expr string) string { return "max by (" + key + ") (" + expr + ")" }
+	known := selector("instance:mongodbatlas_restore_exporter:known", scraped)
+	yes := func(no string, color string) []property {
+		return []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
+			"0": result(no, color), "1": result("Yes", green),
+		})), colorText()}
+	}
+	return joinedTable(frame{
+		title: "Exporters", width: width, height: height, noValue: "No exporter is known.",
+		description: "Exporters that are or were scraped. Shards of one exporter have the same name and poll different targets.",
+		queries: []query{
+			{"max by (" + key + ", exporter, shard) (" + known + ")", ""},
+			{perInstance("up and on (" + key + ") " + known), ""},
+			{perInstance(exporterMetric("ready")), ""},
+			{"max by (" + key + ", version, goversion) (" + exporterMetric("build_info") + ")", ""},
+			{"1000 * " + perInstance("process_start_time_seconds and on ("+key+") "+known), ""},
+			{"max by (" + key + ") (" + exporterMetric("shards") + ")", ""},
+		},
+	}, "merge", map[string]any{}, "Exporter", false,
+		column{"exporter", "Exporter", 110, nil}, column{"instance", "Instance", 150, nil},
+		column{valueOf(1), "Up", 60, yes("Down", red)}, column{valueOf(2), "Ready", 70, yes("No", orange)},
+		column{"shard", "Shard", 65, nil}, column{valueOf(5), "Shards", 65, []property{unit(count)}},
+		column{"version", "Version", 110, nil}, column{"goversion", "Go", 85, nil},
+		column{valueOf(4), "Started", 120, []property{unit(fromNow)}},
+	)
+}
+
+func unpolledPanel(width, height uint32) cog.Builder[dashboard.Panel] {
+	return tablePanel(frame{
+		title: "Targets that can't be polled", width: width, height: height, noValue: "No target is known whose poll failed.",
+		description: "Reason of the last failed poll, and the last successful poll. `atlas-restore-exporter check` prints the remedy.",
+		queries: []query{
+			{withLabels("max by (" + targetKey + ", reason) (" + pollError + ")"), ""},
+			{withLabels("1000 * " + lastPoll + " and on (" + targetKey + ") " + pollError), ""},
+		},
+	}, "Cluster", false,
+		clusterColumn(), column{"reason", "Reason", 120, nil}, column{valueOf(1), "Last polled", 120, []property{unit(fromNow)}},
+		column{"backup_type", "Backup", 100, nil}, projectColumn(), hidden("project_id"),
+	)
+}
+
+func apiPanels(b *dashboard.DashboardBuilder) {
+	const names = `topk by (project_id) (1, group by (project_id, project_name) (` + labels + `))`
+	remaining := "bottomk(10, min by (project_id) (" + exporterMetric("api_rate_limit_remaining") + ")) * on (project_id) group_left " +
+		"(project_name) " + names
+	b.WithPanel(linePanel(frame{
+		title: "Requests by status code", unit: requests, width: 12, height: 8,
+		description: "Requests to the Atlas API by HTTP status code. 429: the rate limit was exceeded.",
+		queries:     []query{{rate(exporterMetric("api_requests_total"), "code"), "{{code}}"}},
+	}, colored("200", green), colored("429", orange), colored("error", red))).
+		WithPanel(linePanel(frame{
+			title: "Requests by operation", unit: requests, width: 12, height: 8,
+			description: "Requests to the Atlas API by operation.",
+			queries:     []query{{rate(exporterMetric("api_requests_total"), "operation") + " > 0", "{{operation}}"}},
+		})).
+		WithPanel(linePanel(frame{
+			title: "Latency (95th percentile)", unit: seconds, width: 12, height: 8,
+			description: "95 of 100 requests are faster, by operation.",
+			queries: []query{{
+				"histogram_quantile(0.95, " + rate(exporterMetric("api_request_duration_seconds_bucket"), "le, operation") + ") > 0",
+				"{{operation}}",
+			}},
+		})).
+		WithPanel(linePanel(frame{
+			title: "Remaining requests", unit: count, width: 12, height: 8,
+			description: "Smallest RateLimit-Remaining of each project, for the 10 projects closest to their limit.",
+			queries:     []query{{withProject(remaining), "{{project}}"}},
+		}))
+}
+
+func pollPanels(b *dashboard.DashboardBuilder) {
+	b.WithPanel(linePanel(frame{
+		title: "Failed polls", unit: perSec, width: 12, height: 8,
+		description: "Failed polls by reason.",
+		queries:     []query{{rate(exporterMetric("poll_failures_total"), "reason") + " > 0", "{{reason}}"}},
+	})).
+		WithPanel(linePanel(frame{
+			title: "Poll slots", unit: count, width: 12, height: 8,
+			description: "Concurrent polls, and the allowed number. If all slots are in use for a long time, polls are late: increase " +
+				"polling.concurrency or the interval.",
+			queries: []query{
+				{"sum(" + exporterMetric("poll_slots_in_use") + ")", "in use"}, {"sum(" + exporterMetric("poll_slots") + ")", "allowed"},
+			},
+		}, smallLegend)).
+		WithPanel(tablePanel(frame{
+			title: "Discovery", width: 12, height: 7, noValue: "No discovery is configured, or no exporter is scraped.",
+			description: "The last run of each discovery. Without a project: the list of projects of the credential.",
+			queries: []query{
+				{named("max by (credential, project_id) ("+exporterMetric("discovery_success")+") * on (project_id) group_left "+
+					"(project_name) topk by (project_id) (1, group by (project_id, project_name) ("+labels+")) or max by (credential, "+
+					"project_id) ("+exporterMetric("discovery_success", `project_id=""`)+")", "project", "project_name", "project_id"), ""},
+				{named("1000 * max by (credential, project_id) ("+exporterMetric("discovery_last_success_timestamp_seconds")+
+					") * on (project_id) group_left (project_name) topk by (project_id) (1, group by (project_id, project_name) ("+
+					labels+")) or 1000 * max by (credential, project_id) ("+
+					exporterMetric("discovery_last_success_timestamp_seconds", `project_id=""`)+")", "project", "project_name", "project_id"), ""},
+			},
+		}, "Result", false,
+			column{"credential", "Credential", 140, nil}, column{"project", "Project", 170, nil},
+			column{valueOf(0), "Result", 90, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
+				"0": result("Failed", red), "1": result("Works", green),
+			})), colorText()}},
+			column{valueOf(1), "Last success", 130, []property{unit(fromNow)}},
+		)).
+		WithPanel(linePanel(frame{
+			title: "Missed polls and waiting time", unit: seconds, width: 12, height: 7,
+			description: "How long the oldest due poll has been waiting for a slot. Absent if no poll is waiting, which is normal.",
+			queries: []query{{
+				"time() - min by (instance) (" + exporterMetric("oldest_waiting_poll_timestamp_seconds") + ")", "{{instance}}",
+			}},
+		}, smallLegend))
+}
+
+func resourcePanels(b *dashboard.DashboardBuilder) {
+	const groups = `rule_group=~".*;atlas-restore-.+"`
+	const month = 30 * 86400
+	ofProcess := func(name string) string {
+		return selector(name, scraped) + " and on (job, instance) " + exporterMetric("build_info")
+	}
+	b.WithPanel(tablePanel(frame{
+		title: "Credentials", width: 12, height: 7, noValue: "No credential is known.",
+		description: "Whether Atlas accepted each credential when it was last used, and when it expires (setting expires).",
+		queries: []query{
+			{"credential:mongodbatlas_restore_exporter_credential_success:min", ""},
+			{"credential:mongodbatlas_restore_exporter_credential_expiry:min - time()", ""},
+		},
+	}, "Expires in", false,
+		column{"credential", "Credential", 150, nil}, column{"exporter", "Exporter", 120, nil},
+		column{valueOf(0), "Result", 100, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
+			"0": result("Rejected", red), "1": result("Accepted", green),
+		})), colorText()}},
+		column{valueOf(1), "Expires in", 150, []property{
+			unit(age), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(red, step{14 * 86400, orange}, step{month, green})),
+		}},
+	)).
+		WithPanel(linePanel(frame{
+			title: "Token requests", unit: perSec, width: 12, height: 7,
+			description: "Requests to the token endpoint by credential and status code. A token is valid for an hour.",
+			queries:     []query{{rate(exporterMetric("token_requests_total"), "credential, code"), "{{credential}} {{code}}"}},
+		}, smallLegend)).
+		WithPanel(linePanel(frame{
+			title: "Rule evaluation", unit: seconds, width: 12, height: 8,
+			description: "Duration of the last evaluation of each group of rules. Longer than the interval of the group: evaluations " +
+				"are missed. Absent unless Prometheus scrapes itself.",
+			queries: []query{
+				{`label_replace(max by (rule_group) (prometheus_rule_group_last_duration_seconds{` + groups +
+					`}), "group", "$1", "rule_group", ".*;(.*)")`, "{{group}}"},
+				{`min(prometheus_rule_group_interval_seconds{` + groups + `})`, "interval"},
+			},
+		}, colored("interval", red))).
+		WithPanel(linePanel(frame{
+			title: "Scrape duration", unit: seconds, width: 12, height: 8,
+			description: "Duration of scrapes of the exporter.",
+			queries:     []query{{ofProcess("scrape_duration_seconds"), "{{instance}}"}},
+		}, smallLegend)).
+		WithPanel(linePanel(frame{
+			title: "Memory", unit: "bytes", width: 12, height: 7,
+			description: "Resident memory of the exporter.",
+			queries:     []query{{ofProcess("process_resident_memory_bytes"), "{{instance}}"}},
+		}, smallLegend)).
+		WithPanel(linePanel(frame{
+			title: "CPU", unit: count, width: 12, height: 7,
+			description: "CPU time of the exporter in seconds per second.",
+			queries: []query{{
+				"rate(" + selector("process_cpu_seconds_total", scraped) + "[$__rate_interval]) and on (job, instance) " +
+					exporterMetric("build_info"), "{{instance}}",
+			}},
+		}, smallLegend))
+}

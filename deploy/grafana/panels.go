@@ -1,0 +1,360 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/statetimeline"
+	"github.com/grafana/grafana-foundation-sdk/go/table"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+)
+
+// Colors. The color of a status is the same in every panel.
+const (
+	red    = "red"    // failed
+	blue   = "blue"   // pending, in progress
+	orange = "orange" // ready
+	green  = "green"  // completed
+	grey   = "#8e8e8e"
+	purple = "purple" // unknown
+	yellow = "yellow" // a limit was missed, no status
+)
+
+// Units.
+const (
+	count    = "none"
+	age      = "dtdurations" // such as "5 hours, 3 minutes"
+	fromNow  = "dateTimeFromNow"
+	date     = "dateTimeAsIso"
+	percent  = "percentunit"
+	seconds  = "s"
+	text     = "string"
+	requests = "reqps"
+	perSec   = "cps"
+)
+
+// statuses are the statuses of jobs with their colors. The index of a status is its value in state timelines.
+var statuses = []struct{ name, text, color string }{
+	{},
+	{"pending", "Pending", blue},
+	{"in_progress", "In progress", blue},
+	{"ready", "Ready", orange},
+	{"completed", "Completed", green},
+	{"failed", "Failed", red},
+	{"expired", "Expired", grey},
+	{"cancelled", "Cancelled", grey},
+	{"unknown", "Unknown", purple},
+}
+
+// statusValue returns the value of a status in state timelines.
+func statusValue(name string) int {
+	for i, s := range statuses {
+		if s.name == name {
+			return i
+		}
+	}
+	panic("unknown status " + name)
+}
+
+// statusMappings maps the names and the values of statuses to texts and colors.
+func statusMappings() []dashboard.ValueMapping {
+	options := map[string]dashboard.ValueMappingResult{}
+	for i, s := range statuses[1:] {
+		options[s.name] = result(s.text, s.color)
+		options[fmt.Sprint(i+1)] = result(s.text, s.color)
+	}
+	return mapping(options)
+}
+
+func result(text, color string) dashboard.ValueMappingResult {
+	r := dashboard.ValueMappingResult{Text: &text}
+	if color != "" {
+		r.Color = &color
+	}
+	return r
+}
+
+func mapping(options map[string]dashboard.ValueMappingResult) []dashboard.ValueMapping {
+	return []dashboard.ValueMapping{{
+		ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: options},
+	}}
+}
+
+// anyValue maps every text that is not empty to a text.
+func anyValue(text string) []dashboard.ValueMapping {
+	return []dashboard.ValueMapping{{RegexMap: &dashboard.RegexMap{
+		Type: dashboard.MappingTypeRegexToText, Options: dashboard.DashboardRegexMapOptions{Pattern: ".+", Result: result(text, "")},
+	}}}
+}
+
+// step is a threshold: the color applies from the value on.
+type step struct {
+	from  float64
+	color string
+}
+
+// thresholds returns thresholds. The color below the first step also applies to panels without data.
+func thresholds(below string, steps ...step) *dashboard.ThresholdsConfig {
+	t := &dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{{Color: below}}}
+	for _, s := range steps {
+		t.Steps = append(t.Steps, dashboard.Threshold{Value: &s.from, Color: s.color})
+	}
+	return t
+}
+
+var (
+	datasource     = common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
+	colorThreshold = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}
+)
+
+// query is a query of a panel with the legend of its series.
+type query struct{ expr, legend string }
+
+// frame contains the properties that panels of every type have. The grid is 24 units wide.
+type frame struct {
+	title, description, unit string
+	width, height            uint32
+	noValue                  string
+	queries                  []query
+}
+
+// built is a finished panel.
+type built dashboard.Panel
+
+// Build implements cog.Builder.
+func (b built) Build() (dashboard.Panel, error) { return dashboard.Panel(b), nil }
+
+// finish adds the properties of f to a panel.
+func finish(builder cog.Builder[dashboard.Panel], f frame, change func(*dashboard.Panel)) cog.Builder[dashboard.Panel] {
+	panel, err := builder.Build()
+	if err != nil {
+		panic(err)
+	}
+	panel.Title, panel.Description, panel.Datasource = &f.title, &f.description, &datasource
+	panel.GridPos = &dashboard.GridPos{W: f.width, H: f.height}
+	if panel.FieldConfig == nil {
+		panel.FieldConfig = dashboard.NewFieldConfigSource()
+	}
+	panel.FieldConfig.Defaults.Unit = &f.unit
+	if f.noValue != "" {
+		panel.FieldConfig.Defaults.NoValue = &f.noValue
+	}
+	for i, q := range f.queries {
+		panel.Targets = append(panel.Targets, newTarget(panel.Type, string(rune('A'+i)), q))
+	}
+	change(&panel)
+	return built(panel)
+}
+
+func newTarget(panelType, refID string, q query) variants.Dataquery {
+	b := prometheus.NewDataqueryBuilder().RefId(refID).Datasource(datasource).Expr(q.expr)
+	switch panelType {
+	case "table":
+		b.Instant().Format(prometheus.PromQueryFormatTable)
+	case "stat":
+		b.Instant().LegendFormat(q.legend)
+	default:
+		b.Range().LegendFormat(q.legend)
+	}
+	target, err := b.Build()
+	if err != nil {
+		panic(err)
+	}
+	return target
+}
+
+// statPanel shows a value of each query on a colored background.
+func statPanel(
+	f frame, limits *dashboard.ThresholdsConfig, mappings []dashboard.ValueMapping, change ...func(*dashboard.Panel),
+) cog.Builder[dashboard.Panel] {
+	b := stat.NewPanelBuilder().
+		ColorMode(common.BigValueColorModeBackgroundSolid).
+		GraphMode(common.BigValueGraphModeNone).
+		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}))
+	if len(f.queries) > 1 {
+		b.TextMode(common.BigValueTextModeValueAndName)
+	}
+	return finish(b, f, func(p *dashboard.Panel) {
+		defaults := &p.FieldConfig.Defaults
+		defaults.Color, defaults.Thresholds, defaults.Mappings = colorThreshold, limits, mappings
+		for _, c := range change {
+			c(p)
+		}
+	})
+}
+
+// linePanel shows series over time. Its legend is a table with the last values, which scrolls.
+func linePanel(f frame, change ...func(*timeseries.PanelBuilder)) cog.Builder[dashboard.Panel] {
+	b := timeseries.NewPanelBuilder().
+		LineWidth(1).FillOpacity(10).ShowPoints(common.VisibilityModeNever).Min(0).
+		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeTable).
+			Placement(common.LegendPlacementRight).ShowLegend(true).Calcs([]string{"lastNotNull"})).
+		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
+	for _, c := range change {
+		c(b)
+	}
+	return finish(b, f, func(*dashboard.Panel) {})
+}
+
+// smallLegend replaces the legend by a list below the graph, for a few series.
+func smallLegend(b *timeseries.PanelBuilder) {
+	b.Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).
+		Placement(common.LegendPlacementBottom).ShowLegend(true))
+}
+
+// points shows points without lines.
+func points(b *timeseries.PanelBuilder) {
+	b.DrawStyle(common.GraphDrawStylePoints).ShowPoints(common.VisibilityModeAlways).PointSize(8)
+}
+
+// bars shows stacked bars.
+func bars(b *timeseries.PanelBuilder) {
+	b.DrawStyle(common.GraphDrawStyleBars).FillOpacity(80).
+		Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal))
+}
+
+// colored sets the color of the series of a name.
+func colored(name, color string) func(*timeseries.PanelBuilder) {
+	return func(b *timeseries.PanelBuilder) {
+		b.OverrideByName(name, []dashboard.DynamicConfigValue{{
+			Id: "color", Value: map[string]string{"mode": "fixed", "fixedColor": color},
+		}})
+	}
+}
+
+// timelinePanel shows the status of each series over time, 20 series per page.
+func timelinePanel(f frame) cog.Builder[dashboard.Panel] {
+	const perPage = 20
+	b := statetimeline.NewPanelBuilder().
+		MergeValues(true).ShowValue(common.VisibilityModeNever).AlignValue(common.TimelineValueAlignmentLeft).
+		RowHeight(0.8).FillOpacity(80).PerPage(perPage).
+		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).
+			Placement(common.LegendPlacementBottom).ShowLegend(true))
+	return finish(b, f, func(p *dashboard.Panel) {
+		p.FieldConfig.Defaults.Mappings = statusMappings()
+		p.FieldConfig.Defaults.Color = colorThreshold
+		p.FieldConfig.Defaults.Thresholds = thresholds(grey)
+	})
+}
+
+// property is a property of a column.
+type property = dashboard.DynamicConfigValue
+
+// column is a column of a table. The name is a label, or valueOf a query.
+type column struct {
+	name, title string
+	width       int
+	properties  []property
+}
+
+// valueOf returns the name of the values of the query at an index, in tables with several queries.
+func valueOf(index int) string { return "Value #" + string(rune('A'+index)) }
+
+func unit(u string) property { return property{Id: "unit", Value: u} }
+
+func mapped(mappings []dashboard.ValueMapping) property {
+	return property{Id: "mappings", Value: mappings}
+}
+
+// background colors a cell.
+func background() property {
+	return property{Id: "custom.cellOptions", Value: map[string]string{"type": "color-background", "mode": "basic"}}
+}
+
+// colorText colors the text of a cell.
+func colorText() property {
+	return property{Id: "custom.cellOptions", Value: map[string]string{"type": "color-text"}}
+}
+
+// gauge shows a cell as a bar.
+func gauge() property {
+	return property{Id: "custom.cellOptions", Value: map[string]string{"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}}
+}
+
+func limits(t *dashboard.ThresholdsConfig) property { return property{Id: "thresholds", Value: t} }
+
+// link makes a cell a link.
+func link(title, url string, newTab bool) property {
+	return property{Id: "links", Value: []map[string]any{{"title": title, "url": url, "targetBlank": newTab}}}
+}
+
+// Links of rows, which have the labels of their cluster.
+const (
+	clusterURL = "/d/atlas-restore-cluster?var-datasource=${datasource}&var-project=${__data.fields.project_id}" +
+		"&var-cluster=${__data.fields.cluster_name}&${__url_time_range}"
+	statusURL = "${__value.raw}/?project=${__data.fields.project_id}&cluster=${__data.fields.cluster_name}"
+	atlasURL  = "${__value.raw}/v2/${__data.fields.project_id}#/clusters/backup/${__data.fields.cluster_name}"
+)
+
+// Columns of several tables.
+func clusterColumn() column {
+	return column{"cluster_name", "Cluster", 140, []property{link("Dashboard of the cluster", clusterURL, false)}}
+}
+
+func projectColumn() column { return column{"project", "Project", 150, nil} }
+
+// linkColumns are the links of a row. The project ID is hidden, but part of the links.
+func linkColumns() []column {
+	return []column{
+		{"external_url", "Status page", 95, []property{
+			mapped(anyValue("Open")), link("Status page of the exporter", statusURL, true),
+		}},
+		{"atlas_url", "Atlas", 70, []property{mapped(anyValue("Open")), link("Backups of the cluster in Atlas", atlasURL, true)}},
+		hidden("project_id"),
+	}
+}
+
+// hidden is a column for links only. Grafana has renamed the property.
+func hidden(name string) column {
+	return column{name, name, 0, []property{
+		{Id: "custom.hidden", Value: true},
+		{Id: "custom.hideFrom", Value: map[string]bool{"viz": true, "legend": false, "tooltip": false}},
+	}}
+}
+
+func jobColumn() column { return column{"job_id", "Job ID", 215, nil} }
+
+// tablePanel shows one row per label set, which all queries share, sorted by the title of a column.
+func tablePanel(f frame, sortBy string, descending bool, columns ...column) cog.Builder[dashboard.Panel] {
+	transformation := "merge"
+	return joinedTable(f, transformation, map[string]any{}, sortBy, descending, columns...)
+}
+
+// joinedTable shows one row per value of a field.
+func joinedTable(
+	f frame, transformation string, options map[string]any, sortBy string, descending bool, columns ...column,
+) cog.Builder[dashboard.Panel] {
+	b := table.NewPanelBuilder().
+		CellHeight(common.TableCellHeightSm).
+		SortBy([]cog.Builder[common.TableSortByFieldState]{
+			common.NewTableSortByFieldStateBuilder().DisplayName(sortBy).Desc(descending),
+		})
+	names, order, titles := []string{}, map[string]int{}, map[string]string{}
+	b.OverrideByRegexp(".*", []property{{Id: "noValue", Value: "–"}})
+	for i, c := range columns {
+		names, order[c.name], titles[c.name] = append(names, c.name), i, c.title
+		if c.name == valueOf(0) { // the name if no other query returns data
+			names, order["Value"], titles["Value"] = append(names, "Value"), i, c.title
+		}
+		properties := c.properties
+		if c.width > 0 {
+			properties = append([]property{{Id: "custom.width", Value: c.width}}, properties...)
+		}
+		b.OverrideByName(c.title, properties)
+	}
+	f.unit = text
+	return finish(b, f, func(p *dashboard.Panel) {
+		p.Transformations = []dashboard.DataTransformerConfig{
+			{Id: transformation, Options: options},
+			{Id: "filterFieldsByName", Options: map[string]any{"include": map[string]any{"names": names}}},
+			{Id: "organize", Options: map[string]any{
+				"indexByName": order, "renameByName": titles, "excludeByName": map[string]bool{},
+			}},
+		}
+	})
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Matchers of the variables. The values of the variable project are project IDs, because the labels of raw series
+// contain no names. Its texts are names.
+const (
+	scraped  = `job=~"$job",instance=~"$instance"`
+	clusters = `project_id=~"$project",cluster_name=~"$cluster"`
+	chosen   = clusters + `,team=~"$team",environment=~"$environment"`
+)
+
+// Label sets.
+const (
+	clusterKey = "project_id, cluster_name"
+	targetKey  = clusterKey + ", backup_type"
+	jobKey     = targetKey + ", job_id"
+)
+
+// Recorded series.
+const (
+	lastSeen    = "target:mongodbatlas_restore:last_seen"
+	labels      = "cluster:mongodbatlas_restore:labels"
+	active      = "target:mongodbatlas_restore_active:created"
+	nextExpiry  = "target:mongodbatlas_restore_next_expiry:min"
+	lastPoll    = "target:mongodbatlas_restore_successful_poll:seen"
+	pollError   = "target:mongodbatlas_restore_poll_error:reason"
+	lastDrill   = "cluster:mongodbatlas_restore_last_drill:timestamp"
+	drillAge    = "cluster:mongodbatlas_restore_drill_age_objective:seconds"
+	drilledData = "target:mongodbatlas_restore_drill_recovery_point_age:seconds"
+	created     = "cluster:mongodbatlas_restore_cluster_created:timestamp"
+	failures    = "target:mongodbatlas_restore_last_failure:reported"
+	successes   = "target:mongodbatlas_restore_last_success:reported"
+	downloads   = "job:mongodbatlas_restore_download:created"
+	unexpected  = "job:mongodbatlas_restore_unexpected_target:created"
+)
+
+// selector returns a selector.
+func selector(name string, matchers ...string) string {
+	return name + "{" + strings.Join(matchers, ",") + "}"
+}
+
+// target returns a selector of a metric of the chosen clusters.
+func target(name string, more ...string) string {
+	return selector("mongodbatlas_restore_"+name, append([]string{scraped, clusters}, more...)...)
+}
+
+// exporterMetric returns a selector of a metric of the exporter itself.
+func exporterMetric(name string, more ...string) string {
+	return selector("mongodbatlas_restore_exporter_"+name, append([]string{scraped}, more...)...)
+}
+
+// objective returns the objective of a name per target.
+func objective(name string) string {
+	return fmt.Sprintf(`target:mongodbatlas_restore_objective_seconds:max{%s,objective=%q}`, clusters, name)
+}
+
+// withLabels adds the labels of the chosen clusters and removes all other clusters.
+func withLabels(expr string) string {
+	return withProject("(" + expr + ") * on (" + clusterKey + ") group_left (project_name, team, environment, external_url, " +
+		"atlas_url) " + selector(labels, chosen))
+}
+
+// withProject adds the label project: the name of the project, or its ID if the name is unknown.
+func withProject(expr string) string { return named(expr, "project", "project_name", "project_id") }
+
+// named adds a label with the value of another label or, if it is empty, of a third one.
+func named(expr, label, name, id string) string {
+	return fmt.Sprintf(`label_replace(label_join(%s, "named", ";", %q, %q), %q, "$1$2", "named", "(.+);[^;]*|;(.*)")`,
+		expr, name, id, label)
+}
+
+// withTarget adds the label target_project, if the project of the target differs from the project of the cluster: its
+// name, or its ID if its name is unknown.
+func withTarget(expr string) string {
+	const names = `label_replace(label_replace(topk by (project_id) (1, group by (project_id, project_name) (` + labels +
+		`{project_name!=""})), "target_project_id", "$1", "project_id", "(.*)"), "target_name", "$1", "project_name", "(.*)")`
+	joined := "(" + expr + ") * on (target_project_id) group_left (target_name) " + names +
+		" or (" + expr + ") unless on (target_project_id) " + names
+	return named(joined, "target_project", "target_name", "target_project_id")
+}
+
+// elsewhere returns the series whose target is in another project. PromQL can't compare labels: a copy of the series
+// has the ID of the source project as its target.
+func elsewhere(expr string) string {
+	return fmt.Sprintf(`%s unless on (%s, target_project_id) label_replace(%s, "target_project_id", "$1", "project_id", "(.*)")`,
+		expr, jobKey, expr)
+}
+
+// monitored is 0 if the rules are evaluated and an exporter polls a chosen cluster successfully. Otherwise, it is absent:
+// then nothing is known.
+var monitored = "0 * count(" + selector(labels, chosen) + " and on (" + clusterKey + ") (" + lastSeen + " and on (" + targetKey +
+	") " + selector("mongodbatlas_restore_poll_success", scraped) + " == 1))"
+
+// counted returns the number of series. It is 0 only if the data are reliable, and unknownCount otherwise.
+func counted(expr string) string {
+	return "count(" + expr + ") or " + monitored + " or -1 * absent(" + monitored + ")"
+}
+
+const unknownCount = "-1"
+
+// States of the panel Monitoring.
+const (
+	monitoringWorks = iota
+	monitoringIncomplete
+	noExporter
+	noRules
+)
+
+// monitoring is the state of the data source of a dashboard. It has a value in every case.
+var monitoring = fmt.Sprintf("%d * absent(%s) or %d * absent(%s) or (count(%s) > bool 0) or %d * count(%s)",
+	noExporter, exporterMetric("build_info"), noRules, lastSeen,
+	condition("polling", "AtlasRestoreDataStale|AtlasRestoreCannotPoll"), monitoringWorks, lastSeen)
+
+// oldestPoll is the time since the oldest last successful poll of a target that exists.
+var oldestPoll = "max((time() - " + lastPoll + " unless on (" + targetKey + ") " + pollError + `{reason="gone"}) and on (` +
+	clusterKey + ") " + selector(labels, chosen) + ")"
+
+// condition returns the series of alerts of a group of rules.
+func condition(group, names string, more ...string) string {
+	return selector("alert:mongodbatlas_restore_"+group+":labeled",
+		append([]string{fmt.Sprintf("condition=~%q", names), chosen}, more...)...)
+}
+
+// problem is a row of the table of open problems.
+type problem struct {
+	group, condition, matcher string
+	text, color               string
+	foreign                   bool   // whether the name of the target project is important
+	since                     string // Unix time
+	over                      string // seconds over the limit
+	expires                   string // Unix time
+}
+
+// value is the value of the series of the problem in the expressions of a problem.
+const value = "VALUE"
+
+var (
+	sinceValue    = value
+	sinceDrill    = sameCluster("0 * "+value, "+", lastDrill)
+	sinceCreation = sameCluster("0 * "+value, "+", created)
+	overDuration  = sameTarget("time() - "+value, "-", objective("duration"))
+)
+
+func sameCluster(left, operator, right string) string {
+	return left + " " + operator + " on (" + clusterKey + ") group_left () " + right
+}
+
+func sameTarget(left, operator, right string) string {
+	return left + " " + operator + " on (" + targetKey + ") group_left () " + right
+}
+
+const (
+	isDrill  = `purpose="drill"`
+	notDrill = `purpose!="drill"`
+)
+
+// problems are all problems, the most urgent first. Downloads are in a table of their own.
+var problems = []problem{
+	{group: "security", condition: "AtlasRestoreUnexpectedTarget", text: "Unexpected target", color: red, since: sinceValue,
+		foreign: true},
+	{group: "restores", condition: "AtlasRestoreFailed", matcher: notDrill, text: "Restore failed", color: red, since: sinceValue},
+	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: notDrill, text: "Restore too slow", color: red, since: sinceValue,
+		over: overDuration},
+	{group: "restores", condition: "AtlasRestoreStuck", matcher: notDrill, text: "Restore stuck", color: red, since: sinceValue,
+		over: "time() - 86400 - " + value},
+	{group: "polling", condition: "AtlasRestoreDataStale", text: "Data too old", color: red, since: sinceValue},
+	{group: "restores", condition: "AtlasRestoreDownloadExpiresSoon", text: "Download expires", color: orange, expires: value},
+	{group: "restores", condition: "AtlasRestoreFailed", matcher: isDrill, text: "Drill failed", color: red, since: sinceValue},
+	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: isDrill, text: "Drill too slow", color: yellow, since: sinceValue,
+		over: overDuration},
+	{group: "restores", condition: "AtlasRestoreStuck", matcher: isDrill, text: "Drill stuck", color: yellow, since: sinceValue,
+		over: "time() - 86400 - " + value},
+	{group: "drills", condition: "AtlasRestoreNoBackup", text: "No backup", color: yellow},
+	{group: "drills", condition: "AtlasRestoreNeverDrilled", text: "Never drilled", color: yellow, since: sinceCreation,
+		over: sameCluster("time() - "+value, "-", created)},
+	{group: "drills", condition: "AtlasRestoreDrillOverdue", text: "Drill overdue", color: yellow, since: sinceValue,
+		over: sameCluster("time() - "+value, "-", drillAge)},
+	{group: "drills", condition: "AtlasRestoreDrillRecoveryPointOld", text: "Drill of old data", color: yellow, since: sinceDrill,
+		over: sameCluster(value, "-", "max by ("+clusterKey+") ("+objective("recovery_point_age")+")")},
+	{group: "restores", condition: "AtlasRestoreMissedObjective", text: "Objective missed", color: yellow,
+		over: sameTarget(value, "-", objective("duration"))},
+	{group: "restores", condition: "AtlasRestoreIndexesFailed", text: "Indexes missing", color: yellow, since: sinceValue},
+	{group: "polling", condition: "AtlasRestoreCannotPoll", text: "Can't be polled", color: yellow,
+		since: sameTarget("0 * "+value, "+", lastPoll)},
+	{group: "polling", condition: "AtlasRestoreUnknownStatus", text: "Unknown status", color: purple},
+	{group: "restores", condition: "AtlasRestoreTargetVanished", text: "Not monitored", color: yellow, since: sinceValue},
+	{group: "polling", condition: "AtlasRestoreTargetGone", text: "Backup type ended", color: grey},
+	{group: "drills", condition: "AtlasRestoreClusterDeleted", text: "Cluster deleted", color: grey},
+}
+
+// eachProblem returns the union of an expression of each problem. An expression that is empty is left out.
+func eachProblem(expr func(rank int, p problem) string) string {
+	var terms []string
+	for i, p := range problems {
+		var more []string
+		if p.matcher != "" {
+			more = append(more, p.matcher)
+		}
+		series := condition(p.group, p.condition, more...)
+		if p.foreign {
+			series = "(" + withTarget(series) + ")"
+		}
+		if e := expr(i+1, p); e != "" {
+			terms = append(terms, strings.ReplaceAll(e, value, series))
+		}
+	}
+	return withProject(strings.Join(terms, " or "))
+}
+
+// milliseconds converts a Unix time for Grafana.
+func milliseconds(seconds string) string {
+	if seconds == "" {
+		return ""
+	}
+	return "1000 * (" + seconds + ")"
+}
