@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
@@ -44,7 +45,7 @@ func clusterStatePanel(width uint32) cog.Builder[dashboard.Panel] {
 		queries: []query{
 			{counted(condition("restores", "AtlasRestoreFailed")), "Failed"},
 			{running + " or " + monitored + " or -1 * absent(" + monitored + ")", "Running"},
-			{"time() - max(" + selector(lastDrill, clusters) + ")", "Last drill"},
+			{"floor(time() - max(" + selector(lastDrill, clusters) + "))", "Last drill"},
 			{"max((" + drillDue + ") and on (" + clusterKey + ") " + selector(labels, chosen) + ")", "Drill due in"},
 		},
 	}, thresholds(purple, step{0, green}, step{1, red}),
@@ -98,20 +99,18 @@ func jobsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			"point in time or the snapshot that was restored. Took: for a running job, the time until now.",
 		queries: []query{
 			{milliseconds(withTarget(withLabels(createdAt))), ""},
-			{took, ""}, {milliseconds(recovery), ""}, {milliseconds(perJob("job_expiry_timestamp_seconds")), ""}, {progress, ""},
+			{"floor(" + took + ")", ""}, {milliseconds(recovery), ""}, {milliseconds(perJob("job_expiry_timestamp_seconds")), ""}, {progress, ""},
 		},
 	}, "joinByField", map[string]any{"byField": "job_id", "mode": "outer"}, "Created", true,
 		append([]column{
 			{"status", "Status", 110, []property{mapped(statusMappings()), background()}},
 			{valueOf(0), "Created", 165, []property{unit(date)}},
-			{valueOf(1), "Took", 140, []property{unit(age), {Id: "decimals", Value: 1}}},
+			{valueOf(1), "Took", 90, []property{unit(seconds), {Id: "decimals", Value: 1}}},
 			{"target_cluster_name", "Into", 130, nil},
 			{"target_project", "Of project", 150, nil},
 			{valueOf(2), "Recovery point", 165, []property{unit(date)}},
 			{valueOf(3), "Expires", 120, []property{unit(fromNow)}},
-			{valueOf(4), "Progress", 130, []property{
-				unit(percent), {Id: "decimals", Value: 0}, {Id: "min", Value: 0}, {Id: "max", Value: 1}, gauge(), limits(thresholds(blue)),
-			}},
+			{valueOf(4), "Progress", 90, []property{unit(percent), {Id: "decimals", Value: 0}}},
 			{"delivery_type", "Delivery", 110, nil},
 			{"backup_type", "Backup", 90, nil},
 			hidden("cluster_name"),
@@ -130,7 +129,7 @@ func durationsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		byKind("job_created_timestamp_seconds") + ") and on (job_id) " + ended + ")"
 	return linePanel(frame{
 		title: "Durations", unit: seconds, width: width, height: height,
-		description: "Duration of the jobs that finished at each point, by kind, and the objective as a line.",
+		description: "Duration of the jobs that finished at each point, by kind, and the objective as a line. The scale is logarithmic.",
 		queries: []query{
 			{duration, "{{backup_type}} {{delivery_type}}"},
 			{"max by (backup_type) (" + objective("duration") + ")", "objective {{backup_type}}"},
@@ -138,6 +137,7 @@ func durationsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	}, func(b *timeseries.PanelBuilder) {
 		points(b)
 		smallLegend(b)
+		b.ScaleDistribution(common.NewScaleDistributionConfigBuilder().Type(common.ScaleDistributionLog).Log(10))
 		b.OverrideByRegexp("objective.*", []property{
 			{Id: "custom.drawStyle", Value: "line"}, {Id: "custom.showPoints", Value: "never"},
 			{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": []int{10, 10}}},
@@ -156,7 +156,7 @@ func factsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		return withLabels("max by (" + clusterKey + ") (" + target(name) + ") * on (" + clusterKey +
 			") group_right () group by (" + targetKey + ") (" + lastSeen + ")")
 	}
-	goal := func(name string) string { return withLabels(objective(name)) }
+	goal := func(name string) string { return withLabels("max by (" + targetKey + ") (" + objective(name) + ")") }
 	return joinedTable(frame{
 		title: "Targets and objectives", width: width, height: height, noValue: "No target is known.",
 		description: "Backup types that are polled, with their objectives, and whether backups are on in Atlas.",

@@ -6,10 +6,10 @@ import (
 )
 
 func drills() *dashboard.DashboardBuilder {
-	print := dashboard.NewDashboardLinkBuilder("Print view").Type(dashboard.DashboardLinkTypeLink).Icon("doc").
+	printView := dashboard.NewDashboardLinkBuilder("Print view").Type(dashboard.DashboardLinkTypeLink).Icon("doc").
 		Url("/d/atlas-restore-drills?kiosk&theme=light").IncludeVars(true).KeepTime(true)
 	return newDashboard("atlas-restore-drills", "drills",
-		"Evidence for auditors and service owners: the last drill of each cluster, its data, duration, and target.", "now-30d", true, print).
+		"Evidence for auditors and service owners: the last drill of each cluster, its data, duration, and target.", "now-30d", true, printView).
 		WithRow(row("Summary")).
 		WithPanel(monitoringPanel(5)).
 		WithPanel(oldestPollPanel(4)).
@@ -26,10 +26,10 @@ const (
 
 func drillCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	withObjective := withLabels(drillAge)
-	number := func(name, color string) dashboard.DashboardFieldConfigSourceOverrides {
+	number := func(name string, steps ...step) dashboard.DashboardFieldConfigSourceOverrides {
 		return dashboard.DashboardFieldConfigSourceOverrides{
 			Matcher:    dashboard.MatcherConfig{Id: "byName", Options: name},
-			Properties: []property{limits(thresholds(purple, step{0, color}))},
+			Properties: []property{limits(thresholds(purple, steps...))},
 		}
 	}
 	return statPanel(frame{
@@ -46,7 +46,8 @@ func drillCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	}, thresholds(purple, step{0, green}, step{1, orange}),
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
 		func(p *dashboard.Panel) {
-			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, number("With objective", grey), number("In time", green),
+			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, number("With objective", step{0, grey}),
+				number("In time", step{0, grey}, step{1, green}),
 				dashboard.DashboardFieldConfigSourceOverrides{
 					Matcher:    dashboard.MatcherConfig{Id: "byName", Options: "Never drilled"},
 					Properties: []property{limits(thresholds(purple, step{0, green}, step{1, red}))},
@@ -80,8 +81,10 @@ func teamsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 // evidencePanel is the table of drills. Its queries have the labels of the cluster in common.
 func evidencePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	perCluster := func(expr string) string { return withLabels("max by (" + clusterKey + ") (" + expr + ")") }
-	// The drill whose end is the recorded one.
-	drill := "(" + target("last_success_timestamp_seconds", hasDrill) + " == on (" + clusterKey + ") group_left () " + lastDrill + ")"
+	// A drill is a restore to a drill target. If none are configured, to any target.
+	drill := "topk by (" + clusterKey + ") (1, " + target("last_success_timestamp_seconds", hasDrill, isDrill) + " or " +
+		target("last_success_timestamp_seconds", hasDrill) + " unless on (" + targetKey + ") " +
+		selector("mongodbatlas_restore_drill_targets_configured", scraped) + " == 1)"
 	duration := target("last_duration_seconds", hasDrill) + " and on (job, instance, " + targetKey + ", delivery_type, purpose) " + drill
 	into := withLabels("max by (" + clusterKey + ", target_cluster_name) (0 * " + drill + " + 1)")
 	failed := withLabels("count by (" + clusterKey + ") (max_over_time(" + selector(failures, clusters, isDrill) +

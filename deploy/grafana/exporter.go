@@ -130,7 +130,7 @@ func apiPanels(b *dashboard.DashboardBuilder) {
 
 func pollPanels(b *dashboard.DashboardBuilder) {
 	b.WithPanel(linePanel(frame{
-		title: "Failed polls", unit: perSec, width: 12, height: 8,
+		title: "Failed polls", unit: perSec, width: 12, height: 8, noValue: "No poll failed, or no exporter is scraped.",
 		description: "Failed polls by reason.",
 		queries:     []query{{rate(exporterMetric("poll_failures_total"), "reason") + " > 0", "{{reason}}"}},
 	})).
@@ -162,7 +162,7 @@ func pollPanels(b *dashboard.DashboardBuilder) {
 			column{valueOf(1), "Last success", 130, []property{unit(fromNow)}},
 		)).
 		WithPanel(linePanel(frame{
-			title: "Missed polls and waiting time", unit: seconds, width: 12, height: 7,
+			title: "Waiting polls", unit: seconds, width: 12, height: 7, noValue: "No poll is waiting, or no exporter is scraped.",
 			description: "How long the oldest due poll has been waiting for a slot. Absent if no poll is waiting, which is normal.",
 			queries: []query{{
 				"time() - min by (instance) (" + exporterMetric("oldest_waiting_poll_timestamp_seconds") + ")", "{{instance}}",

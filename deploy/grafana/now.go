@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
@@ -32,6 +35,7 @@ func now() *dashboard.DashboardBuilder {
 
 // monitoringPanel is the first panel of each dashboard.
 func monitoringPanel(width uint32) cog.Builder[dashboard.Panel] {
+	const textSize = 26
 	return statPanel(frame{
 		title: "Monitoring", unit: count, width: width, height: 4, noValue: "No data",
 		description: "Whether the other panels can be relied on. “No exporter”: Prometheus scrapes none. “Rules not loaded”: the " +
@@ -42,7 +46,9 @@ func monitoringPanel(width uint32) cog.Builder[dashboard.Panel] {
 		fmt.Sprint(monitoringIncomplete): result("Incomplete", orange),
 		fmt.Sprint(noExporter):           result("No exporter", red),
 		fmt.Sprint(noRules):              result("Rules not loaded", red),
-	}))
+	}), func(p *dashboard.Panel) {
+		p.Options.(*stat.Options).Text = &common.VizTextDisplayOptions{ValueSize: cog.ToPtr[float64](textSize)}
+	})
 }
 
 func oldestPollPanel(width uint32) cog.Builder[dashboard.Panel] {
@@ -50,8 +56,10 @@ func oldestPollPanel(width uint32) cog.Builder[dashboard.Panel] {
 	return statPanel(frame{
 		title: "Age of the oldest data", unit: seconds, width: width, height: 4, noValue: "No data",
 		description: "Time since the last successful poll of the target that was polled least recently.",
-		queries:     []query{{oldestPoll, ""}},
-	}, thresholds(grey, step{0, green}, step{minutes, orange}, step{hour, red}), nil)
+		queries:     []query{{"floor(" + oldestPoll + ")", ""}},
+	}, thresholds(grey, step{0, green}, step{minutes, orange}, step{hour, red}), nil, func(p *dashboard.Panel) {
+		p.FieldConfig.Defaults.Decimals = cog.ToPtr[float64](0)
+	})
 }
 
 // countsPanel is one panel with several values, because a phone shows one panel below the other.
@@ -94,14 +102,14 @@ func problemsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		queries: []query{
 			{eachProblem(func(rank int, _ problem) string { return fmt.Sprintf("0 * %s + %d", value, rank) }), ""},
 			{eachProblem(func(_ int, p problem) string { return milliseconds(p.since) }), ""},
-			{eachProblem(func(_ int, p problem) string { return p.over }), ""},
+			{"floor(" + eachProblem(func(_ int, p problem) string { return p.over }) + ")", ""},
 			{eachProblem(func(_ int, p problem) string { return milliseconds(p.expires) }), ""},
 		},
 	}, "Problem", false, append([]column{
-		{valueOf(0), "Problem", 140, []property{unit(count), mapped(mapping(kinds)), background()}},
+		{valueOf(0), "Problem", 150, []property{unit(count), mapped(mapping(kinds)), background(), alignLeft()}},
 		clusterColumn(),
 		{valueOf(1), "Since", 120, []property{unit(fromNow)}},
-		{valueOf(2), "Over limit", 150, []property{unit(age), {Id: "decimals", Value: 1}}},
+		{valueOf(2), "Over limit", 110, []property{unit(seconds), {Id: "decimals", Value: 1}}},
 		{valueOf(3), "Link expires", 120, []property{unit(fromNow)}},
 		projectColumn(),
 		{"target_cluster_name", "Into", 130, nil},
@@ -114,7 +122,7 @@ func problemsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 // runningPanel is the table of running restores.
 func runningPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	const most = 0.75
-	base := withLabels("time() - " + active)
+	base := withLabels("floor(time() - " + active + ")")
 	limit := objective("duration")
 	share := withLabels("(time() - " + active + ") / on (" + targetKey + ") group_left () " + limit + " or (time() - " + active +
 		") / 86400 unless on (" + targetKey + ") " + limit)
@@ -129,7 +137,7 @@ func runningPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			unit(percent), {Id: "decimals", Value: 0}, {Id: "min", Value: 0}, {Id: "max", Value: 1}, gauge(),
 			limits(thresholds(blue, step{most, orange}, step{1, red})),
 		}},
-		column{valueOf(1), "Running for", 150, []property{unit(age), {Id: "decimals", Value: 1}}},
+		column{valueOf(1), "Running for", 115, []property{unit(seconds), {Id: "decimals", Value: 1}}},
 		projectColumn(),
 		column{"target_cluster_name", "Into", 120, nil},
 		column{"purpose", "Purpose", 90, []property{mapped(purposes())}},
@@ -144,41 +152,51 @@ func purposes() []dashboard.ValueMapping {
 	})
 }
 
+// copyKinds are the kinds of copies. The index of a kind is its value.
+var copyKinds = []struct{ text, color string }{
+	{"Wrong target", red}, {"Other project", yellow}, {"Open download", orange}, {"Past download", grey},
+}
+
 // copiesPanel is the table of copies that leave the project.
 func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
-	const download, foreign, wrong = "Download", "Other project", "Wrong target"
 	perJob := "max by (" + jobKey + ") "
+	onJob := " on (" + jobKey + ") "
 	info := "max by (" + jobKey + ", target_project_id, target_cluster_name) (" + target("job_info", `target_project_id!=""`) + ")"
 	createdAt := perJob + "(" + target("job_created_timestamp_seconds") + ")"
-	abroad := "(" + elsewhere(info) + ") * on (" + jobKey + ") group_left () " + createdAt
-	kind := func(name, expr string) string {
-		return fmt.Sprintf(`label_replace(%s, "kind", %q, "", "")`, expr, name)
-	}
-	ready := createdAt + " and on (" + jobKey + ") " + target("job_status", `status="ready"`) + " == 1"
+	abroad := "((" + elsewhere(info) + ") *" + onJob + "group_left () " + createdAt + ") > time() - 7 * 86400"
+	ready := createdAt + " and" + onJob + "(" + target("job_status", `status="ready"`) + " == 1)"
 	// Recorded series remain if the exporter is down.
-	union := kind(wrong, selector(unexpected, clusters)) +
-		" or on (" + jobKey + ") " + kind(foreign, abroad) +
-		" or on (" + jobKey + ") " + kind(download, "("+ready+" or "+selector(downloads, clusters)+")")
-	union = "(" + union + ") > time() - 7 * 86400"
-	expiry := " * 0 + on (" + jobKey + ") group_left () (" + perJob + "(" + target("job_expiry_timestamp_seconds") + ") or " + perJob +
-		"(" + selector(nextExpiry, clusters) + "))"
+	kinds := []string{
+		selector(unexpected, clusters), abroad, ready + " or" + onJob + "(" + selector(downloads, clusters) + " and" + onJob +
+			selector(nextExpiry, clusters) + " > time())", selector(downloads, clusters),
+	}
+	kindOrTime := func(expr func(kind int, series string) string) string {
+		var terms []string
+		for i, series := range kinds {
+			terms = append(terms, expr(i, "("+series+")"))
+		}
+		return withTarget(withLabels(strings.Join(terms, " or"+onJob)))
+	}
+	expiry := perJob + "(" + target("job_expiry_timestamp_seconds") + " and" + onJob + target("job_info", `delivery_type="download"`) +
+		") or " + perJob + "(" + selector(nextExpiry, clusters) + ")"
+	mappings := map[string]dashboard.ValueMappingResult{}
+	for i, kind := range copyKinds {
+		mappings[fmt.Sprint(i)] = result(kind.text, kind.color)
+	}
 	return tablePanel(frame{
 		title: "Copies of data", width: width, height: height, noValue: "No copy is known.",
-		description: "Downloads that are ready or were created in the last 24 hours, and restores into other projects or unexpected " +
+		description: "Downloads that are open or were created in the last 24 hours, and restores into other projects or unexpected " +
 			"targets in the last 7 days. Everybody who has the link of a download can read the data until the link expires.",
 		queries: []query{
-			{milliseconds(withTarget(withLabels(union))), ""},
-			{milliseconds(withTarget(withLabels("((" + union + ")" + expiry + ") > 0"))), ""},
+			{kindOrTime(func(kind int, series string) string { return fmt.Sprintf("0 * %s + %d", series, kind) }), ""},
+			{milliseconds(kindOrTime(func(_ int, series string) string { return series })), ""},
+			{milliseconds(withTarget(withLabels(expiry))), ""},
 		},
-	}, "Created", true, append([]column{
-		{"kind", "Copy", 120, []property{
-			mapped(mapping(map[string]dashboard.ValueMappingResult{
-				download: result(download, orange), foreign: result(foreign, yellow), wrong: result(wrong, red),
-			})), background(),
-		}},
+	}, "Copy", false, append([]column{
+		{valueOf(0), "Copy", 130, []property{unit(count), mapped(mapping(mappings)), background(), alignLeft()}},
 		clusterColumn(),
-		{valueOf(0), "Created", 120, []property{unit(fromNow)}},
-		{valueOf(1), "Link expires", 120, []property{unit(fromNow)}},
+		{valueOf(1), "Created", 120, []property{unit(fromNow)}},
+		{valueOf(2), "Link expires", 130, []property{unit(fromNow)}},
 		{"target_cluster_name", "Into", 130, nil},
 		{"target_project", "Of project", 215, nil},
 		projectColumn(),
@@ -214,14 +232,14 @@ func drillsDuePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	)
 }
 
-// perDayPanel counts the jobs that ended in the day before each point.
+// perDayPanel counts the jobs that ended in the day after each point: Grafana evaluates the query at the start of each day.
 func perDayPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	perDay := func(series string) string {
-		return "count(max_over_time(" + selector(series, clusters) + "[1d]) > time() - 86400)"
+		return "count(max_over_time(" + selector(series, clusters) + "[1d] offset -1d) > time())"
 	}
 	return linePanel(frame{
 		title: "Failures and successes per day", unit: count, width: width, height: height,
-		description: "Restores, drills, and downloads that ended in the 24 hours before each point. Absent if there were none.",
+		description: "Restores, drills, and downloads that ended on each day (UTC). Absent if there were none.",
 		queries:     []query{{perDay(failures), "failed"}, {perDay(successes), "succeeded"}},
 	}, func(b *timeseries.PanelBuilder) {
 		bars(b)

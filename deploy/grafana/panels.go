@@ -177,7 +177,9 @@ func statPanel(
 		GraphMode(common.BigValueGraphModeNone).
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}))
 	if len(f.queries) > 1 {
-		b.TextMode(common.BigValueTextModeValueAndName)
+		const titleSize, valueSize = 14, 30
+		b.TextMode(common.BigValueTextModeValueAndName).
+			Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(titleSize).ValueSize(valueSize))
 	}
 	return finish(b, f, func(p *dashboard.Panel) {
 		defaults := &p.FieldConfig.Defaults
@@ -261,6 +263,9 @@ func mapped(mappings []dashboard.ValueMapping) property {
 	return property{Id: "mappings", Value: mappings}
 }
 
+// alignLeft aligns numbers like texts, because they are mapped to texts.
+func alignLeft() property { return property{Id: "custom.align", Value: "left"} }
+
 // background colors a cell.
 func background() property {
 	return property{Id: "custom.cellOptions", Value: map[string]string{"type": "color-background", "mode": "basic"}}
@@ -330,10 +335,7 @@ func joinedTable(
 	f frame, transformation string, options map[string]any, sortBy string, descending bool, columns ...column,
 ) cog.Builder[dashboard.Panel] {
 	b := table.NewPanelBuilder().
-		CellHeight(common.TableCellHeightSm).
-		SortBy([]cog.Builder[common.TableSortByFieldState]{
-			common.NewTableSortByFieldStateBuilder().DisplayName(sortBy).Desc(descending),
-		})
+		CellHeight(common.TableCellHeightSm)
 	names, order, titles := []string{}, map[string]int{}, map[string]string{}
 	b.OverrideByRegexp(".*", []property{{Id: "noValue", Value: "–"}})
 	for i, c := range columns {
@@ -354,6 +356,9 @@ func joinedTable(
 			{Id: "filterFieldsByName", Options: map[string]any{"include": map[string]any{"names": names}}},
 			{Id: "organize", Options: map[string]any{
 				"indexByName": order, "renameByName": titles, "excludeByName": map[string]bool{},
+			}},
+			{Id: "sortBy", Options: map[string]any{
+				"fields": map[string]any{}, "sort": []map[string]any{{"field": sortBy, "desc": descending}},
 			}},
 		}
 	})
