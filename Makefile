@@ -12,7 +12,7 @@ GORELEASER_VERSION := v2.15.1
 CYCLONEDX_VERSION := v1.10.0
 PROMETHEUS3_VERSION := v0.315.0
 DEBIAN_PACKAGES := prometheus prometheus-alertmanager
-MODULES := . atlas/atlastest/contract internal/benchmark internal/runbooks/generate
+MODULES := . atlas/atlastest/contract deploy/grafana internal/benchmark internal/runbooks/generate
 FUZZ_TARGETS := FuzzPage:./atlas FuzzDecodeError:./atlas FuzzExposition:./collector FuzzConfig:./internal/config \
 	FuzzWebConfig:./internal/server FuzzStatusPage:./internal/status
 # The tests that measure real time and must run alone.
@@ -31,10 +31,12 @@ build: ## build the binary
 
 test: ## run the tests that need only Go
 	go test ./...
+	go -C deploy/grafana test ./...
 
 race: ## run the same tests as the gate: with the race detector, in random order
 	go test -race -shuffle=on -timeout 15m -skip '$(INCIDENTS)' ./...
 	go -C internal/runbooks/generate test ./...
+	go -C deploy/grafana test ./...
 
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) ## check formatting, go vet, golangci-lint, go.mod
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these files"; exit 1; }
@@ -61,7 +63,7 @@ soak: ## simulate days of polls within SOAK (SOAK_FLAGS=-race for the race detec
 
 golden: ## rewrite golden files, runbooks, dashboards, and tables in the documentation; review the difference
 	go generate ./internal/runbooks
-	go run ./deploy/grafana
+	go -C deploy/grafana run .
 	UPDATE_GOLDEN=1 go test -count=1 -skip '$(INCIDENTS)' ./...
 
 demo: ## run the exporter against a simulated Atlas API

@@ -27,7 +27,7 @@ var grafanaVariables = strings.NewReplacer("$__rate_interval", "10s", "$__range_
 // TestDashboardQueries_ReturnData runs every query with a Prometheus that scrapes the demo and evaluates the rules.
 func TestDashboardQueries_ReturnData(t *testing.T) {
 	prometheus := startPrometheus(t, withDemo, withRules)
-	deadline := time.Now().Add(3 * time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	for _, q := range allQueries(t) {
 		for withoutData[q.name] == "" {
 			values, failure := prometheus.query(t, q.expr)
@@ -97,7 +97,7 @@ const (
 // runningPrometheus is the address of a Prometheus.
 type runningPrometheus string
 
-// query returns the values of the results of an instant query, or the error as a text.
+// query returns the values of the results of a query, or the error as a text.
 func (p runningPrometheus) query(t *testing.T, expr string) (values []string, failure string) {
 	t.Helper()
 	form := url.Values{"query": {grafanaVariables.Replace(expr)}}
@@ -115,6 +115,9 @@ func (p runningPrometheus) query(t *testing.T, expr string) (values []string, fa
 		return nil, err.Error()
 	}
 	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode == http.StatusServiceUnavailable { // Prometheus is starting
+		return nil, ""
+	}
 	var body struct {
 		Error string
 		Data  struct{ Result []struct{ Value [2]any } }

@@ -285,7 +285,7 @@ func valueAlias(index map[string]int) int {
 	return 0
 }
 
-func TestDashboards_LinkProblemsAndCopies(t *testing.T) {
+func TestDashboards_LinkConditionsAndCopies(t *testing.T) {
 	now := readDashboards(t)["now"]
 	for _, title := range []string{"Open problems", "Copies of data"} {
 		p := now.panel(t, title)
@@ -297,8 +297,8 @@ func TestDashboards_LinkProblemsAndCopies(t *testing.T) {
 	}
 }
 
-// TestDashboards_CoverEveryProblem checks that the table of open problems contains each condition of the alerts.
-func TestDashboards_CoverEveryProblem(t *testing.T) {
+// TestDashboards_CoverEveryCondition checks that the table of open problems contains each condition of the alerts.
+func TestDashboards_CoverEveryCondition(t *testing.T) {
 	inOtherTables := map[string]string{"AtlasRestoreBackupDownload": "Copies of data"}
 	now := readDashboards(t)["now"]
 	expr := now.panel(t, "Open problems").Targets[0].Expr

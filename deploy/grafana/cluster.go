@@ -16,7 +16,7 @@ func cluster() *dashboard.DashboardBuilder {
 		WithPanel(monitoringPanel(5)).
 		WithPanel(oldestPollPanel(4)).
 		WithPanel(clusterStatePanel(15)).
-		WithPanel(problemsPanel(24, 6)).
+		WithPanel(openPanel(24, 6)).
 		WithRow(row("Jobs")).
 		WithPanel(jobTimelinePanel(24, 9)).
 		WithPanel(jobsPanel(24, 12)).
@@ -58,9 +58,9 @@ func clusterStatePanel(width uint32) cog.Builder[dashboard.Panel] {
 		})
 }
 
-// jobTimelinePanel shows jobs from their creation until an hour after their end.
+// jobTimelinePanel shows jobs from their creation until 15 minutes after their end.
 func jobTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
-	ended := "(" + perJob("job_finished_timestamp_seconds") + " or " + perJob("job_created_timestamp_seconds") + ") > time() - 3600"
+	ended := "(" + perJob("job_finished_timestamp_seconds") + " or " + perJob("job_created_timestamp_seconds") + ") > time() - 900"
 	var states []string
 	for i, s := range statuses[1:] {
 		state := fmt.Sprintf("%d * (%s == 1)", i+1, perJob("job_status", fmt.Sprintf("status=%q", s.name)))
@@ -76,7 +76,7 @@ func jobTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	expr = `label_replace(` + expr + `, "job", "$1", "job_id", ".*(.{6})")`
 	return timelinePanel(frame{
 		title: "Status of jobs", unit: count, width: width, height: height, noValue: "No data",
-		description: "Status of each job until an hour after its end. The row is named by delivery type, target, and the end of " +
+		description: "Status of each job until 15 minutes after its end. The row is named by delivery type, target, and the end of " +
 			"the job ID.",
 		queries: []query{{expr, "{{delivery_type}} {{target_cluster_name}} …{{job}}"}},
 	})

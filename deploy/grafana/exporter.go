@@ -38,7 +38,7 @@ func exporterCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	}
 	targets := "max by (" + targetKey + ") (" + target("poll_success") + ")"
 	return statPanel(frame{
-		title: "Problems of the exporter", unit: count, width: width, height: 4, noValue: "No data",
+		title: "Failures of the exporter", unit: count, width: width, height: 4, noValue: "No data",
 		description: "Targets; targets whose last poll failed; credentials that Atlas rejects; discovery runs that failed; " +
 			"configurations that could not be reloaded; and values of Atlas responses that were not understood in the last day.",
 		queries: []query{

@@ -22,7 +22,7 @@ func now() *dashboard.DashboardBuilder {
 		WithPanel(monitoringPanel(5)).
 		WithPanel(oldestPollPanel(4)).
 		WithPanel(countsPanel(15)).
-		WithPanel(problemsPanel(24, 11)).
+		WithPanel(openPanel(24, 11)).
 		WithRow(row("Running restores and copies of data")).
 		WithPanel(runningPanel(10, 8)).
 		WithPanel(copiesPanel(14, 8)).
@@ -80,7 +80,7 @@ func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 		queries: []query{
 			{counted(condition("restores", "AtlasRestoreFailed")), "Failed"},
 			{counted(condition("restores", "AtlasRestore(TooSlow|Stuck)")), "Too slow"},
-			{counted(condition("security", "AtlasRestoreUnexpectedTarget")), "Wrong target"},
+			{counted(condition("security", "AtlasRestoreUnexpectedTarget")), "Unexpected target"},
 			{counted(condition("restores", "AtlasRestoreDownloadExpiresSoon")), "Expiring"},
 			{counted(condition("drills", "AtlasRestore(DrillOverdue|NeverDrilled)")), "Drills due"},
 		},
@@ -88,32 +88,30 @@ func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}), minor)
 }
 
-// problemsPanel is the table of open problems.
-func problemsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
+// openPanel is the table of open problems.
+func openPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	kinds := map[string]dashboard.ValueMappingResult{}
-	for i, p := range problems {
+	for i, p := range alertConditions {
 		kinds[fmt.Sprint(i+1)] = result(p.text, p.color)
 	}
 	return tablePanel(frame{
 		title: "Open problems", width: width, height: height,
-		noValue: "No open problem is known. The panel Monitoring shows whether the data are reliable.",
-		description: "Problems of restores, drills, and polls, the most urgent first. Over limit: time since the objective was " +
-			"exceeded. The alerts use the same series.",
+		noValue: "The list of open problems is empty. The panel Monitoring shows whether the data are reliable.",
+		description: "Conditions of restores, drills, and polls that have alerts, the most urgent first. When: since when, or when the link of a " +
+			"download expires. Over limit: time beyond the objective. The alerts use the same series.",
 		queries: []query{
-			{eachProblem(func(rank int, _ problem) string { return fmt.Sprintf("0 * %s + %d", value, rank) }), ""},
-			{eachProblem(func(_ int, p problem) string { return milliseconds(p.since) }), ""},
-			{"floor(" + eachProblem(func(_ int, p problem) string { return p.over }) + ")", ""},
-			{eachProblem(func(_ int, p problem) string { return milliseconds(p.expires) }), ""},
+			{eachCondition(func(rank int, _ alertCondition) string { return fmt.Sprintf("0 * %s + %d", value, rank) }), ""},
+			{eachCondition(func(_ int, p alertCondition) string { return milliseconds(p.when) }), ""},
+			{"floor(" + eachCondition(func(_ int, p alertCondition) string { return p.over }) + ")", ""},
 		},
-	}, "Problem", false, append([]column{
-		{valueOf(0), "Problem", 150, []property{unit(count), mapped(mapping(kinds)), background(), alignLeft()}},
+	}, "Condition", false, append([]column{
+		{valueOf(0), "Condition", 145, []property{unit(count), mapped(mapping(kinds)), background(), alignLeft()}},
 		clusterColumn(),
-		{valueOf(1), "Since", 120, []property{unit(fromNow)}},
+		{valueOf(1), "When", 110, []property{unit(fromNow)}},
 		{valueOf(2), "Over limit", 110, []property{unit(seconds), {Id: "decimals", Value: 1}}},
-		{valueOf(3), "Link expires", 120, []property{unit(fromNow)}},
 		projectColumn(),
 		{"target_cluster_name", "Into", 130, nil},
-		{"target_project", "Of project", 130, nil},
+		{"target_project", "Of project", 215, nil},
 		{"backup_type", "Backup", 90, nil},
 		{"team", "Team", 100, nil},
 	}, append(linkColumns(), jobColumn())...)...)
@@ -154,7 +152,7 @@ func purposes() []dashboard.ValueMapping {
 
 // copyKinds are the kinds of copies. The index of a kind is its value.
 var copyKinds = []struct{ text, color string }{
-	{"Wrong target", red}, {"Other project", yellow}, {"Open download", orange}, {"Past download", grey},
+	{"Unexpected target", red}, {"Other project", yellow}, {"Open download", orange}, {"Past download", grey},
 }
 
 // copiesPanel is the table of copies that leave the project.
@@ -186,14 +184,14 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	return tablePanel(frame{
 		title: "Copies of data", width: width, height: height, noValue: "No copy is known.",
 		description: "Downloads that are open or were created in the last 24 hours, and restores into other projects or unexpected " +
-			"targets in the last 7 days. Everybody who has the link of a download can read the data until the link expires.",
+			"targets in the last 7 days. All users with the link of a download can read the data until the link expires.",
 		queries: []query{
 			{kindOrTime(func(kind int, series string) string { return fmt.Sprintf("0 * %s + %d", series, kind) }), ""},
 			{milliseconds(kindOrTime(func(_ int, series string) string { return series })), ""},
 			{milliseconds(withTarget(withLabels(expiry))), ""},
 		},
 	}, "Copy", false, append([]column{
-		{valueOf(0), "Copy", 130, []property{unit(count), mapped(mapping(mappings)), background(), alignLeft()}},
+		{valueOf(0), "Copy", 145, []property{unit(count), mapped(mapping(mappings)), background(), alignLeft()}},
 		clusterColumn(),
 		{valueOf(1), "Created", 120, []property{unit(fromNow)}},
 		{valueOf(2), "Link expires", 130, []property{unit(fromNow)}},
@@ -243,6 +241,7 @@ func perDayPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		queries:     []query{{perDay(failures), "failed"}, {perDay(successes), "succeeded"}},
 	}, func(b *timeseries.PanelBuilder) {
 		bars(b)
+		b.BarAlignment(common.BarAlignmentAfter)
 		smallLegend(b)
 		b.Interval("1d").TimeFrom("now-14d")
 	}, colored("failed", red), colored("succeeded", green))

@@ -298,7 +298,7 @@ const (
 
 // Columns of several tables.
 func clusterColumn() column {
-	return column{"cluster_name", "Cluster", 140, []property{link("Dashboard of the cluster", clusterURL, false)}}
+	return column{"cluster_name", "Cluster", 115, []property{link("Dashboard of the cluster", clusterURL, false)}}
 }
 
 func projectColumn() column { return column{"project", "Project", 150, nil} }

@@ -125,21 +125,19 @@ func condition(group, names string, more ...string) string {
 		append([]string{fmt.Sprintf("condition=~%q", names), chosen}, more...)...)
 }
 
-// problem is a row of the table of open problems.
-type problem struct {
+// alertCondition is a condition of the alerts: a kind of row in the table of open problems.
+type alertCondition struct {
 	group, condition, matcher string
 	text, color               string
 	foreign                   bool   // whether the name of the target project is important
-	since                     string // Unix time
-	over                      string // seconds over the limit
-	expires                   string // Unix time
+	when                      string // Unix time of the start or, of a download, of the expiry
+	over                      string // seconds beyond the limit
 }
 
-// value is the value of the series of the problem in the expressions of a problem.
+// value represents the series of the condition in its expressions.
 const value = "VALUE"
 
 var (
-	sinceValue    = value
 	sinceDrill    = sameCluster("0 * "+value, "+", lastDrill)
 	sinceCreation = sameCluster("0 * "+value, "+", created)
 	overDuration  = sameTarget("time() - "+value, "-", objective("duration"))
@@ -158,44 +156,44 @@ const (
 	notDrill = `purpose!="drill"`
 )
 
-// problems are all problems, the most urgent first. Downloads are in a table of their own.
-var problems = []problem{
-	{group: "security", condition: "AtlasRestoreUnexpectedTarget", text: "Unexpected target", color: red, since: sinceValue,
+// alertConditions are all conditions, the most urgent first. Downloads are in a table of their own.
+var alertConditions = []alertCondition{
+	{group: "security", condition: "AtlasRestoreUnexpectedTarget", text: "Unexpected target", color: red, when: value,
 		foreign: true},
-	{group: "restores", condition: "AtlasRestoreFailed", matcher: notDrill, text: "Restore failed", color: red, since: sinceValue},
-	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: notDrill, text: "Restore too slow", color: red, since: sinceValue,
+	{group: "restores", condition: "AtlasRestoreFailed", matcher: notDrill, text: "Restore failed", color: red, when: value},
+	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: notDrill, text: "Restore too slow", color: red, when: value,
 		over: overDuration},
-	{group: "restores", condition: "AtlasRestoreStuck", matcher: notDrill, text: "Restore stuck", color: red, since: sinceValue,
+	{group: "restores", condition: "AtlasRestoreStuck", matcher: notDrill, text: "Restore stuck", color: red, when: value,
 		over: "time() - 86400 - " + value},
-	{group: "polling", condition: "AtlasRestoreDataStale", text: "Data too old", color: red, since: sinceValue},
-	{group: "restores", condition: "AtlasRestoreDownloadExpiresSoon", text: "Download expires", color: orange, expires: value},
-	{group: "restores", condition: "AtlasRestoreFailed", matcher: isDrill, text: "Drill failed", color: red, since: sinceValue},
-	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: isDrill, text: "Drill too slow", color: yellow, since: sinceValue,
+	{group: "polling", condition: "AtlasRestoreDataStale", text: "Data too old", color: red, when: value},
+	{group: "restores", condition: "AtlasRestoreDownloadExpiresSoon", text: "Download expires", color: orange, when: value},
+	{group: "restores", condition: "AtlasRestoreFailed", matcher: isDrill, text: "Drill failed", color: red, when: value},
+	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: isDrill, text: "Drill too slow", color: yellow, when: value,
 		over: overDuration},
-	{group: "restores", condition: "AtlasRestoreStuck", matcher: isDrill, text: "Drill stuck", color: yellow, since: sinceValue,
+	{group: "restores", condition: "AtlasRestoreStuck", matcher: isDrill, text: "Drill stuck", color: yellow, when: value,
 		over: "time() - 86400 - " + value},
 	{group: "drills", condition: "AtlasRestoreNoBackup", text: "No backup", color: yellow},
-	{group: "drills", condition: "AtlasRestoreNeverDrilled", text: "Never drilled", color: yellow, since: sinceCreation,
+	{group: "drills", condition: "AtlasRestoreNeverDrilled", text: "Never drilled", color: yellow, when: sinceCreation,
 		over: sameCluster("time() - "+value, "-", created)},
-	{group: "drills", condition: "AtlasRestoreDrillOverdue", text: "Drill overdue", color: yellow, since: sinceValue,
+	{group: "drills", condition: "AtlasRestoreDrillOverdue", text: "Drill overdue", color: yellow, when: value,
 		over: sameCluster("time() - "+value, "-", drillAge)},
-	{group: "drills", condition: "AtlasRestoreDrillRecoveryPointOld", text: "Drill of old data", color: yellow, since: sinceDrill,
+	{group: "drills", condition: "AtlasRestoreDrillRecoveryPointOld", text: "Drill of old data", color: yellow, when: sinceDrill,
 		over: sameCluster(value, "-", "max by ("+clusterKey+") ("+objective("recovery_point_age")+")")},
 	{group: "restores", condition: "AtlasRestoreMissedObjective", text: "Objective missed", color: yellow,
 		over: sameTarget(value, "-", objective("duration"))},
-	{group: "restores", condition: "AtlasRestoreIndexesFailed", text: "Indexes missing", color: yellow, since: sinceValue},
+	{group: "restores", condition: "AtlasRestoreIndexesFailed", text: "Indexes missing", color: yellow, when: value},
 	{group: "polling", condition: "AtlasRestoreCannotPoll", text: "Can't be polled", color: yellow,
-		since: sameTarget("0 * "+value, "+", lastPoll)},
+		when: sameTarget("0 * "+value, "+", lastPoll)},
 	{group: "polling", condition: "AtlasRestoreUnknownStatus", text: "Unknown status", color: purple},
-	{group: "restores", condition: "AtlasRestoreTargetVanished", text: "Not monitored", color: yellow, since: sinceValue},
+	{group: "restores", condition: "AtlasRestoreTargetVanished", text: "Not monitored", color: yellow, when: value},
 	{group: "polling", condition: "AtlasRestoreTargetGone", text: "Backup type ended", color: grey},
 	{group: "drills", condition: "AtlasRestoreClusterDeleted", text: "Cluster deleted", color: grey},
 }
 
-// eachProblem returns the union of an expression of each problem. An expression that is empty is left out.
-func eachProblem(expr func(rank int, p problem) string) string {
+// eachCondition returns the union of an expression of each condition. An expression that is empty is left out.
+func eachCondition(expr func(rank int, p alertCondition) string) string {
 	var terms []string
-	for i, p := range problems {
+	for i, p := range alertConditions {
 		var more []string
 		if p.matcher != "" {
 			more = append(more, p.matcher)
