@@ -58,7 +58,7 @@ func hasQuery(t *testing.T, name string) bool {
 	return false
 }
 
-// TestDashboardQueries_NeverShowZeroWithoutData checks the first panels. Without an exporter or rules, nothing is known.
+// TestDashboardQueries_NeverShowZeroWithoutData checks the first panels. Nothing is known without an exporter or rules.
 func TestDashboardQueries_NeverShowZeroWithoutData(t *testing.T) {
 	const noExporter, noRules, unknown = "2", "3", "-1"
 	for name, test := range map[string]struct {
@@ -157,7 +157,8 @@ func startPrometheus(t *testing.T, options ...prometheusOption) runningPrometheu
 	}
 	file := filepath.Join(dir, "prometheus.yaml")
 	testutil.WriteFile(t, file, config)
-	start(t, program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address="+address)
+	start(t, program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"),
+		"--web.listen-address="+address)
 	return runningPrometheus(address)
 }
 

@@ -14,135 +14,10 @@ import (
 	"atlas-restore-exporter/internal/testutil"
 )
 
-// dashboard is the content of the file of a dashboard.
-type dashboard struct {
-	UID, Title, Description string
-	Editable                bool
-	SchemaVersion           int
-	Tags                    []string
-	Panels                  []panel
-	Templating              struct{ List []variable }
-	Annotations             struct{ List []annotation }
-	Links                   []struct{ Type string }
-}
-
-type variable struct {
-	Name, Type, AllValue, Regex string
-	Hide                        int
-	Multi                       bool
-	Query                       any
-}
-
-// expr returns the query of the variable without the function of Grafana around it.
-func (v *variable) expr() string {
-	query, ok := v.Query.(map[string]any)
-	if !ok {
-		return ""
-	}
-	expr := fmt.Sprint(query["query"])
-	if match := regexp.MustCompile(`^label_values\((.*), \w+\)$|^query_result\((.*)\)$`).FindStringSubmatch(expr); match != nil {
-		return match[1] + match[2]
-	}
-	return expr
-}
-
-type annotation struct {
-	Name, Expr string
-	Enable     bool
-}
-
-type panel struct {
-	Type, Title, Description string
-	Datasource               struct{ UID string }
-	GridPos                  struct{ X, Y, W, H int }
-	Targets                  []struct {
-		Expr, Format string
-		Datasource   struct{ UID string }
-	}
-	Options struct {
-		PerPage int
-		Legend  struct{ DisplayMode, Placement string }
-	}
-	FieldConfig struct {
-		Defaults  fieldConfig
-		Overrides []struct {
-			Matcher    struct{ ID, Options string }
-			Properties []property
-		}
-	}
-	Transformations []struct {
-		ID      string
-		Options json.RawMessage
-	}
-}
-
-type fieldConfig struct {
-	Unit, NoValue string
-	Thresholds    struct{ Steps []threshold }
-	Mappings      []mapping
-}
-
-type threshold struct {
-	Value *float64
-	Color string
-}
-
-type mapping struct {
-	Type    string
-	Options map[string]any
-}
-
-type property struct {
-	ID    string
-	Value json.RawMessage
-}
-
-const datasource = "${datasource}"
-
-// readDashboards returns the dashboards by name.
-func readDashboards(t *testing.T) map[string]*dashboard {
-	t.Helper()
-	files, err := filepath.Glob("grafana/dashboards/*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no dashboards: %v", err)
-	}
-	dashboards := map[string]*dashboard{}
-	for _, file := range files {
-		var d dashboard
-		if err := json.Unmarshal([]byte(testutil.ReadFile(t, file)), &d); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		dashboards[strings.TrimSuffix(filepath.Base(file), ".json")] = &d
-	}
-	return dashboards
-}
-
-func (d *dashboard) panel(t *testing.T, title string) *panel {
-	t.Helper()
-	for i := range d.Panels {
-		if d.Panels[i].Title == title && d.Panels[i].Type != "row" {
-			return &d.Panels[i]
-		}
-	}
-	t.Fatalf("%s has no panel %s", d.Title, title)
-	return nil
-}
-
-// override returns a property of the column of a title.
-func (p *panel) override(title, id string) string {
-	for _, o := range p.FieldConfig.Overrides {
-		for _, property := range o.Properties {
-			if o.Matcher.Options == title && property.ID == id {
-				return string(property.Value)
-			}
-		}
-	}
-	return ""
-}
-
 func TestDashboards_HaveTheSameFrame(t *testing.T) {
 	dashboards := readDashboards(t)
-	if names := slices.Sorted(maps.Keys(dashboards)); !slices.Equal(names, []string{"cluster", "drills", "exporter", "now"}) {
+	names := slices.Sorted(maps.Keys(dashboards))
+	if !slices.Equal(names, []string{"cluster", "drills", "exporter", "now"}) {
 		t.Errorf("dashboards %v", names)
 	}
 	for name, d := range dashboards {
@@ -204,7 +79,7 @@ func TestDashboards_HaveCompletePanels(t *testing.T) {
 				t.Errorf("%s, %s: description %q, unit %q", name, p.Title, p.Description, p.FieldConfig.Defaults.Unit)
 			}
 			if p.Datasource.UID != datasource || len(p.Targets) == 0 || p.GridPos.X+p.GridPos.W > 24 {
-				t.Errorf("%s, %s: data source %q, %d queries, position %v", name, p.Title, p.Datasource.UID, len(p.Targets), p.GridPos)
+				t.Errorf("%s, %s: data source %q, position %v", name, p.Title, p.Datasource.UID, p.GridPos)
 			}
 			checkPanelType(t, name, &p)
 		}
@@ -350,33 +225,6 @@ func TestDashboards_UseTheSameColorsForStatuses(t *testing.T) {
 	if !found["In progress"] || !found["Restore failed"] || !found["Completed"] {
 		t.Errorf("found only %v", found)
 	}
-}
-
-// namedQuery is a query of a panel, a variable, or an annotation.
-type namedQuery struct{ name, expr string }
-
-func allQueries(t *testing.T) []namedQuery {
-	t.Helper()
-	var queries []namedQuery
-	for name, d := range readDashboards(t) {
-		for _, p := range d.Panels {
-			for i, target := range p.Targets {
-				if target.Datasource.UID != datasource {
-					t.Errorf("%s, %s: data source %q", name, p.Title, target.Datasource.UID)
-				}
-				queries = append(queries, namedQuery{fmt.Sprintf("%s, %s, %c", name, p.Title, 'A'+i), target.Expr})
-			}
-		}
-		for _, v := range d.Templating.List {
-			if expr := v.expr(); expr != "" {
-				queries = append(queries, namedQuery{name + ", variable " + v.Name, expr})
-			}
-		}
-		for _, a := range d.Annotations.List {
-			queries = append(queries, namedQuery{name + ", annotation " + a.Name, a.Expr})
-		}
-	}
-	return queries
 }
 
 // TestDashboards_UseRecordedSeriesAndExportedMetrics also checks that selectors of metrics use the variables.

@@ -154,7 +154,7 @@ func factsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	}
 	perCluster := func(name string) string {
 		return withLabels("max by (" + clusterKey + ") (" + target(name) + ") * on (" + clusterKey +
-			") group_right () group by (" + targetKey + ") (" + lastSeen + ")")
+			") group_right () group by (" + targetKey + ") (" + target("target_info") + ")")
 	}
 	goal := func(name string) string { return withLabels("max by (" + targetKey + ") (" + objective(name) + ")") }
 	return joinedTable(frame{

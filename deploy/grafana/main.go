@@ -90,8 +90,8 @@ func annotation(name, color, expr string, valueIsTime bool) cog.Builder[dashboar
 		title = name
 	}
 	return builtAnnotation{
-		Name: name, Datasource: &datasource, Enable: true, IconColor: color, Expr: &expr, Step: cog.ToPtr("60s"),
-		TitleFormat: &title, TextFormat: cog.ToPtr("{{cluster_name}} ({{backup_type}}, job {{job_id}})"),
+		Name: name, Datasource: &datasource, Enable: true, IconColor: color, Expr: &expr, Step: new("60s"),
+		TitleFormat: &title, TextFormat: new("{{cluster_name}} ({{backup_type}}, job {{job_id}})"),
 		UseValueForTime: &valueIsTime,
 	}
 }
@@ -133,8 +133,8 @@ func variable(name, label, expr string, multi bool) *dashboard.QueryVariableBuil
 		Multi(multi).IncludeAll(multi)
 	if multi {
 		v.AllValue(".*").Current(dashboard.VariableOption{
-			Selected: cog.ToPtr(true), Text: dashboard.StringOrArrayOfString{String: cog.ToPtr("All")},
-			Value: dashboard.StringOrArrayOfString{String: cog.ToPtr("$__all")},
+			Selected: new(true), Text: dashboard.StringOrArrayOfString{String: new("All")},
+			Value: dashboard.StringOrArrayOfString{String: new("$__all")},
 		})
 	}
 	return v

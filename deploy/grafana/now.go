@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
@@ -42,10 +43,10 @@ func monitoringPanel(width uint32) cog.Builder[dashboard.Panel] {
 			"recorded series do not exist; load deploy/prometheus/rules.yaml. “Incomplete”: some clusters can't be polled.",
 		queries: []query{{monitoring, ""}},
 	}, thresholds(red), mapping(map[string]dashboard.ValueMappingResult{
-		fmt.Sprint(monitoringWorks):      result("Up to date", green),
-		fmt.Sprint(monitoringIncomplete): result("Incomplete", orange),
-		fmt.Sprint(noExporter):           result("No exporter", red),
-		fmt.Sprint(noRules):              result("Rules not loaded", red),
+		strconv.Itoa(monitoringWorks):      result("Up to date", green),
+		strconv.Itoa(monitoringIncomplete): result("Incomplete", orange),
+		strconv.Itoa(noExporter):           result("No exporter", red),
+		strconv.Itoa(noRules):              result("Rules not loaded", red),
 	}), func(p *dashboard.Panel) {
 		p.Options.(*stat.Options).Text = &common.VizTextDisplayOptions{ValueSize: cog.ToPtr[float64](textSize)}
 	})
@@ -92,7 +93,7 @@ func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 func openPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	kinds := map[string]dashboard.ValueMappingResult{}
 	for i, p := range alertConditions {
-		kinds[fmt.Sprint(i+1)] = result(p.text, p.color)
+		kinds[strconv.Itoa(i+1)] = result(p.text, p.color)
 	}
 	return tablePanel(frame{
 		title: "Open problems", width: width, height: height,
@@ -179,7 +180,7 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		") or " + perJob + "(" + selector(nextExpiry, clusters) + ")"
 	mappings := map[string]dashboard.ValueMappingResult{}
 	for i, kind := range copyKinds {
-		mappings[fmt.Sprint(i)] = result(kind.text, kind.color)
+		mappings[strconv.Itoa(i)] = result(kind.text, kind.color)
 	}
 	return tablePanel(frame{
 		title: "Copies of data", width: width, height: height, noValue: "No copy is known.",

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"strconv"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
@@ -66,7 +66,7 @@ func statusMappings() []dashboard.ValueMapping {
 	options := map[string]dashboard.ValueMappingResult{}
 	for i, s := range statuses[1:] {
 		options[s.name] = result(s.text, s.color)
-		options[fmt.Sprint(i+1)] = result(s.text, s.color)
+		options[strconv.Itoa(i+1)] = result(s.text, s.color)
 	}
 	return mapping(options)
 }
@@ -108,7 +108,7 @@ func thresholds(below string, steps ...step) *dashboard.ThresholdsConfig {
 }
 
 var (
-	datasource     = common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
+	datasource     = common.DataSourceRef{Type: new("prometheus"), Uid: new("${datasource}")}
 	colorThreshold = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}
 )
 
@@ -255,7 +255,7 @@ type column struct {
 }
 
 // valueOf returns the name of the values of the query at an index, in tables with several queries.
-func valueOf(index int) string { return "Value #" + string(rune('A'+index)) }
+func valueOf(index int) string { return "Value #" + "ABCDEFGHI"[index:index+1] }
 
 func unit(u string) property { return property{Id: "unit", Value: u} }
 

@@ -22,7 +22,6 @@ const (
 
 // Recorded series.
 const (
-	lastSeen    = "target:mongodbatlas_restore:last_seen"
 	labels      = "cluster:mongodbatlas_restore:labels"
 	active      = "target:mongodbatlas_restore_active:created"
 	nextExpiry  = "target:mongodbatlas_restore_next_expiry:min"
@@ -92,8 +91,8 @@ func elsewhere(expr string) string {
 
 // monitored is 0 if the rules are evaluated and an exporter polls a chosen cluster successfully. Otherwise, it is absent:
 // then nothing is known.
-var monitored = "0 * count(" + selector(labels, chosen) + " and on (" + clusterKey + ") (" + lastSeen + " and on (" + targetKey +
-	") " + selector("mongodbatlas_restore_poll_success", scraped) + " == 1))"
+var monitored = "0 * count(" + selector(labels, chosen) + " and on (" + clusterKey + ") " +
+	selector("mongodbatlas_restore_poll_success", scraped) + " == 1)"
 
 // counted returns the number of series. It is 0 only if the data are reliable, and unknownCount otherwise.
 func counted(expr string) string {
@@ -112,8 +111,8 @@ const (
 
 // monitoring is the state of the data source of a dashboard. It has a value in every case.
 var monitoring = fmt.Sprintf("%d * absent(%s) or %d * absent(%s) or (count(%s) > bool 0) or %d * count(%s)",
-	noExporter, exporterMetric("build_info"), noRules, lastSeen,
-	condition("polling", "AtlasRestoreDataStale|AtlasRestoreCannotPoll"), monitoringWorks, lastSeen)
+	noExporter, exporterMetric("build_info"), noRules, labels,
+	condition("polling", "AtlasRestoreDataStale|AtlasRestoreCannotPoll"), monitoringWorks, labels)
 
 // oldestPoll is the time since the oldest last successful poll of a target that exists.
 var oldestPoll = "max((time() - " + lastPoll + " unless on (" + targetKey + ") " + pollError + `{reason="gone"}) and on (` +

@@ -54,7 +54,7 @@ func share(d dashboard.Dashboard) shared {
 		s.Requires = append(s.Requires, requirement{"panel", id, panelNames[id], ""})
 	}
 	d.Templating.List = slices.Clone(d.Templating.List)
-	value := dashboard.StringOrArrayOfString{String: cog.ToPtr("${" + name + "}")}
+	value := dashboard.StringOrArrayOfString{String: new("${" + name + "}")}
 	for i := range d.Templating.List {
 		if d.Templating.List[i].Name == "datasource" {
 			d.Templating.List[i].Current = &dashboard.VariableOption{Text: value, Value: value}
