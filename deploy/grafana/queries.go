@@ -114,9 +114,12 @@ var monitoring = fmt.Sprintf("%d * absent(%s) or %d * absent(%s) or (count(%s) >
 	noExporter, exporterMetric("build_info"), noRules, labels,
 	condition("polling", "AtlasRestoreDataStale|AtlasRestoreCannotPoll"), monitoringWorks, labels)
 
-// oldestPoll is the time since the oldest last successful poll of a target that exists.
-var oldestPoll = "max((time() - " + lastPoll + " unless on (" + targetKey + ") " + pollError + `{reason="gone"}) and on (` +
-	clusterKey + ") " + selector(labels, chosen) + ")"
+// oldestPoll is the time since the oldest last successful poll of a target. The recorded series can be five minutes late:
+// it is used only for targets whose last poll was not scraped in the last hour.
+var oldestPoll = "max(clamp_min((time() - max by (" + targetKey + ") (max_over_time(" +
+	target("last_successful_poll_timestamp_seconds") + "[1h])) and on (" + targetKey + ") " + lastPoll + " or on (" + targetKey +
+	") time() - " + lastPoll + ") unless on (" + targetKey + ") " + pollError + `{reason="gone"}, 0) and on (` + clusterKey +
+	") " + selector(labels, chosen) + ")"
 
 // condition returns the series of alerts of a group of rules.
 func condition(group, names string, more ...string) string {
