@@ -83,7 +83,7 @@ func newUnscaledMonitoring(t *testing.T) *monitoring {
 	return m
 }
 
-// withPager returns the configuration of Alertmanager with the pager in the place of all channels.
+// withPager returns the configuration of Alertmanager with the pager instead of all channels.
 func withPager(t *testing.T, url string) string {
 	t.Helper()
 	config, _, ok := strings.Cut(testutil.ReadFile(t, alertmanagerPath), "\nreceivers:\n")
