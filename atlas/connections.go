@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -25,27 +27,35 @@ const (
 	// maxConnections bounds the connections that are opened for one request: net/http opens another one, without a
 	// delay, each time that a server rejects the request with GOAWAY.
 	maxConnections = 5
+
+	// At most maxReplacements replacements of the connections after failed requests, and one more each
+	// replacementInterval: the cause of the failures may be Atlas, to which new connections make no difference.
+	maxReplacements     = 5
+	replacementInterval = time.Minute
 )
 
 var errTooManyConnections = errors.New("server closes each connection instead of responding")
 
-// connections is the http.RoundTripper of a client. It keeps connections open, and replaces all of them if they stop
-// responding.
+// connections is the http.RoundTripper of a client. It keeps connections open, and replaces all of them if requests on
+// them fail.
 type connections struct {
 	options Options
 
 	mu           sync.Mutex
 	transport    *http.Transport
-	lastResponse time.Time
+	replacements *rate.Limiter
 }
 
 func newConnections(options Options) *connections {
-	return &connections{options: options, transport: newTransport(options)}
+	return &connections{
+		options: options, transport: newTransport(options),
+		replacements: rate.NewLimiter(rate.Every(replacementInterval), maxReplacements),
+	}
 }
 
 // RoundTrip implements http.RoundTripper.
 func (c *connections) RoundTrip(req *http.Request) (*http.Response, error) {
-	transport, start := c.current(), time.Now()
+	sent := &sentRequest{connections: c, parent: req.Context(), transport: c.current()}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	var opened atomic.Int32
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
@@ -53,23 +63,20 @@ func (c *connections) RoundTrip(req *http.Request) (*http.Response, error) {
 			cancel(errTooManyConnections)
 		}
 	}})
-	resp, err := transport.RoundTrip(req.WithContext(ctx))
+	resp, err := sent.transport.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		cancel(nil)
-		if errors.Is(req.Context().Err(), context.DeadlineExceeded) {
-			c.replaceUnlessResponded(transport, start)
-		}
+		sent.failed()
 		if errors.Is(context.Cause(ctx), errTooManyConnections) {
 			err = errTooManyConnections
 		}
 		return nil, err
 	}
-	c.responded()
 	if resp.StatusCode == http.StatusSwitchingProtocols { // reading its body would ignore ctx
 		_ = resp.Body.Close()
 		resp.Body = http.NoBody
 	}
-	resp.Body = &cancelingBody{resp.Body, cancel}
+	resp.Body = &responseBody{ReadCloser: resp.Body, sent: sent, cancel: cancel}
 	return resp, nil
 }
 
@@ -79,37 +86,70 @@ func (c *connections) current() *http.Transport {
 	return c.transport
 }
 
-func (c *connections) responded() {
+// replace replaces the connections of a transport, within the limit.
+func (c *connections) replace(transport *http.Transport) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lastResponse = time.Now()
-}
-
-// replaceUnlessResponded replaces the connections after a request has timed out, unless any request got a response
-// since the request started. Pings don't detect a server that only responds to pings.
-func (c *connections) replaceUnlessResponded(transport *http.Transport, start time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.transport == transport && !c.lastResponse.After(start) {
+	if c.transport == transport && c.replacements.Allow() {
 		c.transport = newTransport(c.options)
-	}
-	if c.transport != transport { // it was replaced, and other requests may still use it
-		transport.CloseIdleConnections()
 	}
 }
 
 // CloseIdleConnections closes the connections that no request uses.
 func (c *connections) CloseIdleConnections() { c.current().CloseIdleConnections() }
 
-// cancelingBody releases the context of a request when its response has been read.
-type cancelingBody struct {
-	io.ReadCloser
-	cancel context.CancelCauseFunc
+// sentRequest is a request and the transport that sent it.
+type sentRequest struct {
+	connections *connections
+	parent      context.Context //nolint:containedctx // to know why the request ended
+	transport   *http.Transport
 }
 
-func (b *cancelingBody) Close() error {
+// failed replaces the connections after a request without a complete response, unless the caller canceled it. A
+// connection can return pings and other responses and still be the cause: all requests share one HTTP/2 connection, and
+// it stays open regardless of the failures of single requests.
+func (s *sentRequest) failed() {
+	if !errors.Is(s.parent.Err(), context.Canceled) {
+		s.connections.replace(s.transport)
+	}
+	s.closeReplaced()
+}
+
+// closeReplaced closes the idle connections of a transport that was replaced. Other requests may still use it.
+func (s *sentRequest) closeReplaced() {
+	if s.connections.current() != s.transport {
+		s.transport.CloseIdleConnections()
+	}
+}
+
+// responseBody reports whether the response is complete, and releases the context of the request when it is closed.
+type responseBody struct {
+	io.ReadCloser
+	sent   *sentRequest
+	cancel context.CancelCauseFunc
+	err    error // of the last read
+	closed bool
+}
+
+func (b *responseBody) Read(p []byte) (n int, err error) {
+	n, b.err = b.ReadCloser.Read(p)
+	return n, b.err
+}
+
+// Close treats a response as complete if the reader stops before the end of the body.
+func (b *responseBody) Close() error {
 	defer b.cancel(nil)
-	return b.ReadCloser.Close()
+	err := b.ReadCloser.Close()
+	if b.closed {
+		return err
+	}
+	b.closed = true
+	if b.err == nil || errors.Is(b.err, io.EOF) {
+		b.sent.closeReplaced()
+	} else {
+		b.sent.failed()
+	}
+	return err
 }
 
 // newTransport returns a transport that keeps one connection for each concurrent request. Go's default of two for each

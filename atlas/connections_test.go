@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -52,27 +53,185 @@ func TestClient_DoesNotWaitAfterASwitchOfProtocols(t *testing.T) {
 // connectionKey is the context key of the number of the connection of a request.
 type connectionKey struct{}
 
-func TestClient_ReplacesAConnectionThatOnlyRespondsToPings(t *testing.T) {
-	withHTTP2(t, func(w *http2World) {
-		connections := 0
-		w.serve(func(api *http.Server) {
-			respond := api.Handler
-			api.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
-				connections++
-				return context.WithValue(ctx, connectionKey{}, connections)
+// serveFirst starts a server that lets a handler respond to requests on its first connection. The handler may call next
+// to respond as usual. The next poll connects to the server.
+func (w *http2World) serveFirst(respond func(rw http.ResponseWriter, r *http.Request, next http.Handler)) {
+	connections := 0
+	w.serve(func(api *http.Server) {
+		next := api.Handler
+		api.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+			connections++
+			return context.WithValue(ctx, connectionKey{}, connections)
+		}
+		api.ErrorLog = log.New(io.Discard, "", 0)
+		api.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.Context().Value(connectionKey{}) == 1 {
+				respond(rw, r, next)
+				return
 			}
-			api.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-				if r.Context().Value(connectionKey{}) == 1 {
-					<-r.Context().Done()
-					return
+			next.ServeHTTP(rw, r)
+		})
+	})
+	w.client.Close()
+}
+
+// silent never responds.
+func silent(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+// startBody responds with headers and the beginning of a body, which it never completes.
+func startBody(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, body)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+}
+
+func TestClient_ReplacesAnHTTP2ConnectionThatStaysOpenButFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		respond http.HandlerFunc
+		matches func(error) bool
+	}{
+		"responds to pings only": {silent, isTimeout},
+		"no body":                {startBody(""), isTimeout},
+		"one byte of the body":   {startBody("{"), isTimeout},
+		"one byte a second":      {atlastest.Slow(time.Second).ServeHTTP, isTimeout},
+		"resets each stream":     {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, isNetwork},
+		"resets streams in mid-response": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "{")
+			panic(http.ErrAbortHandler)
+		}, isNetwork},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withHTTP2(t, func(w *http2World) {
+				w.serveFirst(func(rw http.ResponseWriter, r *http.Request, next http.Handler) { test.respond(rw, r) })
+				first, second := w.poll(), w.poll()
+				if !test.matches(first) || second != nil {
+					w.Errorf("polls returned %v, %v; want a failure, then success", first, second)
 				}
-				respond.ServeHTTP(rw, r)
 			})
 		})
-		w.client.Close() // the next poll connects to the new server
+	}
+}
+
+func TestClient_ReplacesAnHTTP2ConnectionThatRespondsToAnotherListOnly(t *testing.T) {
+	withHTTP2(t, func(w *http2World) {
+		w.serveFirst(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+			if atlastest.PathHas("/prod/")(r) {
+				<-r.Context().Done()
+				return
+			}
+			next.ServeHTTP(rw, r)
+		})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 120 {
+				if _, err := readAll(w.Context(), w.client, flex); err != nil {
+					w.Errorf("the other list: %v", err)
+				}
+				time.Sleep(time.Second / 2)
+			}
+		}()
+		synctest.Wait() // until the other list has a connection
 		first, second := w.poll(), w.poll()
 		if !isTimeout(first) || second != nil {
 			w.Errorf("polls returned %v, %v; want a timeout, then success", first, second)
+		}
+		<-done
+	})
+}
+
+func TestClient_BoundsTheConnectionsIfAtlasItselfDoesNotRespondToAList(t *testing.T) {
+	withHTTP2(t, func(w *http2World) {
+		w.serve(func(api *http.Server) {
+			next := api.Handler
+			api.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if atlastest.PathHas("/prod/")(r) {
+					startBody("{")(rw, r)
+					return
+				}
+				next.ServeHTTP(rw, r)
+			})
+		})
+		w.client.Close()
+		const minutes = 10
+		before := w.network.dials.Load()
+		for start := time.Now(); time.Since(start) < minutes*time.Minute; {
+			ctx, cancel := context.WithTimeout(w.Context(), time.Second)
+			if _, err := readAll(ctx, w.client, dedicated); !isTimeout(err) {
+				w.Fatalf("got %v", err)
+			}
+			cancel()
+			if _, err := readAll(w.Context(), w.client, flex); err != nil {
+				w.Fatalf("the other list: %v", err)
+			}
+		}
+		if n := w.network.dials.Load() - before; n < 2 || n > 6+minutes {
+			w.Errorf("%d connections in %d minutes", n, minutes)
+		}
+	})
+}
+
+func TestClient_IsNotHeldUpByAnHTTP2ConnectionThatAllowsOneStream(t *testing.T) {
+	withHTTP2(t, func(w *http2World) {
+		w.serve(func(api *http.Server) {
+			api.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1}
+			next := api.Handler
+			api.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if atlastest.PathHas("/prod/")(r) {
+					<-r.Context().Done()
+					return
+				}
+				next.ServeHTTP(rw, r)
+			})
+		})
+		w.client.Close()
+		start, done := time.Now(), make(chan error)
+		go func() { done <- w.poll() }()
+		synctest.Wait()
+		for range 20 {
+			if _, err := readAll(w.Context(), w.client, flex); err != nil {
+				w.Errorf("the other list: %v", err)
+			}
+		}
+		if took := time.Since(start); took > time.Second {
+			w.Errorf("the other list took %v", took)
+		}
+		if err := <-done; !isTimeout(err) {
+			w.Errorf("got %v", err)
+		}
+		if n := w.network.dials.Load(); n > 4 {
+			w.Errorf("%d connections", n)
+		}
+	})
+}
+
+func TestClient_ClosesAReplacedConnectionWhenItsLastRequestHasEnded(t *testing.T) {
+	withHTTP2(t, func(w *http2World) {
+		w.serveFirst(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+			if atlastest.PathHas("/prod/")(r) {
+				<-r.Context().Done()
+				return
+			}
+			time.Sleep(40 * time.Second) // until another request has timed out
+			next.ServeHTTP(rw, r)
+		})
+		done := make(chan error)
+		go func() {
+			_, err := readAll(w.Context(), w.client, flex)
+			done <- err
+		}()
+		synctest.Wait() // until the other request has a connection
+		if err := w.poll(); !isTimeout(err) {
+			w.Errorf("got %v", err)
+		}
+		if err := <-done; err != nil {
+			w.Errorf("the other list: %v", err)
+		}
+		synctest.Wait()
+		if !w.network.isClosed(1) {
+			w.Error("the replaced connection is open")
 		}
 	})
 }

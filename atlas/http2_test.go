@@ -45,6 +45,13 @@ func (n *fragileNetwork) freeze() {
 	}
 }
 
+// isClosed reports whether the client has closed a connection. The first one has number 0.
+func (n *fragileNetwork) isClosed(number int) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.conns[number].SetDeadline(time.Time{}) != nil
+}
+
 // listener accepts the connections of a fragileNetwork.
 type listener struct {
 	accepted chan net.Conn

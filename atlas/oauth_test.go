@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -199,6 +200,66 @@ func TestTokenEndpoint_RetryAfterIsRespected(t *testing.T) {
 		}
 		expectTokenRequests(t, sim, 1)
 	})
+}
+
+func TestTokenEndpoint_RetryAfterIsRespectedForFiveMinutesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		sim.Script(atlastest.TokenRequests, 1, atlastest.RetryAfter("900"))
+		client := connect(t, sim, account)
+		expectStatus(t, readError(t, client), 429)
+		time.Sleep(5*time.Minute - time.Second)
+		expectReadError(t, client)
+		time.Sleep(31 * time.Second) // with the longest jitter
+		expectRead(t, client)
+		expectTokenRequests(t, sim, 2)
+	})
+}
+
+func TestTokenEndpoint_FailureOfARenewalDoesNotAffectATokenThatHasNotExpired(t *testing.T) {
+	for name, response := range map[string]http.Handler{
+		"429": atlastest.RetryAfter("900"), "500": atlastest.Status(500), "hangs": atlastest.Hang(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sim := newAtlas()
+				client := connect(t, sim, account)
+				expectRead(t, client)
+				sim.Script(atlastest.TokenRequests, 0, response)
+				time.Sleep(59*time.Minute + time.Second)
+				expectRead(t, client)
+				expectRead(t, client)
+				expectTokenRequests(t, sim, 2)
+				time.Sleep(time.Minute)
+				expectReadError(t, client)
+			})
+		})
+	}
+}
+
+// loseConnection closes the connection of a request without a response.
+func loseConnection(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	_ = conn.Close()
+}
+
+func TestTokenEndpoint_IsRequestedAgainIfTheConnectionIsLost(t *testing.T) {
+	for times, succeeds := range map[int]bool{1: true, 2: false} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			client := connect(t, sim, account)
+			expectRead(t, client)
+			sim.Script(atlastest.TokenRequests, times, http.HandlerFunc(loseConnection))
+			time.Sleep(61 * time.Minute)
+			if err := readError(t, client); succeeds != (err == nil) {
+				t.Errorf("lost %d times: %v", times, err)
+			}
+			expectTokenRequests(t, sim, 3)
+		})
+	}
 }
 
 func TestTokenEndpoint_FailuresAreCachedWithBackoff(t *testing.T) {

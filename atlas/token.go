@@ -43,6 +43,7 @@ type tokenSource struct {
 	mu                  sync.Mutex
 	current             *oauth2.Token
 	renewAt             time.Time       // when current must be renewed
+	expiresAt           time.Time       // when current expires
 	acceptedBy          map[string]bool // projects that accepted a token of this account
 	replacementRejected map[string]bool // projects that rejected a replacement since they last accepted a token
 	unprovenReplaced    bool            // whether a token was replaced although no token was accepted yet
@@ -75,7 +76,8 @@ func newTokenSource(credential Credential, baseURL string, client *http.Client, 
 	}
 }
 
-// token returns the current token. If there is none, it requests one.
+// token returns the current token. If there is none, or it must be renewed, it requests one. If that fails, it returns
+// the current token until that expires.
 func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 	if token := s.valid(); token != nil {
 		return token, nil
@@ -88,7 +90,13 @@ func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 	if token := s.valid(); token != nil {
 		return token, nil
 	}
-	return s.request(ctx)
+	token, err := s.request(ctx)
+	if err != nil {
+		if current := s.unexpired(); current != nil && ctx.Err() == nil {
+			return current, nil
+		}
+	}
+	return token, err
 }
 
 // replace returns a token to use instead of one that a project rejected: the current token if it was replaced
@@ -122,6 +130,16 @@ func (s *tokenSource) valid() *oauth2.Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current != nil && time.Now().Before(s.renewAt) {
+		return s.current
+	}
+	return nil
+}
+
+// unexpired returns the current token, or nil if it has expired.
+func (s *tokenSource) unexpired() *oauth2.Token {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current != nil && time.Now().Before(s.expiresAt) {
 		return s.current
 	}
 	return nil
@@ -181,11 +199,12 @@ func (s *tokenSource) request(ctx context.Context) (*oauth2.Token, error) {
 		return nil, s.failure
 	}
 	s.observer.Token(s.credential, http.StatusOK)
-	lifetime := tokenLifetime
-	if !token.Expiry.IsZero() { // a very short lifetime must not lead to a token request for every API request
-		lifetime = max(token.Expiry.Sub(requested), 2*tokenMargin)
+	s.expiresAt = requested.Add(tokenLifetime)
+	if !token.Expiry.IsZero() {
+		s.expiresAt = token.Expiry
 	}
-	s.current, s.renewAt = token, requested.Add(lifetime-tokenMargin)
+	// A very short lifetime must not lead to a token request for every API request.
+	s.current, s.renewAt = token, requested.Add(max(s.expiresAt.Sub(requested), 2*tokenMargin)-tokenMargin)
 	s.failure, s.failures = nil, 0
 	return token, nil
 }
@@ -205,7 +224,7 @@ func (s *tokenSource) fail(err error) {
 	status := 0
 	if apiErr, ok := errors.AsType[*Error](err); ok {
 		status = apiErr.Status
-		delay = max(delay, apiErr.RetryAfter)
+		delay = max(delay, min(apiErr.RetryAfter, maxTokenDelay)) // no list can be read meanwhile
 		if status == http.StatusUnauthorized || status == http.StatusForbidden {
 			s.observer.Credential(s.credential, false)
 		}
@@ -254,7 +273,7 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", t.userAgent)
-	resp, err := t.base.RoundTrip(req)
+	resp, err := t.send(req)
 	if err != nil {
 		return nil, err
 	}
@@ -264,6 +283,21 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(withReadableLifetime(body)))
 	return resp, nil
+}
+
+// send retries the request once if the connection was lost before the response. Package net/http does that for GET only.
+func (t tokenTransport) send(req *http.Request) (*http.Response, error) {
+	resp, err := t.base.RoundTrip(req)
+	if err == nil || !isConnectionLost(err) || req.Context().Err() != nil || req.GetBody == nil {
+		return resp, err
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	req = req.Clone(req.Context())
+	req.Body = body
+	return t.base.RoundTrip(req)
 }
 
 // withReadableLifetime returns a response of the token endpoint without its lifetime if that isn't an integer, which
