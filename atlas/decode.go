@@ -16,7 +16,7 @@ var (
 	errNotJob       = errors.New("restore job is not an object")
 	errJobID        = errors.New("missing or invalid restore job id")
 	errTooManyItems = errors.New("too many items for a page")
-	errErrorCode    = errors.New("error code in a response with status 200")
+	errErrorBody    = errors.New("error in a response with status 200")
 )
 
 // Limits on memory that a page can allocate: a small body can contain very many very small items.
@@ -38,7 +38,31 @@ type wirePage[T any] struct {
 	Links      []struct {
 		Rel string `json:"rel"`
 	} `json:"links"`
-	ErrorCode string `json:"errorCode"` // only in an error, which a proxy may send with status 200
+
+	// Fields of an error, which a proxy may send with status 200.
+	ErrorCode present     `json:"errorCode"`
+	Error     present     `json:"error"`
+	Errors    present     `json:"errors"`
+	Detail    present     `json:"detail"`
+	Reason    present     `json:"reason"`
+	Status    errorStatus `json:"status"`
+}
+
+func (p *wirePage[T]) isError() bool {
+	return bool(p.ErrorCode || p.Error || p.Errors || p.Detail || p.Reason || present(p.Status))
+}
+
+// checkNoError returns an error if the body of a single job or project is an error with status 200. Unlike a page, a job
+// may have fields such as reason.
+func checkNoError(body []byte) error {
+	var fields struct {
+		ErrorCode present     `json:"errorCode"`
+		Error     errorStatus `json:"error"`
+	}
+	if json.Unmarshal(body, &fields) == nil && (bool(fields.ErrorCode) || bool(fields.Error)) {
+		return errErrorBody
+	}
+	return nil
 }
 
 func (p *wirePage[T]) hasNext() bool {
@@ -92,8 +116,8 @@ func decodeItems[T any](body []byte) (*wirePage[T], error) {
 	if err := json.Unmarshal(body, &page); err != nil {
 		return nil, err
 	}
-	if page.ErrorCode != "" {
-		return nil, errErrorCode
+	if page.isError() {
+		return nil, errErrorBody
 	}
 	if page.Results == nil {
 		return nil, errNoResults

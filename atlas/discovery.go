@@ -89,7 +89,7 @@ const (
 
 // Project reads a project.
 func (c *Client) Project(ctx context.Context, projectID string) (Project, error) {
-	body, err := c.get(ctx, apiRequest{
+	body, _, err := c.get(ctx, apiRequest{
 		operation: OperationProject, bucket: bucket{projectID, projectBucket},
 		path: projectPath(projectID), version: projectVersion,
 	})
@@ -97,7 +97,7 @@ func (c *Client) Project(ctx context.Context, projectID string) (Project, error)
 		return Project{}, err
 	}
 	var project wireProject
-	if err := json.Unmarshal(body, &project); err != nil {
+	if err := cmp.Or(checkNoError(body), json.Unmarshal(body, &project)); err != nil {
 		return Project{}, &MalformedError{Operation: OperationProject, Err: err}
 	}
 	project.ID = projectID
@@ -106,23 +106,23 @@ func (c *Client) Project(ctx context.Context, projectID string) (Project, error)
 
 // Projects lists the projects that the credential can access.
 func (c *Client) Projects(ctx context.Context) (ProjectList, error) {
-	projects, consistent, err := readList[wireProject](ctx, c, apiRequest{
+	read, err := readList[wireProject](ctx, c, apiRequest{
 		operation: OperationProjects, bucket: bucket{"", projectBucket}, path: projectsPath, version: projectVersion,
 	}, maxPageSize)
 	if err != nil {
 		return ProjectList{}, err
 	}
-	list := make([]Project, 0, len(projects))
-	for _, id := range slices.Sorted(maps.Keys(projects)) {
-		list = append(list, projects[id].project())
+	list := make([]Project, 0, len(read.items))
+	for _, id := range slices.Sorted(maps.Keys(read.items)) {
+		list = append(list, read.items[id].project())
 	}
-	return ProjectList{list, consistent}, nil
+	return ProjectList{list, read.consistent}, nil
 }
 
 // Clusters lists the clusters of a kind in a project.
 func (c *Client) Clusters(ctx context.Context, projectID string, kind ClusterKind) (ClusterList, error) {
 	route := clusterRoutes[kind]
-	clusters, consistent, err := readList[wireCluster](ctx, c, apiRequest{
+	read, err := readList[wireCluster](ctx, c, apiRequest{
 		operation: string(kind), bucket: bucket{projectID, string(kind)},
 		path: projectPath(projectID) + route.path, version: route.version,
 	}, clusterPageSize)
@@ -132,72 +132,75 @@ func (c *Client) Clusters(ctx context.Context, projectID string, kind ClusterKin
 	if err != nil {
 		return ClusterList{}, err
 	}
-	list := make([]Cluster, 0, len(clusters))
-	for _, name := range slices.Sorted(maps.Keys(clusters)) {
-		cluster := clusters[name].cluster()
+	list := make([]Cluster, 0, len(read.items))
+	for _, name := range slices.Sorted(maps.Keys(read.items)) {
+		cluster := read.items[name].cluster(read.date)
 		cluster.Flex = cluster.Flex || kind == FlexClusters
 		list = append(list, cluster)
 	}
-	return ClusterList{list, consistent}, nil
+	return ClusterList{list, read.consistent}, nil
 }
 
 // listItem is an item of a list. Its key is unique in the list.
 type listItem interface{ key() (key string, ok bool) }
+
+// readItems are the items of a list by key.
+type readItems[W any] struct {
+	items      map[string]W
+	consistent bool      // the counts of all pages agree with the number of items
+	date       Timestamp // of the last response
+}
 
 // readList reads all pages of a list. If an item can't be decoded, the whole list is an error, because the item would
 // look removed.
 //
 // If the counts of Atlas contradict the items, the list is read again. If they still do, readList returns the items of
 // both readings, and reports that the list is not consistent: Atlas documents the counts as estimates.
-func readList[W listItem](
-	ctx context.Context, c *Client, request apiRequest, perPage int,
-) (items map[string]W, consistent bool, err error) {
-	first, consistent, err := readListOnce[W](ctx, c, request, perPage)
-	if err != nil || consistent {
-		return first, consistent, err
+func readList[W listItem](ctx context.Context, c *Client, request apiRequest, perPage int) (*readItems[W], error) {
+	first, err := readListOnce[W](ctx, c, request, perPage)
+	if err != nil || first.consistent {
+		return first, err
 	}
-	items, consistent, err = readListOnce[W](ctx, c, request, perPage)
-	if err != nil || consistent {
-		return items, consistent, err
+	second, err := readListOnce[W](ctx, c, request, perPage)
+	if err != nil || second.consistent {
+		return second, err
 	}
-	maps.Copy(first, items)
-	return first, false, nil
+	maps.Copy(first.items, second.items)
+	return &readItems[W]{first.items, false, second.date}, nil
 }
 
-// readListOnce also reports whether the counts of all pages agree with the number of items.
-func readListOnce[W listItem](
-	ctx context.Context, c *Client, request apiRequest, perPage int,
-) (items map[string]W, consistent bool, err error) {
-	items, consistent = map[string]W{}, true
+func readListOnce[W listItem](ctx context.Context, c *Client, request apiRequest, perPage int) (*readItems[W], error) {
+	read := &readItems[W]{items: map[string]W{}, consistent: true}
 	var total Count // on the first page
 	malformed := func(err error) error { return &MalformedError{Operation: request.operation, Err: err} }
 	for number := 1; number <= maxListPages; number++ {
 		request.query = pageQuery(number, perPage).Encode()
-		body, err := c.get(ctx, request)
+		body, date, err := c.get(ctx, request)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		page, err := decodeItems[W](body)
 		if err != nil {
-			return nil, false, malformed(err)
+			return nil, malformed(err)
 		}
 		for _, item := range page.Results {
 			key, ok := item.key()
 			if !ok {
-				return nil, false, malformed(errors.New("missing or invalid id or name"))
+				return nil, malformed(errors.New("missing or invalid id or name"))
 			}
-			items[key] = item
+			read.items[key] = item
 		}
 		if number == 1 {
 			total = page.TotalCount
 		}
-		consistent = consistent && page.TotalCount == total
+		read.date, read.consistent = date, read.consistent && page.TotalCount == total
 		if page.last() {
 			n, given := total.Value()
-			return items, consistent && !page.cut() && (!given || n == int64(len(items))), nil
+			read.consistent = read.consistent && !page.cut() && (!given || n == int64(len(read.items)))
+			return read, nil
 		}
 	}
-	return nil, false, malformed(fmt.Errorf("list has more than %d pages", maxListPages))
+	return nil, malformed(fmt.Errorf("list has more than %d pages", maxListPages))
 }
 
 type wireProject struct {
@@ -237,13 +240,21 @@ type wireCluster struct {
 
 func (w wireCluster) key() (string, bool) { return w.Name, isValidID(w.Name) }
 
-func (w wireCluster) cluster() Cluster {
+// maxClusterAge bounds the age of a cluster in seconds. Atlas was launched in 2016.
+const maxClusterAge = 20 * 365 * 24 * 60 * 60
+
+// cluster converts a cluster in a response of the given date. An implausible creation time is treated as absent: a
+// change of the creation time means that the cluster was recreated.
+func (w wireCluster) cluster(date Timestamp) Cluster {
 	cluster := Cluster{
-		Name: w.Name, Created: w.CreateDate.value, Tags: convertTags(w.Tags),
+		Name: w.Name, Tags: convertTags(w.Tags),
 		BackupEnabled:      cmp.Or(w.BackupEnabled.value, w.BackupSettings.value.Enabled),
 		PointInTimeEnabled: w.PITEnabled.value,
 		CanHaveRestores:    w.StateName != "DELETING" && !w.runsOn("TENANT"), // TENANT: free clusters
 		Flex:               w.runsOn("FLEX"),
+	}
+	if created := w.CreateDate.value; created <= date && created >= date-maxClusterAge {
+		cluster.Created = created
 	}
 	if isValidID(w.ID.value) {
 		cluster.ID = w.ID.value

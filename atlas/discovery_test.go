@@ -205,6 +205,81 @@ func TestClusters_TreatsUnreadableFactsAsAbsent(t *testing.T) {
 	})
 }
 
+// Another creation time would mean that the cluster was recreated.
+func TestClusters_TreatsAnImplausibleCreationTimeAsAbsent(t *testing.T) {
+	const now = "Mon, 10 Aug 2026 12:00:00 GMT"
+	noon := time.Date(2026, time.August, 10, 12, 0, 0, 0, time.UTC)
+	for created, want := range map[string]time.Time{
+		"9999-12-31T23:59:59Z": {}, "2026-08-13T12:00:00Z": {}, "2026-08-10T13:00:00Z": {}, "2026-08-10T12:00:01Z": {},
+		"2006-01-01T00:00:00Z": {}, "1970-01-02T00:00:00Z": {}, "0001-01-01T00:00:00Z": {}, "-0001-01-01T00:00:00Z": {},
+		"2026-08-10T12:00:00Z": noon, "2026-08-10T14:00:00+02:00": noon, "2016-08-10T12:00:00Z": noon.AddDate(-10, 0, 0),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			sim.Script(atlastest.PathHas("/clusters"), 0, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Date", now)
+				_, _ = fmt.Fprintf(w, `{"results": [{"name": "prod", "createDate": %q}]}`, created)
+			}))
+			list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
+			if err != nil || len(list.Clusters) != 1 || list.Clusters[0].Created != atlas.TimestampOf(want) {
+				t.Errorf("%s: %+v, %v", created, list, err)
+			}
+		})
+	}
+}
+
+func TestLists_RejectAnErrorWithStatus200(t *testing.T) {
+	for _, fields := range []string{
+		`"errorCode":"SERVICE_UNAVAILABLE"`, `"errorCode":5`, `"error":503`, `"error":"invalid"`, `"status":503`, `"status":"503"`,
+		`"detail":"Try again."`, `"reason":"Service Unavailable"`, `"errors":[{}]`, `"totalCount":0,"error":503,"detail":null`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			sim.Script(atlastest.PathHas("Clusters"), 0, atlastest.Body(200, "application/json", `{"results":[],`+fields+`}`))
+			client := connect(t, sim, account)
+			if list, err := client.Clusters(withDeadline(t), project, atlas.FlexClusters); !isMalformed(err) {
+				t.Errorf("%s: clusters %v, %v", fields, list, err)
+			}
+			if jobs, err := readAll(withDeadline(t), client, flex); !isMalformed(err) {
+				t.Errorf("%s: jobs %v, %v", fields, jobs, err)
+			}
+		})
+	}
+}
+
+func TestLists_AcceptFieldsThatReportNoError(t *testing.T) {
+	for _, fields := range []string{
+		`"errorCode":null`, `"errorCode":""`, `"error":null`, `"error":false`, `"errors":[]`, `"detail":""`, `"status":200`,
+		`"status":"OK"`, `"status":{}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			sim.Script(atlastest.PathHas("flexClusters"), 0, atlastest.Body(200, "application/json", `{"results":[],`+fields+`}`))
+			if _, err := readAll(withDeadline(t), connect(t, sim, account), flex); err != nil {
+				t.Errorf("%s: %v", fields, err)
+			}
+		})
+	}
+}
+
+func TestSingleResponses_RejectAnErrorWithStatus200(t *testing.T) {
+	for _, fields := range []string{`"errorCode":"SERVICE_UNAVAILABLE"`, `"error":503`} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			sim.Script(atlastest.PathHas(project), 0,
+				atlastest.Body(200, "application/json", `{"id":"6a794733c0eb9e7a17740663","name":"x",`+fields+`}`))
+			client := connect(t, sim, account)
+			if got, err := client.Project(withDeadline(t), project); !isMalformed(err) {
+				t.Errorf("%s: project %v, %v", fields, got, err)
+			}
+			got, err := client.RestoreJob(withDeadline(t), dedicated, "6a794733c0eb9e7a17740663")
+			if !isMalformed(err) {
+				t.Errorf("%s: job %v, %v", fields, got, err)
+			}
+		})
+	}
+}
+
 func TestTags_AreBoundedAndSafeAsLabels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()

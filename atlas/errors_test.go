@@ -39,6 +39,20 @@ func TestDecodeError_AcceptsAnyBody(t *testing.T) {
 	}
 }
 
+func TestDecodeError_ReplacesLinksInOtherEncodings(t *testing.T) {
+	for _, linked := range []string{
+		"https%253A%252F%252Fhost%252FLINKSECRET", "https:&#x2F;&#47;host&#x2f;LINKSECRET",
+		"https&colon;&sol;&sol;host&sol;LINKSECRET", `https\u003a\u002f\u002fhost\u002fLINKSECRET`,
+		"aHR0cHM6Ly9yZXN0b3JlLm1vbmdvZGIubmV0L0xJTktTRUNSRVQ",
+		"68747470733a2f2f726573746f72652e6d6f6e676f64622e6e65742f4c494e4b534543524554",
+	} {
+		detail := sanitizeText("see " + linked)
+		if detail != "see <link>" {
+			t.Errorf("%s became %q", linked, detail)
+		}
+	}
+}
+
 func TestRetryAfter_ReadsSecondsAndDatesUpToAnHour(t *testing.T) {
 	for value, want := range map[string]time.Duration{
 		"": 0, "x": 0, "-1": 0, "0": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "86400": time.Hour,

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"net/http"
+	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 	"unique"
@@ -37,6 +40,30 @@ func (c *Count) UnmarshalJSON(data []byte) error {
 		return errors.New("invalid count")
 	}
 	*c = CountOf(n)
+	return nil
+}
+
+// present is whether a field has a value that isn't empty.
+type present bool
+
+// UnmarshalJSON accepts any value.
+func (p *present) UnmarshalJSON(data []byte) error {
+	switch string(data) {
+	case "null", "false", "0", `""`, "[]", "{}":
+		*p = false
+	default:
+		*p = true
+	}
+	return nil
+}
+
+// errorStatus is whether a field has the HTTP status of an error.
+type errorStatus bool
+
+// UnmarshalJSON accepts any value. Other values than numbers are ignored.
+func (e *errorStatus) UnmarshalJSON(data []byte) error {
+	status, err := strconv.Atoi(strings.Trim(string(data), `"`))
+	*e = err == nil && status >= http.StatusBadRequest
 	return nil
 }
 

@@ -44,15 +44,9 @@ func pageQuery(number, size int) url.Values {
 	return url.Values{"pageNum": {strconv.Itoa(number)}, "itemsPerPage": {strconv.Itoa(size)}}
 }
 
-// get returns the body of a response with status 200. Other results are errors; see the package comment. Failures that
-// may be temporary are retried while the deadline of ctx allows it.
-func (c *Client) get(ctx context.Context, request apiRequest) ([]byte, error) {
-	body, _, err := c.getDated(ctx, request)
-	return body, err
-}
-
-// getDated is like get, and also returns the time of the response.
-func (c *Client) getDated(ctx context.Context, request apiRequest) (body []byte, date Timestamp, err error) {
+// get returns the body and the time of a response with status 200. Other results are errors; see the package comment.
+// Failures that may be temporary are retried while the deadline of ctx allows it.
+func (c *Client) get(ctx context.Context, request apiRequest) (body []byte, date Timestamp, err error) {
 	limit := c.rateLimit(request.bucket)
 	for try := 1; ; try++ {
 		if err := limit.wait(ctx); err != nil {

@@ -185,7 +185,7 @@ func (c *Client) page(ctx context.Context, list List, number, size int) (Page, e
 		query.Set("includeCount", "true")
 	}
 	request.operation, request.query = listOperation(list.BackupType), query.Encode()
-	body, date, err := c.getDated(ctx, request)
+	body, date, err := c.get(ctx, request)
 	if err != nil {
 		return Page{}, err
 	}
@@ -210,9 +210,12 @@ func (c *Client) RestoreJob(ctx context.Context, list List, id string) (RestoreJ
 	}
 	request.operation = jobOperation(list.BackupType)
 	request.path += "/" + url.PathEscape(id)
-	body, date, err := c.getDated(ctx, request)
+	body, date, err := c.get(ctx, request)
 	if err != nil {
 		return RestoreJob{}, err
+	}
+	if err := checkNoError(body); err != nil {
+		return RestoreJob{}, &MalformedError{Operation: request.operation, Err: err}
 	}
 	found := findings{now: date}
 	job, err := route.job(body, &found)

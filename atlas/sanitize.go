@@ -7,14 +7,24 @@ import (
 	"unicode/utf8"
 )
 
+// encodedLink is a pattern of the beginning of a URL in Base64 and as hex digits.
+const encodedLink = `aHR0c(?:DovL|HM6Ly)|687474703a2f2f|68747470733a2f2f`
+
 var (
 	// linkPattern matches URLs, including the rest of a URL whose scheme contains unprintable characters, and a word after
 	// a line break in a URL.
 	linkPattern = regexp.MustCompile(`(?i)[a-z0-9+.-]*://[^\s"'<>]*(?:[\r\n]+[^\s"'<>]+)*`)
-	// linkPartPattern matches words that may be a part of a link, or a link in another encoding: two slashes, an escaped
-	// or percent-encoded slash, a host name with a path, a query, or the name of an archive.
+	// linkPartPattern matches words that may be a part of a link, or a link in another encoding: two slashes, a slash in
+	// another encoding, a host name with a path, a query, the name of an archive, or a URL in Base64 or as hex digits.
 	linkPartPattern = regexp.MustCompile(`(?i)[^\s"'<>]*` +
-		`(?://|\\/|%2f|[a-z0-9-]\.[a-z0-9-]+(?::[0-9]+)?/|[?&][^\s=]*=|\.tar|\.t?gz)[^\s"'<>]*`)
+		`(?://|\\/|%(?:25)*2f|&#x?0*(?:2f|47);?|&sol;|\\u002f|[a-z0-9-]\.[a-z0-9-]+(?::[0-9]+)?/|[?&][^\s=]*=|\.tar|\.t?gz|` + encodedLink + `)[^\s"'<>]*`)
+	// labelLinkPattern matches words that are not a part of any name that Atlas allows, and may be a part of a link: with
+	// a slash and another character of a URL, with a slash in another encoding, with a query, or with the beginning of a
+	// URL in Base64 or as hex digits. It also matches a word after a line break in the link.
+	labelLinkPattern = regexp.MustCompile(`(?i)\S*(?:^[/\\／⁄∕]|\s[/\\／⁄∕]|[/\\／⁄∕]\S*[/\\／⁄∕.:?=&%@]|[.:?=&%@]\S*[/\\／⁄∕]|` +
+		`%(?:25)*(?:2f|3a|5c)|&#x?0*(?:2f|47|3a|58);?|&sol;|&colon;|\\[ux]|\?\S*=|` +
+		encodedLink + `)\S*(?:[\r\n]+\S+)*`)
+	encodedLinkPattern = regexp.MustCompile(`(?i)` + encodedLink)
 	// quotedPattern matches quoted text. Errors of net/http quote parts of invalid responses.
 	quotedPattern = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?`)
 )
@@ -47,12 +57,19 @@ func oneLine(text string) string {
 // sanitizeLabel makes an untrusted string safe for labels and logs: at most 128 bytes, with links replaced. Characters
 // that Atlas allows in no name are replaced with underscores. The result doesn't retain a longer string.
 func sanitizeLabel(s string) string {
-	const maxLength = 128
-	if len(s) <= maxLength && isSimple(s) {
+	const (
+		maxLength = 128
+		maxRead   = 4 << 10 // of a string that is much longer than any name
+	)
+	if len(s) <= maxLength && isSimple(s) && !hasEncodedLink(s) {
 		return s
 	}
+	s = s[:min(len(s), maxRead)]
 	if strings.Contains(s, "://") {
 		s = linkPattern.ReplaceAllString(s, "link")
+	}
+	if strings.ContainsAny(s, `/\%?&／⁄∕`) || hasEncodedLink(s) {
+		s = labelLinkPattern.ReplaceAllString(s, "link")
 	}
 	if len(s) > maxLength {
 		// A copy, so that the label does not retain the whole response. Map copies only if it replaces a character.
@@ -66,10 +83,14 @@ func sanitizeLabel(s string) string {
 	}, s)
 }
 
+// hasEncodedLink reports whether a string contains the beginning of a URL in another encoding. Strings of the length of
+// an ID are too short for a link.
+func hasEncodedLink(s string) bool { return len(s) > 24 && encodedLinkPattern.MatchString(s) }
+
 // isValidID reports whether an ID is safe in a path and as a label. Atlas documents 24 hex digits.
 func isValidID(id string) bool {
 	const maxLength = 64
-	return id != "" && len(id) <= maxLength && isSimple(id)
+	return id != "" && len(id) <= maxLength && isSimple(id) && !hasEncodedLink(id)
 }
 
 // isSimple reports whether a string has only ASCII letters, digits, hyphens and underscores.
