@@ -93,6 +93,18 @@ func bodyFaults() []fault {
 			},
 		},
 		{
+			name:     "an error with status 200, even if it contains an empty list",
+			reason:   poll.ReasonMalformed,
+			reach:    oneTarget,
+			maxPolls: 1,
+			triggers: map[string]trigger{
+				"an error code": json(`{"errorCode":"SERVICE_UNAVAILABLE","results":[],"totalCount":0}`),
+				"an error":      json(`{"error":503,"results":[],"totalCount":0}`),
+				"a status":      json(`{"status":503,"results":[],"totalCount":0}`),
+				"a detail":      json(`{"detail":"` + link + `","results":[]}`),
+			},
+		},
+		{
 			name:   "JSON of another content type",
 			effect: "none; the content type is ignored",
 			reach:  oneTarget,

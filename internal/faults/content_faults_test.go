@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -59,6 +60,19 @@ func contentFaults() []fault {
 				"an ID that is an object":     rewrite(`"snapshotId":"[^"]*"`, `"snapshotId":{"url":"`+link+`"}`),
 				"a target that is a list":     rewrite(`"targetClusterName":"[^"]*"`, `"targetClusterName":["`+link+`"]`),
 				"links that are a number":     rewrite(`"deliveryType":"`, `"deliveryUrl":17,"deliveryType":"`),
+			},
+		},
+		{
+			name:     "a link instead of an ID or name, in any encoding",
+			effect:   "none; the value is `link`",
+			reach:    oneTarget,
+			maxPolls: 1,
+			triggers: map[string]trigger{
+				"a snapshot":        rewrite(`"snapshotId":"[^"]*"`, `"snapshotId":"`+link+`"`),
+				"without a scheme":  rewrite(`"snapshotId":"[^"]*"`, `"snapshotId":"`+strings.TrimPrefix(link, "https://")+`"`),
+				"a target":          rewrite(`"targetClusterName":"[^"]*"`, `"targetClusterName":"`+url.QueryEscape(link)+`"`),
+				"escaped":           rewrite(`"snapshotId":"[^"]*"`, `"snapshotId":"`+strings.ReplaceAll(link, "/", `\\/`)+`"`),
+				"with a line break": rewrite(`"snapshotId":"[^"]*"`, `"snapshotId":"x.example.net/a\nNEVER-SHOW"`),
 			},
 		},
 	}

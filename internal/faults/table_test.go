@@ -28,6 +28,19 @@ var situations = []situation{
 		"atlas", "TestClient_ConnectsAgainAfterGOAWAY",
 	},
 	{
+		"an HTTP/2 connection that stays open but completes no responses, to any request or to those for one target",
+		"the poll fails; the next one uses a new connection (at most five at once, then one a minute)",
+		"atlas", "TestClient_ReplacesAnHTTP2ConnectionThatStaysOpenButFails",
+	},
+	{
+		"the connection is lost at a token request", "none; the request is repeated once",
+		"atlas", "TestTokenEndpoint_IsRequestedAgainIfTheConnectionIsLost",
+	},
+	{
+		"an access token can't be renewed", "none until the token expires",
+		"atlas", "TestTokenEndpoint_FailureOfARenewalDoesNotAffectATokenThatHasNotExpired",
+	},
+	{
 		"the first access token of a credential is rejected", "none; the token is replaced once",
 		"atlas", "TestToken_RejectedBeforeAnyWasAcceptedIsReplacedOnce",
 	},
@@ -39,6 +52,11 @@ var situations = []situation{
 		"one list of clusters that contradicts its own `totalCount`, or lacks clusters",
 		"additions count at once, removals after two consistent lists",
 		"collector/poll", "TestInventory_AcceptsOnlyAdditionsOfInconsistentReads",
+	},
+	{
+		"a list of clusters with a creation time in the future, or before Atlas existed",
+		"the creation time is absent; the history is kept",
+		"atlas", "TestClusters_TreatsAnImplausibleCreationTimeAsAbsent",
 	},
 	{
 		"reloads at a shorter interval than a discovery takes", "none; an unchanged discovery continues",

@@ -82,6 +82,8 @@ func tokenFaults() []fault {
 		token("token endpoint returns 429", poll.ReasonRateLimited, map[string]trigger{
 			"none":  respondToTokenRequests(atlastest.RetryAfter("").ServeHTTP),
 			"30 s":  respondToTokenRequests(atlastest.RetryAfter("30").ServeHTTP),
+			"15 m":  respondToTokenRequests(atlastest.RetryAfter("900").ServeHTTP),
+			"136 y": respondToTokenRequests(atlastest.RetryAfter("4294967295").ServeHTTP),
 			"words": respondToTokenRequests(atlastest.RetryAfter("soon").ServeHTTP),
 		}),
 		{
