@@ -7,6 +7,7 @@ toolchain go1.26.8
 require (
 	github.com/alecthomas/kong v1.17.0
 	github.com/coreos/go-systemd/v22 v22.7.0
+	github.com/go-json-experiment/json v1.27.2
 	github.com/go-openapi/runtime/server-middleware v0.33.4
 	github.com/icholy/digest v1.2.0
 	github.com/klauspost/compress v1.20.4

@@ -101,7 +101,7 @@ func (c *connections) CloseIdleConnections() { c.current().CloseIdleConnections(
 // sentRequest is a request and the transport that sent it.
 type sentRequest struct {
 	connections *connections
-	parent      context.Context //nolint:containedctx // to know why the request ended
+	parent      context.Context //nolint:containedctx // its error is the reason why the request ended
 	transport   *http.Transport
 }
 

@@ -104,7 +104,7 @@ func TestClient_ReplacesAnHTTP2ConnectionThatStaysOpenButFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			withHTTP2(t, func(w *http2World) {
-				w.serveFirst(func(rw http.ResponseWriter, r *http.Request, next http.Handler) { test.respond(rw, r) })
+				w.serveFirst(func(rw http.ResponseWriter, r *http.Request, _ http.Handler) { test.respond(rw, r) })
 				first, second := w.poll(), w.poll()
 				if !test.matches(first) || second != nil {
 					w.Errorf("polls returned %v, %v; want a failure, then success", first, second)

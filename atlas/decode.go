@@ -3,12 +3,17 @@ package atlas
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// This file decodes pages and jobs of all wire formats. If a key of an object is repeated, the last value applies, as
-// usual in encoding/json. Errors of jobs never quote the response, which may contain links.
+// This file decodes pages and jobs of all wire formats. Keys must have the documented case. If a key of an object is
+// repeated, it is not clear which value applies: a field of a job is omitted, and any other object is malformed.
+// Invalid UTF-8 is replaced. Errors never quote the response, which may contain links.
 
 var (
 	errNoResults    = errors.New("missing list of results")
@@ -16,13 +21,21 @@ var (
 	errNotJob       = errors.New("restore job is not an object")
 	errJobID        = errors.New("missing or invalid restore job id")
 	errTooManyItems = errors.New("too many items for a page")
+	errTruncated    = errors.New("unexpected end of JSON")
 	errErrorBody    = errors.New("error in a response with status 200")
+)
+
+// Options of package json. Lenient ones accept repeated keys.
+var (
+	strict  = jsontext.AllowInvalidUTF8(true)
+	lenient = json.JoinOptions(strict, jsontext.AllowDuplicateNames(true))
 )
 
 // Limits on memory that a page can allocate: a small body can contain very many very small items.
 const (
-	maxItems  = 2 * maxPageSize
-	maxCommas = 200_000 // a job has about 25, and 5 more for each shard of a download
+	maxItems   = 2 * maxPageSize
+	minJobSize = 400     // bytes, of most jobs
+	maxCommas  = 200_000 // a job has about 25, and 5 more for each shard of a download
 )
 
 // wireJob is a restore job in a wire format of Atlas.
@@ -33,10 +46,23 @@ type wireJob interface {
 
 // wirePage is a page of any list.
 type wirePage[T any] struct {
-	Results    []T   `json:"results"`
+	pageFields
+
+	Results []T `json:"results"`
+}
+
+// jobPage is a page of restore jobs.
+type jobPage[W wireJob] struct {
+	pageFields
+
+	Results jobItems[W] `json:"results"`
+}
+
+// pageFields are the fields of a page except its items.
+type pageFields struct {
 	TotalCount Count `json:"totalCount"`
 	Links      []struct {
-		Rel string `json:"rel"`
+		Rel interned `json:"rel"`
 	} `json:"links"`
 
 	// Fields of an error, which a proxy may send with status 200.
@@ -48,24 +74,20 @@ type wirePage[T any] struct {
 	Status    errorStatus `json:"status"`
 }
 
-func (p *wirePage[T]) isError() bool {
-	return bool(p.ErrorCode || p.Error || p.Errors || p.Detail || p.Reason || present(p.Status))
-}
-
-// checkNoError returns an error if the body of a single job or project is an error with status 200. Unlike a page, a job
-// may have fields such as reason.
-func checkNoError(body []byte) error {
-	var fields struct {
-		ErrorCode present     `json:"errorCode"`
-		Error     errorStatus `json:"error"`
-	}
-	if json.Unmarshal(body, &fields) == nil && (bool(fields.ErrorCode) || bool(fields.Error)) {
+// check returns an error unless the page is a list with at most maxItems items.
+func (p *pageFields) check(isList bool, items int) error {
+	switch {
+	case bool(p.ErrorCode || p.Error || p.Errors || p.Detail || p.Reason || present(p.Status)):
 		return errErrorBody
+	case !isList:
+		return errNoResults
+	case items > maxItems:
+		return errTooManyItems
 	}
 	return nil
 }
 
-func (p *wirePage[T]) hasNext() bool {
+func (p *pageFields) hasNext() bool {
 	for _, link := range p.Links {
 		if link.Rel == "next" {
 			return true
@@ -75,57 +97,161 @@ func (p *wirePage[T]) hasNext() bool {
 }
 
 // last reports whether no page follows: there is no link to a next page, or the page is empty.
-func (p *wirePage[T]) last() bool { return !p.hasNext() || len(p.Results) == 0 }
+func (p *pageFields) last(items int) bool { return !p.hasNext() || items == 0 }
 
 // cut reports whether the page is empty although it has a link to a next page. Items may be missing.
-func (p *wirePage[T]) cut() bool { return p.hasNext() && len(p.Results) == 0 }
+func (p *pageFields) cut(items int) bool { return p.hasNext() && items == 0 }
 
-// page converts the page without its jobs.
-func (p *wirePage[T]) page() Page {
-	n := len(p.Results)
-	return Page{Jobs: make([]RestoreJob, 0, n), Items: n, TotalCount: p.TotalCount, Last: p.last(), Cut: p.cut()}
+// apply sets the fields of a page except its jobs.
+func (p *pageFields) apply(page *Page) {
+	page.TotalCount, page.Last, page.Cut = p.TotalCount, p.last(page.Items), p.cut(page.Items)
+}
+
+// jobItems converts the items of a page to jobs one by one, without keeping them in the wire format.
+type jobItems[W wireJob] struct {
+	page   *Page
+	found  *findings
+	isList bool
+}
+
+// UnmarshalJSONFrom returns an error if the value is not a list, or if any field of an item can't be read.
+func (j *jobItems[W]) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	if token, err := decoder.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginArray {
+		return cmp.Or(err, errNoResults)
+	}
+	j.isList = true
+	var wire, empty W
+	for decoder.PeekKind() != jsontext.KindEndArray {
+		wire = empty
+		if err := json.UnmarshalDecode(decoder, &wire); err != nil {
+			return err
+		}
+		if j.page.Items++; j.page.Items > maxItems {
+			return errTooManyItems
+		}
+		j.page.add(convertJob(wire, j.found))
+	}
+	_, err := decoder.ReadToken()
+	return err
+}
+
+// checkNoError returns an error if the body of a single job or project is an error with status 200. Unlike a page, a
+// job may have fields such as reason.
+func checkNoError(body []byte) error {
+	var fields struct {
+		ErrorCode present     `json:"errorCode"`
+		Error     errorStatus `json:"error"`
+	}
+	if json.Unmarshal(body, &fields, lenient) == nil && (bool(fields.ErrorCode) || bool(fields.Error)) {
+		return errErrorBody
+	}
+	return nil
 }
 
 // decodePage decodes a page of restore jobs. If a job can't be decoded, the page is decoded again job by job, so that
 // the other jobs are kept.
 func decodePage[W wireJob](body []byte, found *findings) (Page, error) {
-	if whole, err := decodeItems[W](body); err == nil {
-		page := whole.page()
-		for _, wire := range whole.Results {
-			page.add(convertJob(wire, found))
-		}
-		return page.validate()
+	if bytes.Count(body, []byte(",")) > maxCommas {
+		return Page{}, errTooManyItems
 	}
-	items, err := decodeItems[json.RawMessage](body)
+	foundBefore := *found
+	page, err := decodeJobs[W](body, found)
+	if err != nil {
+		*found = foundBefore
+		page, err = salvageJobs[W](body, found)
+	}
 	if err != nil {
 		return Page{}, err
-	}
-	page := items.page()
-	for _, item := range items.Results {
-		page.add(decodeJob[W](item, found))
 	}
 	return page.validate()
 }
 
+// decodeJobs decodes a page of which every field can be read.
+func decodeJobs[W wireJob](body []byte, found *findings) (Page, error) {
+	page := Page{Jobs: make([]RestoreJob, 0, min(len(body)/minJobSize, maxPageSize))}
+	decoded := jobPage[W]{Results: jobItems[W]{page: &page, found: found}}
+	if err := json.Unmarshal(body, &decoded, strict); err != nil {
+		return Page{}, err
+	}
+	decoded.apply(&page)
+	return page, decoded.check(decoded.Results.isList, page.Items)
+}
+
+// salvageJobs decodes a page job by job.
+func salvageJobs[W wireJob](body []byte, found *findings) (Page, error) {
+	if err := checkKeys(body); err != nil {
+		return Page{}, err
+	}
+	items, err := decodeItems[jsontext.Value](body, lenient)
+	if err != nil {
+		return Page{}, err
+	}
+	page := Page{Jobs: make([]RestoreJob, 0, len(items.Results)), Items: len(items.Results)}
+	items.apply(&page)
+	for _, item := range items.Results {
+		page.add(decodeJob[W](item, found))
+	}
+	return page, nil
+}
+
+// checkKeys returns an error if a key of the outermost object is repeated.
+func checkKeys(body []byte) error {
+	decoder := jsontext.NewDecoder(bytes.NewReader(body), lenient)
+	if token, err := decoder.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginObject {
+		return cmp.Or(describe(err), errNoResults)
+	}
+	keys := map[string]bool{}
+	for decoder.PeekKind() == jsontext.KindString {
+		key, err := decoder.ReadToken()
+		if err != nil {
+			return describe(err)
+		}
+		name := key.String()
+		if keys[name] {
+			return fmt.Errorf("repeated key at byte %d", decoder.InputOffset())
+		}
+		keys[name] = true
+		if err := decoder.SkipValue(); err != nil {
+			return describe(err)
+		}
+	}
+	return nil
+}
+
 // decodeItems decodes a page of any list, within the limits.
-func decodeItems[T any](body []byte) (*wirePage[T], error) {
+func decodeItems[T any](body []byte, options json.Options) (*wirePage[T], error) {
 	if bytes.Count(body, []byte(",")) > maxCommas {
 		return nil, errTooManyItems
 	}
 	var page wirePage[T]
-	if err := json.Unmarshal(body, &page); err != nil {
-		return nil, err
+	if err := json.Unmarshal(body, &page, options); err != nil {
+		return nil, describe(err)
 	}
-	if page.isError() {
-		return nil, errErrorBody
+	return &page, page.check(page.Results != nil, len(page.Results))
+}
+
+// describe returns an error of package json without names and values of the response.
+func describe(err error) error {
+	for _, own := range []error{errCount, errNoResults, errTooManyItems} {
+		if errors.Is(err, own) {
+			return own
+		}
 	}
-	if page.Results == nil {
-		return nil, errNoResults
+	syntactic, isSyntactic := errors.AsType[*jsontext.SyntacticError](err)
+	semantic, isSemantic := errors.AsType[*json.SemanticError](err)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errTruncated
+	case errors.Is(err, jsontext.ErrDuplicateName) && isSyntactic:
+		return fmt.Errorf("repeated key at byte %d", syntactic.ByteOffset)
+	case isSyntactic:
+		return fmt.Errorf("invalid JSON at byte %d", syntactic.ByteOffset)
+	case isSemantic:
+		return fmt.Errorf("value of another type at byte %d", semantic.ByteOffset)
 	}
-	if len(page.Results) > maxItems {
-		return nil, errTooManyItems
-	}
-	return &page, nil
+	return errors.New("invalid JSON")
 }
 
 // validate rejects a page that has items but no job. If it were accepted as a page without jobs, known jobs would be
@@ -153,8 +279,11 @@ func decodeJob[W wireJob](body []byte, found *findings) (RestoreJob, error) {
 		return RestoreJob{}, errTooManyItems
 	}
 	var wire W
-	err := json.Unmarshal(body, &wire)
-	if _, invalid := errors.AsType[*json.SyntaxError](err); !invalid && err != nil {
+	err := json.Unmarshal(body, &wire, strict)
+	if err != nil {
+		if _, invalid := errors.AsType[*jsontext.SyntacticError](err); invalid && !errors.Is(err, jsontext.ErrDuplicateName) {
+			return RestoreJob{}, describe(err)
+		}
 		wire, err = salvageJob[W](body, found)
 	}
 	if err != nil {

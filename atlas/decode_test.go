@@ -279,15 +279,44 @@ func TestDecodePage_RejectsPagesWithTooManyItems(t *testing.T) {
 
 func TestDecodePage_RejectsOtherDocuments(t *testing.T) {
 	expectPageErrors(t, []pageErrorTest{
-		{name: "truncated", body: `{"results":[` + flexRow, err: "unexpected end of JSON input"},
-		{name: "HTML", body: `<html>`, err: "invalid character '<'"},
-		{name: "empty", body: ``, err: "unexpected end of JSON input"},
-		{name: "an array", body: `[]`, err: "cannot unmarshal array"},
+		{name: "truncated", body: `{"results":[` + flexRow, err: "unexpected end of JSON"},
+		{name: "HTML", body: `<html>`, err: "invalid JSON at byte 0"},
+		{name: "empty", body: ``, err: "unexpected end of JSON"},
+		{name: "an array", body: `[]`, err: "missing list of results"},
 		{name: "null", body: `null`, err: "missing list of results"},
 		{name: "no results", body: `{"totalCount":3}`, err: "missing list of results"},
-		{name: "results of another type", body: `{"results":{"a":1}}`, err: "cannot unmarshal object"},
+		{name: "results of another type", body: `{"results":{"a":1}}`, err: "value of another type at byte 11"},
 		{name: "negative count", body: `{"results":[],"totalCount":-1}`, err: "invalid count"},
+		{name: "two lists", body: `{"results":[` + flexRow + `],"results":[]}`, err: "repeated key at byte "},
+		{name: "two counts", body: `{"results":[],"totalCount":1,"totalCount":0}`, err: "repeated key at byte "},
+		{name: "other case", body: `{"Results":[` + flexRow + `]}`, err: "missing list of results"},
 	})
+}
+
+func TestDecodePage_ErrorsDoNotQuoteTheResponse(t *testing.T) {
+	for _, body := range []string{
+		`{"results":[],"https://SECRET":1,"https://SECRET":2}`, `{"https://SECRET":1,"https://SECRET":2,"results":[]}`,
+		`{"results":{"https://SECRET":7}}`, `{"results":[],"totalCount":"https://SECRET"}`, `{"results":[],"links":"SECRET"}`,
+		`SECRET`, `{"results":[{"SECRET":tru}]}`, `{"results":["\xSECRET"]}`, `{"results":[],"totalCount":1e999SECRET}`,
+	} {
+		found := newFindings()
+		if _, err := decodePage[flexJob]([]byte(body), &found); err == nil || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%s: %v", body, err)
+		}
+		if _, err := decodeItems[wireCluster]([]byte(body), strict); err == nil || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+func TestDecodePage_ReplacesInvalidUTF8(t *testing.T) {
+	found := newFindings()
+	page, err := decodePage[flexJob]([]byte("{\"results\":[{\"id\":\"x\",\"snapshotId\":\"a\xffb\\ud800c\",\"\xff\":1,"+
+		"\"targetDeploymentItemName\":\"a\xffb\",\"status\":\"RUNNING\",\"deliveryType\":\"RESTORE\"}]}"), &found)
+	if err != nil || len(page.Jobs) != 1 || len(found.omitted) > 0 ||
+		page.Jobs[0].SnapshotID != "a_b_c" || page.Jobs[0].TargetClusterName != "a_b" {
+		t.Errorf("%+v, %v, omitted %q", page, err, found.omitted)
+	}
 }
 
 type pageErrorTest struct {

@@ -3,11 +3,13 @@ package atlas
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Project is a project that a credential can access.
@@ -97,7 +99,7 @@ func (c *Client) Project(ctx context.Context, projectID string) (Project, error)
 		return Project{}, err
 	}
 	var project wireProject
-	if err := cmp.Or(checkNoError(body), json.Unmarshal(body, &project)); err != nil {
+	if err := cmp.Or(checkNoError(body), describe(json.Unmarshal(body, &project, strict))); err != nil {
 		return Project{}, &MalformedError{Operation: OperationProject, Err: err}
 	}
 	project.ID = projectID
@@ -179,7 +181,7 @@ func readListOnce[W listItem](ctx context.Context, c *Client, request apiRequest
 		if err != nil {
 			return nil, err
 		}
-		page, err := decodeItems[W](body)
+		page, err := decodeItems[W](body, strict)
 		if err != nil {
 			return nil, malformed(err)
 		}
@@ -194,9 +196,10 @@ func readListOnce[W listItem](ctx context.Context, c *Client, request apiRequest
 			total = page.TotalCount
 		}
 		read.date, read.consistent = date, read.consistent && page.TotalCount == total
-		if page.last() {
+		items := len(page.Results)
+		if page.last(items) {
 			n, given := total.Value()
-			read.consistent = read.consistent && !page.cut() && (!given || n == int64(len(read.items)))
+			read.consistent = read.consistent && !page.cut(items) && (!given || n == int64(len(read.items)))
 			return read, nil
 		}
 	}
@@ -278,10 +281,14 @@ func (w wireCluster) runsOn(name string) bool {
 // optional is a field that is treated as absent if it can't be decoded.
 type optional[T any] struct{ value T }
 
-// UnmarshalJSON implements json.Unmarshaler. It never returns an error.
-func (o *optional[T]) UnmarshalJSON(data []byte) error {
+// UnmarshalJSONFrom accepts any value.
+func (o *optional[T]) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	data, err := decoder.ReadValue()
+	if err != nil {
+		return err
+	}
 	var value T
-	if json.Unmarshal(data, &value) == nil {
+	if json.Unmarshal(data, &value, strict) == nil {
 		o.value = value
 	}
 	return nil

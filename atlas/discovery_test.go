@@ -230,8 +230,9 @@ func TestClusters_TreatsAnImplausibleCreationTimeAsAbsent(t *testing.T) {
 
 func TestLists_RejectAnErrorWithStatus200(t *testing.T) {
 	for _, fields := range []string{
-		`"errorCode":"SERVICE_UNAVAILABLE"`, `"errorCode":5`, `"error":503`, `"error":"invalid"`, `"status":503`, `"status":"503"`,
-		`"detail":"Try again."`, `"reason":"Service Unavailable"`, `"errors":[{}]`, `"totalCount":0,"error":503,"detail":null`,
+		`"errorCode":"SERVICE_UNAVAILABLE"`, `"errorCode":5`, `"error":503`, `"error":"invalid"`, `"status":503`,
+		`"status":"503"`, `"detail":"Try again."`, `"reason":"Service Unavailable"`, `"errors":[{}]`,
+		`"totalCount":0,"error":503,"detail":null`,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			sim := newAtlas()
@@ -254,7 +255,8 @@ func TestLists_AcceptFieldsThatReportNoError(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			sim := newAtlas()
-			sim.Script(atlastest.PathHas("flexClusters"), 0, atlastest.Body(200, "application/json", `{"results":[],`+fields+`}`))
+			sim.Script(atlastest.PathHas("flexClusters"), 0,
+				atlastest.Body(200, "application/json", `{"results":[],`+fields+`}`))
 			if _, err := readAll(withDeadline(t), connect(t, sim, account), flex); err != nil {
 				t.Errorf("%s: %v", fields, err)
 			}

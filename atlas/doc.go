@@ -8,7 +8,8 @@
 // # Authentication
 //
 // A [Credential] is a service account (OAuth 2.0 client credentials) or an API key (HTTP digest authentication). The
-// access token of a service account is requested when it is first needed, and is renewed a minute before it expires.
+// access token of a service account is requested when it is first needed, and is renewed a minute before it expires. If
+// that fails, the token is used until it expires.
 // A rejected token is replaced once for all waiting requests, and at most once in five minutes. It is not replaced if
 // the credential is valid but isn't a member of the project.
 //
@@ -29,7 +30,8 @@
 //   - [ErrRateLimitExhausted] if no request was sent because of the rate limit.
 //   - the error of the context, or of the network.
 //
-// A 429 response, a 502, 503 or 504 response, and a lost connection are retried at most twice, as long as the
+// After a request without a complete response, later requests use new connections, at most five times, and then once a
+// minute. A 429 response, a 502, 503 or 504 response, and a lost connection are retried at most twice, as long as the
 // deadline of the context allows it.
 //
 // # Paging
@@ -42,6 +44,7 @@
 // Everything from the network is untrusted. Responses are limited in size. A job requires only an ID. Any other field
 // that can't be read, or has an implausible time, is omitted and reported to the [Observer]. The status is unknown if
 // an unreadable field may report a failure. Strings in a [RestoreJob] are short and printable. Download links are
-// counted but not kept. Kept parts of a response are copies. Error texts are one line, without links and without
+// counted but not kept. Links in other strings are replaced, in any encoding. If a key of an object is repeated, it is
+// treated as unreadable. Kept parts of a response are copies. Error texts are one line, without links and without
 // secrets. A [Secret] prints as <redacted>.
 package atlas

@@ -1,7 +1,6 @@
 package atlas
 
 import (
-	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -10,17 +9,26 @@ import (
 	"time"
 	"unicode/utf8"
 	"unique"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // This file has the types of single fields, which all wire formats share. Fields accept absent values, null, [] and
 // objects of nulls, because recorded responses have them. Kept values are copies, so no field retains the response.
 
-var errDate = errors.New("invalid date")
+var (
+	errDate  = errors.New("invalid date")
+	errCount = errors.New("invalid count")
+	errText  = errors.New("not a string")
+	errLinks = errors.New("neither a link nor a list of links")
+)
 
-// UnmarshalJSON accepts a date and null. Dates before 1970, such as the zero date, are treated as absent.
-func (t *Timestamp) UnmarshalJSON(data []byte) error {
-	if string(data) == "null" {
-		return nil
+// UnmarshalJSONFrom accepts a date and null. Dates before 1970, such as the zero date, are treated as absent.
+func (t *Timestamp) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	data, err := decoder.ReadValue()
+	if *t = 0; err != nil || data.Kind() == jsontext.KindNull {
+		return err
 	}
 	var date time.Time
 	if err := date.UnmarshalJSON(data); err != nil {
@@ -30,14 +38,15 @@ func (t *Timestamp) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// UnmarshalJSON accepts a nonnegative integer and null.
-func (c *Count) UnmarshalJSON(data []byte) error {
-	if string(data) == "null" {
-		return nil
+// UnmarshalJSONFrom accepts a nonnegative integer and null.
+func (c *Count) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	data, err := decoder.ReadValue()
+	if *c = (Count{}); err != nil || data.Kind() == jsontext.KindNull {
+		return err
 	}
-	var n int64
-	if err := json.Unmarshal(data, &n); err != nil || n < 0 {
-		return errors.New("invalid count")
+	n, err := strconv.ParseInt(string(data), 10, 64)
+	if err != nil || n < 0 {
+		return errCount
 	}
 	*c = CountOf(n)
 	return nil
@@ -46,25 +55,27 @@ func (c *Count) UnmarshalJSON(data []byte) error {
 // present is whether a field has a value that isn't empty.
 type present bool
 
-// UnmarshalJSON accepts any value.
-func (p *present) UnmarshalJSON(data []byte) error {
+// UnmarshalJSONFrom accepts any value.
+func (p *present) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	data, err := decoder.ReadValue()
 	switch string(data) {
-	case "null", "false", "0", `""`, "[]", "{}":
+	case "", "null", "false", "0", `""`, "[]", "{}":
 		*p = false
 	default:
 		*p = true
 	}
-	return nil
+	return err
 }
 
 // errorStatus is whether a field has the HTTP status of an error.
 type errorStatus bool
 
-// UnmarshalJSON accepts any value. Other values than numbers are ignored.
-func (e *errorStatus) UnmarshalJSON(data []byte) error {
-	status, err := strconv.Atoi(strings.Trim(string(data), `"`))
-	*e = err == nil && status >= http.StatusBadRequest
-	return nil
+// UnmarshalJSONFrom accepts any value. Other values than numbers are ignored.
+func (e *errorStatus) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	data, err := decoder.ReadValue()
+	status, invalid := strconv.Atoi(strings.Trim(string(data), `"`))
+	*e = invalid == nil && status >= http.StatusBadRequest
+	return err
 }
 
 // wireBSONTime is a BSON timestamp. Only its date is used.
@@ -76,20 +87,24 @@ type wireBSONTime struct {
 // once, so decoding it again allocates nothing.
 type interned string
 
-// UnmarshalJSON accepts a string and null.
-func (s *interned) UnmarshalJSON(data []byte) error {
+// UnmarshalJSONFrom accepts a string and null.
+func (s *interned) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	data, err := decoder.ReadValue()
+	if *s = ""; err != nil || data.Kind() == jsontext.KindNull {
+		return err
+	}
+	if data.Kind() != jsontext.KindString {
+		return errText
+	}
 	if !isPlainString(data) {
-		return json.Unmarshal(data, (*string)(s))
+		return json.Unmarshal(data, (*string)(s), strict)
 	}
 	*s = interned(unique.Make(string(data[1 : len(data)-1])).Value())
 	return nil
 }
 
-// isPlainString reports whether a JSON value is an ASCII string without escapes.
+// isPlainString reports whether a JSON string has only ASCII characters without escapes.
 func isPlainString(data []byte) bool {
-	if len(data) == 0 || data[0] != '"' {
-		return false
-	}
 	for _, c := range data[1 : len(data)-1] {
 		if c == '\\' || c >= utf8.RuneSelf {
 			return false
@@ -103,24 +118,35 @@ type wireLinks int32
 
 func (l wireLinks) count() uint16 { return uint16(min(l, math.MaxUint16)) } //nolint:gosec // never negative
 
-// UnmarshalJSON accepts a string, a list of strings, and null.
-func (l *wireLinks) UnmarshalJSON(data []byte) error {
-	if *l = 0; string(data) == "[]" {
-		return nil
+// UnmarshalJSONFrom accepts a string, a list of strings, and null.
+func (l *wireLinks) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
+	*l = 0
+	if decoder.PeekKind() != jsontext.KindBeginArray {
+		return l.add(decoder)
 	}
-	var list []string
-	if len(data) > 0 && data[0] == '"' {
-		list = make([]string, 1)
-		if err := json.Unmarshal(data, &list[0]); err != nil {
-			return errors.New("invalid link")
-		}
-	} else if err := json.Unmarshal(data, &list); err != nil {
-		return errors.New("invalid list of links")
+	if _, err := decoder.ReadToken(); err != nil {
+		return err
 	}
-	for _, link := range list {
-		if link != "" {
-			*l++
+	for decoder.PeekKind() != jsontext.KindEndArray {
+		if err := l.add(decoder); err != nil {
+			return err
 		}
+	}
+	_, err := decoder.ReadToken()
+	return err
+}
+
+// add reads a string or null, and counts it if it isn't empty.
+func (l *wireLinks) add(decoder *jsontext.Decoder) error {
+	data, err := decoder.ReadValue()
+	if err != nil || data.Kind() == jsontext.KindNull {
+		return err
+	}
+	if data.Kind() != jsontext.KindString {
+		return errLinks
+	}
+	if string(data) != `""` {
+		*l++
 	}
 	return nil
 }

@@ -267,8 +267,8 @@ func TestRestoreJob_RejectsAResponseWithoutTheRequestedID(t *testing.T) {
 		`{"status":"RUNNING"}`:             "malformed atlas response: missing or invalid restore job id",
 		`{"id":"x","status":"RUNNING"}`:    "malformed atlas response: response contains a different job than " + id,
 		`[]`:                               "malformed atlas response: restore job is not an object",
-		`{"id":"` + id + `","status":"RUN`: "malformed atlas response: unexpected end of JSON input",
-		`{"id":"` + id + `"}<html>`:        "malformed atlas response: invalid character '<' after top-level value",
+		`{"id":"` + id + `","status":"RUN`: "malformed atlas response: unexpected end of JSON",
+		`{"id":"` + id + `"}<html>`:        "malformed atlas response: invalid JSON at byte 33",
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			sim := newAtlas()

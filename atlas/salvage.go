@@ -2,14 +2,17 @@ package atlas
 
 import (
 	"bytes"
-	"encoding/json"
 	"reflect"
 	"strings"
 	"unicode"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // This file decodes jobs of which a field can't be read. Each field of a wire format is decoded alone, with the same
-// result as encoding/json, and is omitted if it can't be read. The same applies to nested objects and lists of objects.
+// result as in the whole job, and is omitted if it can't be read or is repeated. The same applies to nested objects and
+// lists of objects.
 
 // salvageJob decodes the fields of a job that can be read, and adds the others to found.
 func salvageJob[W wireJob](body []byte, found *findings) (W, error) {
@@ -22,22 +25,30 @@ func salvageJob[W wireJob](body []byte, found *findings) (W, error) {
 
 // salvageObject decodes the fields of an object. It reports false if the value is not an object.
 func (f *findings) salvageObject(data []byte, object reflect.Value, prefix string) bool {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+	decoder := jsontext.NewDecoder(bytes.NewReader(data), lenient)
+	if token, err := decoder.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginObject {
 		return false
 	}
-	for decoder.More() { // in the order of the response, because the last value of a repeated key applies
-		key, err := decoder.Token()
+	seen := map[string]bool{}
+	for decoder.PeekKind() != jsontext.KindEndObject {
+		token, err := decoder.ReadToken()
 		if err != nil {
 			return false
 		}
-		var value json.RawMessage
-		if decoder.Decode(&value) != nil {
+		key := token.String()
+		value, err := decoder.ReadValue()
+		if err != nil {
 			return false
 		}
-		name, _ := key.(string)
-		if tag, field, ok := wireFieldOf(object, name); ok {
-			f.salvageValue(value, field, prefix+snakeCase(tag))
+		field, ok := wireFieldOf(object, key)
+		switch {
+		case !ok:
+		case seen[key]:
+			field.SetZero()
+			f.omit(prefix + snakeCase(key))
+		default:
+			seen[key] = true
+			f.salvageValue(value, field, prefix+snakeCase(key))
 		}
 	}
 	return true
@@ -45,7 +56,7 @@ func (f *findings) salvageObject(data []byte, object reflect.Value, prefix strin
 
 // salvageValue decodes a value as far as it can be read.
 func (f *findings) salvageValue(data []byte, value reflect.Value, name string) {
-	if json.Unmarshal(data, value.Addr().Interface()) == nil {
+	if json.Unmarshal(data, value.Addr().Interface(), strict) == nil {
 		return
 	}
 	value.SetZero() // it may be partly set
@@ -64,8 +75,8 @@ func (f *findings) salvageValue(data []byte, value reflect.Value, name string) {
 
 // salvageList decodes the items of a list. It reports false if the value is not a list.
 func (f *findings) salvageList(data []byte, list reflect.Value, name string) bool {
-	var items []json.RawMessage
-	if json.Unmarshal(data, &items) != nil {
+	var items []jsontext.Value
+	if json.Unmarshal(data, &items, lenient) != nil {
 		return false
 	}
 	list.Set(reflect.MakeSlice(list.Type(), len(items), len(items)))
@@ -75,23 +86,19 @@ func (f *findings) salvageList(data []byte, list reflect.Value, name string) boo
 	return true
 }
 
-// wireFieldOf returns the field of an object for a JSON key. Like encoding/json, it prefers an exact match, and else
-// ignores case.
-func wireFieldOf(object reflect.Value, key string) (tag string, field reflect.Value, ok bool) {
+// wireFieldOf returns the field of an object for a JSON key.
+func wireFieldOf(object reflect.Value, key string) (field reflect.Value, ok bool) {
 	for structField, value := range object.Fields() {
-		switch name := structField.Tag.Get("json"); {
-		case name == key:
-			return name, value, true
-		case strings.EqualFold(name, key):
-			tag, field, ok = name, value, true
+		if structField.Tag.Get("json") == key {
+			return value, true
 		}
 	}
-	return tag, field, ok
+	return reflect.Value{}, false
 }
 
 // isLeaf reports whether a type is decoded as a whole.
 func isLeaf(t reflect.Type) bool {
-	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[json.UnmarshalerFrom]())
 }
 
 // wireFields returns the names under which findings has the fields of a wire format, without the ID.

@@ -285,7 +285,8 @@ func (t tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// send retries the request once if the connection was lost before the response. Package net/http does that for GET only.
+// send retries the request once if the connection was lost before the response. Package net/http retries only other
+// methods than POST.
 func (t tokenTransport) send(req *http.Request) (*http.Response, error) {
 	resp, err := t.base.RoundTrip(req)
 	if err == nil || !isConnectionLost(err) || req.Context().Err() != nil || req.GetBody == nil {
