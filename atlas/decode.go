@@ -227,7 +227,10 @@ func decodeItems[T any](body []byte, options json.Options) (*wirePage[T], error)
 	if err := json.Unmarshal(body, &page, options); err != nil {
 		return nil, describe(err)
 	}
-	return &page, page.check(page.Results != nil, len(page.Results))
+	if err := page.check(page.Results != nil, len(page.Results)); err != nil {
+		return nil, err
+	}
+	return &page, nil
 }
 
 // describe returns an error of package json without names and values of the response.

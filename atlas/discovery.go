@@ -91,16 +91,15 @@ const (
 
 // Project reads a project.
 func (c *Client) Project(ctx context.Context, projectID string) (Project, error) {
-	body, _, err := c.get(ctx, apiRequest{
+	var project wireProject
+	err := c.get(ctx, apiRequest{
 		operation: OperationProject, bucket: bucket{projectID, projectBucket},
 		path: projectPath(projectID), version: projectVersion,
+	}, func(response response) error {
+		return cmp.Or(checkNoError(response.body), describe(json.Unmarshal(response.body, &project, strict)))
 	})
 	if err != nil {
 		return Project{}, err
-	}
-	var project wireProject
-	if err := cmp.Or(checkNoError(body), describe(json.Unmarshal(body, &project, strict))); err != nil {
-		return Project{}, &MalformedError{Operation: OperationProject, Err: err}
 	}
 	project.ID = projectID
 	return project.project(), nil
@@ -147,7 +146,7 @@ func (c *Client) Clusters(ctx context.Context, projectID string, kind ClusterKin
 type listItem interface{ key() (key string, ok bool) }
 
 // readItems are the items of a list by key.
-type readItems[W any] struct {
+type readItems[W listItem] struct {
 	items      map[string]W
 	consistent bool      // the counts of all pages agree with the number of items
 	date       Timestamp // of the last response
@@ -174,28 +173,23 @@ func readList[W listItem](ctx context.Context, c *Client, request apiRequest, pe
 func readListOnce[W listItem](ctx context.Context, c *Client, request apiRequest, perPage int) (*readItems[W], error) {
 	read := &readItems[W]{items: map[string]W{}, consistent: true}
 	var total Count // on the first page
-	malformed := func(err error) error { return &MalformedError{Operation: request.operation, Err: err} }
 	for number := 1; number <= maxListPages; number++ {
 		request.query = pageQuery(number, perPage).Encode()
-		body, date, err := c.get(ctx, request)
+		var page *wirePage[W]
+		err := c.get(ctx, request, func(response response) (err error) {
+			read.date = response.date
+			if page, err = decodeItems[W](response.body, strict); err != nil {
+				return err
+			}
+			return read.add(page.Results)
+		})
 		if err != nil {
 			return nil, err
-		}
-		page, err := decodeItems[W](body, strict)
-		if err != nil {
-			return nil, malformed(err)
-		}
-		for _, item := range page.Results {
-			key, ok := item.key()
-			if !ok {
-				return nil, malformed(errors.New("missing or invalid id or name"))
-			}
-			read.items[key] = item
 		}
 		if number == 1 {
 			total = page.TotalCount
 		}
-		read.date, read.consistent = date, read.consistent && page.TotalCount == total
+		read.consistent = read.consistent && page.TotalCount == total
 		items := len(page.Results)
 		if page.last(items) {
 			n, given := total.Value()
@@ -203,7 +197,20 @@ func readListOnce[W listItem](ctx context.Context, c *Client, request apiRequest
 			return read, nil
 		}
 	}
-	return nil, malformed(fmt.Errorf("list has more than %d pages", maxListPages))
+	err := fmt.Errorf("list has more than %d pages", maxListPages)
+	return nil, &MalformedError{Operation: request.operation, Err: err}
+}
+
+// add adds the items of a page.
+func (r *readItems[W]) add(items []W) error {
+	for _, item := range items {
+		key, ok := item.key()
+		if !ok {
+			return errors.New("missing or invalid id or name")
+		}
+		r.items[key] = item
+	}
+	return nil
 }
 
 type wireProject struct {

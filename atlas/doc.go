@@ -9,9 +9,8 @@
 //
 // A [Credential] is a service account (OAuth 2.0 client credentials) or an API key (HTTP digest authentication). The
 // access token of a service account is requested when it is first needed, and is renewed a minute before it expires. If
-// that fails, the token is used until it expires.
-// A rejected token is replaced once for all waiting requests, and at most once in five minutes. It is not replaced if
-// the credential is valid but isn't a member of the project.
+// that fails, the token is used until it expires. A rejected token is replaced once for all waiting requests, and at
+// most once in five minutes. It is not replaced if the credential is valid but isn't a member of the project.
 //
 // # Rate limits
 //

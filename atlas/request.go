@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -44,23 +45,64 @@ func pageQuery(number, size int) url.Values {
 	return url.Values{"pageNum": {strconv.Itoa(number)}, "itemsPerPage": {strconv.Itoa(size)}}
 }
 
-// get returns the body and the time of a response with status 200. Other results are errors; see the package comment.
-// Failures that may be temporary are retried while the deadline of ctx allows it.
-func (c *Client) get(ctx context.Context, request apiRequest) (body []byte, date Timestamp, err error) {
+// response is a response with status 200.
+type response struct {
+	body []byte    // valid until the call that received the response returns
+	date Timestamp // time of the response
+}
+
+// get lets decode read a response with status 200. An error of decode is a MalformedError. Other responses are errors;
+// see the package comment. Failures that may be temporary are retried while the deadline of ctx allows it.
+func (c *Client) get(ctx context.Context, request apiRequest, decode func(response) error) error {
+	buffer := newBuffer()
+	defer buffer.release()
 	limit := c.rateLimit(request.bucket)
 	for try := 1; ; try++ {
 		if err := limit.wait(ctx); err != nil {
-			return nil, 0, err
+			return err
 		}
-		body, date, err := c.attempt(ctx, request, limit)
-		if err == nil || try == maxTries || ctx.Err() != nil {
-			return body, date, err
+		response, err := c.attempt(ctx, request, limit, buffer)
+		if err == nil {
+			if err := decode(response); err != nil {
+				return &MalformedError{Operation: request.operation, Err: err}
+			}
+			return nil
+		}
+		if try == maxTries || ctx.Err() != nil {
+			return err
 		}
 		delay, retry := retryDelay(err, try)
 		if !retry || !endsBeforeDeadline(ctx, delay) || sleep(ctx, delay) != nil {
-			return nil, 0, err
+			return err
 		}
 	}
+}
+
+// buffer is a buffer for the body of a response. Most responses are as large as the previous ones.
+type buffer struct{ bytes.Buffer }
+
+// maxPooled is the largest size of a buffer that is kept for other responses.
+const maxPooled = 1 << 20
+
+var buffers = sync.Pool{New: func() any { return &buffer{} }}
+
+func newBuffer() *buffer {
+	b, _ := buffers.Get().(*buffer)
+	return b
+}
+
+// release allows other responses to overwrite the buffer.
+func (b *buffer) release() {
+	if b.Cap() <= maxPooled {
+		buffers.Put(b)
+	}
+}
+
+// read reads the body of a response up to a size.
+func (b *buffer) read(body io.Reader, size int64) ([]byte, error) {
+	b.Reset()
+	_, err := b.ReadFrom(io.LimitReader(body, size))
+	return b.Bytes(), err
 }
 
 // retryDelay returns the delay before the next try, or false if the error is permanent. After a 429 response, the rate
@@ -87,46 +129,48 @@ func isConnectionLost(err error) bool {
 		strings.Contains(err.Error(), "http2: server sent GOAWAY")
 }
 
-// attempt sends the request once.
-func (c *Client) attempt(ctx context.Context, request apiRequest, limit *rateLimit) ([]byte, Timestamp, error) {
+// attempt sends the request once, and reads the body of the response to a buffer.
+func (c *Client) attempt(
+	ctx context.Context, request apiRequest, limit *rateLimit, buffer *buffer,
+) (response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.baseURL+request.path, http.NoBody)
 	if err != nil {
-		return nil, 0, err
+		return response{}, err
 	}
 	req.URL.RawQuery = request.query
 	req.Header.Set("Accept", "application/vnd.atlas."+request.version+"+json")
 	req.Header.Set("User-Agent", c.userAgent)
 
 	if err := c.auth.prepare(ctx); err != nil {
-		return nil, 0, err
+		return response{}, err
 	}
 	start := time.Now()
 	resp, err := c.auth.roundTrip(req, request.bucket.projectID)
 	if err != nil {
-		return nil, 0, c.noResponse(request, start, err)
+		return response{}, c.noResponse(request, start, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	size := int64(maxBody)
 	if resp.StatusCode != http.StatusOK {
 		size = maxErrorBody
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, size+1))
+	body, err := buffer.read(resp.Body, size+1)
 	if remaining, ok := limit.update(resp.Header); ok {
 		c.observer.RateLimit(request.bucket.projectID, request.operation, remaining)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, 0, c.errorResponse(request, start, resp, body, limit)
+		return response{}, c.errorResponse(request, start, resp, body, limit)
 	}
 	if err != nil {
-		return nil, 0, c.noResponse(request, start, err)
+		return response{}, c.noResponse(request, start, err)
 	}
 	c.observer.Request(request.operation, resp.StatusCode, time.Since(start))
 	c.observer.Credential(c.credential, true)
 	limit.accepted()
 	if len(body) > maxBody {
-		return nil, 0, &MalformedError{Operation: request.operation, Err: errTooLarge}
+		return response{}, &MalformedError{Operation: request.operation, Err: errTooLarge}
 	}
-	return redactBody(body, c.auth.secrets()), responseTime(resp.Header), nil
+	return response{redactBody(body, c.auth.secrets()), responseTime(resp.Header)}, nil
 }
 
 var errTooLarge = fmt.Errorf("response is larger than %d MiB", maxBody>>20)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"log/slog"
 	"net/url"
@@ -30,6 +31,41 @@ type Page struct {
 
 	Malformed    int   // number of items that are not jobs or have no ID, and are left out
 	MalformedErr error // for one of them; never quotes the response
+
+	// Mark recognizes the same page in a later response. It is zero, and recognizes nothing, if anything about the page
+	// must be reported each time: malformed jobs, omitted fields, unknown values, or a cut page.
+	Mark PageMark
+	// Unchanged is set if the response is the same as that of the mark that was passed for the page. Jobs is nil then.
+	Unchanged bool
+}
+
+// PageMark identifies the content of a page of a list. It must be used only for the same page of the same list.
+type PageMark struct {
+	size, items int
+	hash        uint64
+	totalCount  Count
+	last        bool
+}
+
+// pageSeed is the seed of the hashes of pages. It is secret, so that no response can be made to look like another one.
+var pageSeed = maphash.MakeSeed()
+
+// matches reports whether the body of a response is the one that the mark identifies.
+func (m PageMark) matches(body []byte) bool {
+	return m.size > 0 && m.size == len(body) && m.hash == maphash.Bytes(pageSeed, body)
+}
+
+// unchanged returns the page of a mark.
+func (m PageMark) unchanged() Page {
+	return Page{Items: m.items, TotalCount: m.totalCount, Last: m.last, Mark: m, Unchanged: true}
+}
+
+// mark returns the mark of a page that was decoded from a body.
+func (p *Page) mark(body []byte, found *findings) PageMark {
+	if p.Malformed > 0 || p.Cut || len(found.omitted) > 0 || len(found.unknown) > 0 {
+		return PageMark{}
+	}
+	return PageMark{len(body), p.Items, maphash.Bytes(pageSeed, body), p.TotalCount, p.Last}
 }
 
 const (
@@ -139,10 +175,24 @@ func observedField(backupType BackupType, field string) string {
 // page or an error. The number of pages is not limited here. A job can appear twice, because new jobs shift the pages.
 // If a page is larger than the client reads, the next call requests smaller pages.
 func (c *Client) RestoreJobs(ctx context.Context, list List) iter.Seq2[Page, error] {
+	return c.ChangedRestoreJobs(ctx, list, nil)
+}
+
+// ChangedRestoreJobs is like RestoreJobs, but doesn't decode pages that are the same as in an earlier reading. The marks
+// are those of the first pages in that reading, in order.
+//
+// The caller must pass the mark of a page only if decoding the page again would change nothing. If the page was read
+// while jobs were missing, or changed the state of the caller, it must be decoded again. The expiry of a job depends on
+// the clock, not on the page.
+func (c *Client) ChangedRestoreJobs(ctx context.Context, list List, marks []PageMark) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		size := c.pageSize(list)
 		for number := 1; ; number++ {
-			page, err := c.page(ctx, list, number, size)
+			var mark PageMark
+			if number <= len(marks) {
+				mark = marks[number-1]
+			}
+			page, err := c.page(ctx, list, number, size, mark)
 			if errors.Is(err, errTooLarge) {
 				c.changePageSize(list)
 			}
@@ -175,7 +225,8 @@ func (c *Client) changePageSize(list List) {
 	}
 }
 
-func (c *Client) page(ctx context.Context, list List, number, size int) (Page, error) {
+// page reads a page. It doesn't decode the page that the mark identifies.
+func (c *Client) page(ctx context.Context, list List, number, size int, mark PageMark) (page Page, err error) {
 	route, request, err := restoreRequest(list)
 	if err != nil {
 		return Page{}, err
@@ -185,14 +236,19 @@ func (c *Client) page(ctx context.Context, list List, number, size int) (Page, e
 		query.Set("includeCount", "true")
 	}
 	request.operation, request.query = listOperation(list.BackupType), query.Encode()
-	body, date, err := c.get(ctx, request)
+	var found findings
+	err = c.get(ctx, request, func(response response) (err error) {
+		if mark.matches(response.body) {
+			page = mark.unchanged()
+			return nil
+		}
+		found = findings{now: response.date}
+		page, err = route.page(response.body, &found)
+		page.Mark = page.mark(response.body, &found)
+		return err
+	})
 	if err != nil {
 		return Page{}, err
-	}
-	found := findings{now: date}
-	page, err := route.page(body, &found)
-	if err != nil {
-		return Page{}, &MalformedError{Operation: request.operation, Err: err}
 	}
 	c.report(ctx, list, &found)
 	if page.Malformed > 0 {
@@ -203,27 +259,27 @@ func (c *Client) page(ctx context.Context, list List, number, size int) (Page, e
 
 // RestoreJob reads one job of a list. If the job doesn't exist, the error is an *Error with JobNotFound. A response
 // without the requested ID is a MalformedError.
-func (c *Client) RestoreJob(ctx context.Context, list List, id string) (RestoreJob, error) {
+func (c *Client) RestoreJob(ctx context.Context, list List, id string) (job RestoreJob, err error) {
 	route, request, err := restoreRequest(list)
 	if err != nil {
 		return RestoreJob{}, err
 	}
 	request.operation = jobOperation(list.BackupType)
 	request.path += "/" + url.PathEscape(id)
-	body, date, err := c.get(ctx, request)
+	var found findings
+	err = c.get(ctx, request, func(response response) (err error) {
+		if err := checkNoError(response.body); err != nil {
+			return err
+		}
+		found = findings{now: response.date}
+		job, err = route.job(response.body, &found)
+		if err == nil && job.ID != id {
+			err = fmt.Errorf("response contains a different job than %s", id)
+		}
+		return err
+	})
 	if err != nil {
 		return RestoreJob{}, err
-	}
-	if err := checkNoError(body); err != nil {
-		return RestoreJob{}, &MalformedError{Operation: request.operation, Err: err}
-	}
-	found := findings{now: date}
-	job, err := route.job(body, &found)
-	if err == nil && job.ID != id {
-		err = fmt.Errorf("response contains a different job than %s", id)
-	}
-	if err != nil {
-		return RestoreJob{}, &MalformedError{Operation: request.operation, Err: err}
 	}
 	c.report(ctx, list, &found)
 	return job, nil
@@ -244,6 +300,9 @@ func restoreRequest(list List) (route, apiRequest, error) {
 
 // report reports undocumented values and omitted fields, and logs each once.
 func (c *Client) report(ctx context.Context, list List, found *findings) {
+	if len(found.unknown)+len(found.omitted) == 0 {
+		return
+	}
 	source := []slog.Attr{slog.String("project_id", list.ProjectID), slog.String("cluster_name", list.ClusterName)}
 	for _, unknown := range found.unknown {
 		field := observedField(list.BackupType, unknown.field)
