@@ -1,21 +1,25 @@
-// Package connlimit bounds the connections of an HTTP server so that idle clients can't use up the file descriptors
-// that the rest of the program needs.
+// Package connlimit bounds the connections of an HTTP server so that its clients can't use up the file descriptors that
+// the rest of the program needs.
 //
-// At the limit, a new connection replaces the one that has been idle for longest. A connection is idle before its first
-// request and between two requests. If every connection is serving a request, the new one is closed.
+// At the limit, a new connection replaces the one that has made no progress for the longest time, whatever it waits
+// for: a request, the rest of one, or a client that does not read its response. A client that sends and reads within
+// its timeout is therefore served, no matter how many others do not.
 package connlimit
 
 import (
-	"crypto/tls"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// maxConnections is the limit if the number of file descriptors doesn't require a lower one.
-const maxConnections = 512
+const (
+	// maxConnections is the limit if the number of file descriptors doesn't require a lower one.
+	maxConnections = 512
+
+	// maxWrite is the largest single write. A larger one is split, because only a finished write counts as progress.
+	maxWrite = 64 << 10
+)
 
 // Default returns a limit well below the number of file descriptors that the process may open.
 func Default() int {
@@ -30,6 +34,7 @@ func Default() int {
 // Limiter bounds the open connections of all listeners that it wraps.
 type Limiter struct {
 	limit    int
+	start    time.Time // of the clock by which progress is measured
 	rejected atomic.Uint64
 
 	mu    sync.Mutex
@@ -37,34 +42,15 @@ type Limiter struct {
 }
 
 // New returns a limiter that allows at most limit connections.
-func New(limit int) *Limiter { return &Limiter{limit: limit, conns: map[*conn]struct{}{}} }
+func New(limit int) *Limiter {
+	return &Limiter{limit: limit, start: time.Now(), conns: map[*conn]struct{}{}}
+}
 
-// Rejected returns how many connections were rejected, or closed in favor of others.
+// Rejected returns how many connections were closed in favor of others.
 func (l *Limiter) Rejected() uint64 { return l.rejected.Load() }
 
-// Listen returns a listener that accepts connections from inner within the limit. The server must call ConnState.
+// Listen returns a listener that accepts connections from inner within the limit.
 func (l *Limiter) Listen(inner net.Listener) net.Listener { return &listener{inner, l} }
-
-// ConnState is the hook of http.Server by which the limiter learns which connections are idle.
-func (l *Limiter) ConnState(c net.Conn, state http.ConnState) {
-	if wrapper, ok := c.(*tls.Conn); ok {
-		c = wrapper.NetConn()
-	}
-	limited, ok := c.(*conn)
-	if !ok {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch state {
-	case http.StateActive:
-		limited.idle = false
-	case http.StateNew, http.StateIdle:
-		limited.idle, limited.since = true, time.Now()
-	case http.StateClosed, http.StateHijacked:
-		delete(l.conns, limited)
-	}
-}
 
 type listener struct {
 	net.Listener
@@ -72,57 +58,75 @@ type listener struct {
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	for {
-		inner, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		accepted := &conn{Conn: inner, limiter: l.limiter, idle: true, since: time.Now()}
-		if l.limiter.admit(accepted) {
-			return accepted, nil
-		}
-		_ = inner.Close()
+	inner, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
+	accepted := &conn{Conn: inner, limiter: l.limiter}
+	accepted.progressed()
+	l.limiter.admit(accepted)
+	return accepted, nil
 }
 
-// admit adds a connection, if necessary in place of the one that has been idle for longest.
-func (l *Limiter) admit(accepted *conn) bool {
+// admit adds a connection, if necessary in place of another one.
+func (l *Limiter) admit(accepted *conn) {
 	l.mu.Lock()
-	var oldest *conn
+	var evicted *conn
 	if len(l.conns) >= l.limit {
-		oldest = l.longestIdle()
+		evicted = l.longestWithoutProgress()
+		delete(l.conns, evicted)
 		l.rejected.Add(1)
-		if oldest == nil {
-			l.mu.Unlock()
-			return false
-		}
-		delete(l.conns, oldest)
 	}
 	l.conns[accepted] = struct{}{}
 	l.mu.Unlock()
-	if oldest != nil {
-		_ = oldest.Conn.Close()
+	if evicted != nil {
+		_ = evicted.Conn.Close()
 	}
-	return true
 }
 
-// longestIdle returns the connection that has been idle for longest, or nil if none is idle. The caller must hold l.mu.
-func (l *Limiter) longestIdle() *conn {
-	var oldest *conn
+// longestWithoutProgress returns the connection whose last progress is the oldest. The caller must hold l.mu.
+func (l *Limiter) longestWithoutProgress() *conn {
+	var longest *conn
 	for c := range l.conns {
-		if c.idle && (oldest == nil || c.since.Before(oldest.since)) {
-			oldest = c
+		if longest == nil || c.progress.Load() < longest.progress.Load() {
+			longest = c
 		}
 	}
-	return oldest
+	return longest
 }
 
-// conn is a connection within the limit. The limiter's mu guards idle and since.
+// conn is a connection within the limit.
 type conn struct {
 	net.Conn
-	limiter *Limiter
-	idle    bool
-	since   time.Time
+	limiter  *Limiter
+	progress atomic.Int64 // time of the last read or write since limiter.start
+}
+
+func (c *conn) progressed() { c.progress.Store(int64(time.Since(c.limiter.start))) }
+
+// Read reads from the connection. Received bytes are progress.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.progressed()
+	}
+	return n, err
+}
+
+// Write writes all of p. Sent bytes are progress.
+func (c *conn) Write(p []byte) (int, error) {
+	written := 0
+	for {
+		part := p[written:min(written+maxWrite, len(p))]
+		n, err := c.Conn.Write(part)
+		written += n
+		if n > 0 {
+			c.progressed()
+		}
+		if err != nil || written == len(p) {
+			return written, err
+		}
+	}
 }
 
 // Close closes the connection and gives its place back.

@@ -19,7 +19,6 @@ func serve(t *testing.T, limit int, handler http.HandlerFunc) (*Limiter, *httpte
 	limiter := New(limit)
 	server := httptest.NewUnstartedServer(handler)
 	server.Listener = limiter.Listen(server.Listener)
-	server.Config.ConnState = limiter.ConnState
 	t.Cleanup(server.Close)
 	return limiter, server
 }
@@ -93,20 +92,60 @@ func TestLimiter_ClosesTheLongestIdleConnectionFirst(t *testing.T) {
 	}
 }
 
-func TestLimiter_RejectsFurtherConnectionsIfAllAreServingRequests(t *testing.T) {
-	release := make(chan struct{})
-	started := make(chan struct{}, 1)
-	_, server := serve(t, 1, func(http.ResponseWriter, *http.Request) {
-		started <- struct{}{}
-		<-release
+// Every place is taken by a client that does not read a response that is larger than the buffers of its connection.
+func TestLimiter_ServesARequestWhileClientsThatNeverReadHoldEveryConnection(t *testing.T) {
+	const limit = 3
+	started := make(chan struct{}, limit)
+	limiter, server := serve(t, limit, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/large" {
+			started <- struct{}{}
+			_, _ = w.Write(make([]byte, 64<<20))
+		}
 	})
 	server.Start()
-	defer close(release)
-	if _, err := io.WriteString(dial(t, server), "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+	for range limit {
+		if _, err := io.WriteString(dial(t, server), "GET /large HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		<-started
+	}
+	get(t, server.Client(), server.URL)
+	if n := limiter.Rejected(); n != 1 {
+		t.Errorf("%d connections were replaced, want 1", n)
+	}
+}
+
+// A slow client that reads a large response all the time keeps its place: the stalled one is replaced.
+func TestLimiter_KeepsASlowClientThatReads(t *testing.T) {
+	limiter, server := serve(t, 2, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/large" {
+			_, _ = w.Write(make([]byte, 8<<20))
+		}
+	})
+	server.Start()
+	slow := dial(t, server)
+	if _, err := io.WriteString(slow, "GET /large HTTP/1.0\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	<-started
-	expectClosed(t, dial(t, server))
+	dial(t, server) // idle
+	received := int64(0)
+	for i := range 20 {
+		n, err := io.CopyN(io.Discard, slow, 256<<10)
+		received += n
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", received, err)
+		}
+		if i == 15 {
+			dial(t, server) // replaces the idle connection
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if limiter.Rejected() == 0 {
+		t.Error("no connection was replaced")
+	}
+	if rest, err := io.Copy(io.Discard, slow); err != nil || received+rest < 8<<20 {
+		t.Errorf("received %d bytes: %v", received+rest, err)
+	}
 }
 
 func TestLimiter_GivesPlacesBack(t *testing.T) {

@@ -80,7 +80,6 @@ func Run(ctx context.Context, cfg *config.Config, options Options) error {
 		reloadHandler = reloader
 	}
 	server := newHTTPServer(exporter.Handler(reloadHandler), options)
-	server.ConnState = exporter.connections.ConnState
 	group, groupCtx := errgroup.WithContext(ctx)
 	start := sync.OnceFunc(func() {
 		group.Go(func() error { exporter.manager.Run(groupCtx); return nil })
