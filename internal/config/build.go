@@ -10,13 +10,14 @@ import (
 type builder struct {
 	*document
 	raw    rawConfig
-	files  map[string]FileContent // of all files that the configuration refers to
 	config Config
 }
 
 func (b *builder) build() {
 	b.config.Files = b.raw.files()
-	b.files = ReadFiles(b.config.Files)
+	if b.config.contents == nil {
+		b.config.contents = ReadFiles(b.config.Files)
+	}
 	b.name()
 	b.connection()
 	b.credentials()

@@ -3,6 +3,8 @@ package config
 import (
 	"crypto/x509"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"atlas-restore-exporter/atlas"
@@ -32,17 +34,28 @@ type Config struct {
 	Files    []string // files with secrets and certificate authorities that the configuration refers to
 	Warnings []string // valid settings that the user should reconsider
 
-	path string
-	text []byte
+	path     string
+	text     []byte
+	contents map[string]FileContent // of Files
 }
 
 // Reread returns the same configuration with the current content of the files that it refers to. It doesn't read the
-// configuration file, which may contain unfinished changes.
+// configuration file, which may contain unfinished changes. A file whose new content is unreadable or invalid keeps its
+// last valid content and contributes to the error; it doesn't affect the other files.
 func (c *Config) Reread() (*Config, error) {
-	config, err := Parse(c.path, c.text)
-	if err == nil {
-		config.Shard = c.Shard
+	contents := ReadFiles(c.Files)
+	config, err := parse(c.path, c.text, contents)
+	if err != nil {
+		config = c
+		for _, file := range slices.Compact(slices.Sorted(slices.Values(c.Files))) {
+			candidate := maps.Clone(config.contents)
+			candidate[file] = contents[file]
+			if changed, err := parse(c.path, c.text, candidate); err == nil {
+				config = changed
+			}
+		}
 	}
+	config.Shard = c.Shard
 	return config, err
 }
 
@@ -62,8 +75,11 @@ func Load(path string) (*Config, error) {
 }
 
 // Parse checks the text of a configuration file like Load. The path is only used in errors.
-func Parse(path string, text []byte) (*Config, error) {
-	b := builder{config: Config{path: path, text: text}}
+func Parse(path string, text []byte) (*Config, error) { return parse(path, text, nil) }
+
+// parse is Parse with the contents of the files that the configuration refers to. If they are nil, it reads the files.
+func parse(path string, text []byte, contents map[string]FileContent) (*Config, error) {
+	b := builder{config: Config{path: path, text: text, contents: contents}}
 	b.document = decode(path, text, &b.raw)
 	b.invalid.text = text
 	if err := b.err(); err != nil {

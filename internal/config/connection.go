@@ -31,7 +31,7 @@ func (b *builder) connection() {
 	if b.raw.Atlas.CAFile == "" {
 		return
 	}
-	pem := b.files[b.raw.Atlas.CAFile]
+	pem := b.config.contents[b.raw.Atlas.CAFile]
 	if pem.Err != nil {
 		b.report("atlas.ca_file", "must be the path of a readable file: %v", pem.Err)
 		return

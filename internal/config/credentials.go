@@ -84,7 +84,7 @@ func (b *builder) secret(path, key string, value atlas.Secret, file string) atla
 		return value
 	}
 	path += "_file"
-	text, err := b.files[file].Text, b.files[file].Err
+	text, err := b.config.contents[file].Text, b.config.contents[file].Err
 	if err == nil && len(text) > maxSecretSize {
 		err = &files.TooLargeError{Limit: maxSecretSize}
 	}

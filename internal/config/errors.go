@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -27,6 +28,12 @@ type InvalidError struct {
 
 // Reread checks the same text of the configuration file again, with the current content of the files that it refers to.
 func (e *InvalidError) Reread() (*Config, error) { return Parse(e.file, e.text) }
+
+// IsCurrent reports whether the configuration file still has the text with the issues.
+func (e *InvalidError) IsCurrent() bool {
+	text, err := ReadFile(e.file, MaxFileSize)
+	return err == nil && bytes.Equal(text, e.text)
+}
 
 // Error returns one line for each issue, in the order of the file.
 func (e *InvalidError) Error() string {

@@ -87,47 +87,13 @@ func TestHangup_KeepsTheConfigurationIfTheNewOneIsInvalid(t *testing.T) {
 	waitForMetrics(t, url, successful+"1")
 }
 
-// The web configuration, which is read before the socket is bound, is a named pipe: the exporter waits for its content
-// when the signal arrives.
-func TestHangup_BeforeTheSocketIsBoundDoesNotKill(t *testing.T) {
+func TestHangup_RightAfterTheStartDoesNotKill(t *testing.T) {
 	_, configFile := simulateAtlas(t, "{name: prod}")
-	webFile := filepath.Join(t.TempDir(), "web.yaml")
-	if err := syscall.Mkfifo(webFile, 0o600); err != nil {
-		t.Skipf("no named pipes: %v", err)
-	}
-	p := startCommand(t, "--config.file", configFile, "--web.config.file", webFile, "--web.listen-address=127.0.0.1:0")
-	writer := openForWriting(t, p, webFile)
+	p := startCommand(t, "--config.file", configFile, "--web.listen-address=127.0.0.1:0")
+	testutil.Eventually(t, func() bool { return strings.Contains(p.stderr.String(), "msg=starting") }, p.stderr.String)
 	p.sendSignal(syscall.SIGHUP)
-	time.Sleep(50 * time.Millisecond) // signals are delivered asynchronously
-	if p.hasExited() {
-		t.Fatalf("exit status %d: %s", p.waitForExit(), p.stderr.String())
-	}
-
-	emptyFile := webFile + ".new"
-	testutil.WriteFile(t, emptyFile, "")
-	if err := os.Rename(emptyFile, webFile); err != nil { // the file is read again when the socket is bound
-		t.Fatal(err)
-	}
-	if err := writer.Close(); err != nil {
-		t.Fatal(err)
-	}
 	p.waitForReady()
 	p.stop()
-}
-
-// openForWriting opens a named pipe once the process has opened it for reading.
-func openForWriting(t *testing.T, p *process, pipe string) (writer *os.File) {
-	t.Helper()
-	testutil.Eventually(t, func() bool {
-		var err error
-		writer, err = os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0) // fails while there is no reader
-		return err == nil || p.hasExited()
-	}, p.stderr.String)
-	if writer == nil {
-		t.Fatalf("exited: %s", p.stderr.String())
-	}
-	t.Cleanup(func() { _ = writer.Close() })
-	return writer
 }
 
 // hangNextPoll lets every request for restore jobs hang, and waits until the exporter has sent one.

@@ -83,6 +83,43 @@ var situations = []situation{
 		"more idle clients than file descriptors", "the longest idle client is closed; `connections_rejected_total`",
 		"internal/server", "TestRun_ServesAScrapeWhileManyIdleClientsAreConnected",
 	},
+	{
+		"more clients that never read `/metrics` than connections",
+		"the client without progress for longest is closed; `connections_rejected_total`",
+		"internal/server", "TestLimits_ClientsThatNeverReadLeaveConnectionsToOthers",
+	},
+	{
+		"clients that never read all uncached scrapes", "the response that is stalled for longest is aborted",
+		"internal/server", "TestLimits_ClientsThatNeverReadKeepNoOtherClientOut",
+	},
+	{
+		"1,000 unfinished TLS handshakes", "none; the oldest is closed",
+		"internal/server", "TestTLS_UnfinishedHandshakesKeepNoScrapeOut",
+	},
+	{
+		"HTTP/2 clients that flood the endpoint with streams, resets, headers, or pings",
+		"none; the connection is closed",
+		"internal/server", "TestHTTP2_HostileClientsKeepNoScrapeOut",
+	},
+	{
+		"the web configuration or a file that it names is a FIFO, hangs, or is invalid",
+		"the last valid one stays active; `config_last_reload_successful` is 0",
+		"internal/server", "TestWebConfig_FilesThatHangAffectNoClient",
+	},
+	{
+		"the web configuration is emptied", "authentication stays required; `config_last_reload_successful` is 0",
+		"internal/server", "TestWebConfig_AnEmptiedFileDoesNotDisableAuthentication",
+	},
+	{
+		"a secret file is missing while the secret of another credential is rotated",
+		"`config_last_reload_successful` is 0; the rotated secret is used",
+		"internal/server", "TestReload_EachSecretFileIsIndependent",
+	},
+	{
+		"a rejected configuration was replaced on disk before a file that it names appears",
+		"the rejected contents are not applied",
+		"internal/server", "TestReload_RejectedContentsAreNotTriedAgainIfTheFileHasOthers",
+	},
 }
 
 // faultTable returns the table of the matrix.

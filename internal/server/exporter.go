@@ -1,6 +1,9 @@
 package server
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +30,7 @@ type Exporter struct {
 	active atomic.Pointer[config.Config] // the active configuration; scrapes read it while a reload holds mu
 
 	reloadError atomic.Pointer[string] // of the last reload; nil if it succeeded
+	reloads     reloadResults
 
 	mu      sync.Mutex               // held while a configuration is applied
 	clients map[string]*atlas.Client // by name of the credential
@@ -40,6 +44,7 @@ func New(cfg *config.Config, options Options) (*Exporter, error) {
 		connections: connlimit.New(connlimit.Default()),
 		live:        prometheus.NewRegistry(),
 		targets:     prometheus.NewRegistry(),
+		reloads:     reloadResults{failed: map[string]bool{}, errors: map[string]string{}},
 	}
 	clients, err := e.newClients(cfg)
 	if err != nil {
@@ -139,5 +144,37 @@ func (e *Exporter) Close() {
 	defer e.mu.Unlock()
 	for _, client := range e.clients {
 		client.Close()
+	}
+}
+
+// The files whose last reload config_last_reload_successful combines.
+const (
+	configurationFile = "configuration"
+	webConfiguration  = "web configuration"
+)
+
+type reloadResults struct {
+	mu     sync.Mutex
+	failed map[string]bool
+	errors map[string]string
+}
+
+// reloaded exports the result of the last reload of a file. The metric is a failure while that of any file failed. An
+// error is shown until the next success of the same file.
+func (e *Exporter) reloaded(file string, err error, ok bool) {
+	r := &e.reloads
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed[file] = !ok
+	if err != nil {
+		r.errors[file] = err.Error()
+	} else if ok {
+		delete(r.errors, file)
+	}
+	e.metrics.Reloaded(!r.failed[configurationFile] && !r.failed[webConfiguration])
+	e.reloadError.Store(nil)
+	if len(r.errors) > 0 {
+		text := strings.Join(slices.Sorted(maps.Values(r.errors)), "\n")
+		e.reloadError.Store(&text)
 	}
 }

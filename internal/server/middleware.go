@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 
-	"golang.org/x/sync/semaphore"
-
 	"atlas-restore-exporter/internal/recovery"
 )
 
@@ -37,18 +35,5 @@ func recoverPanics(logger *slog.Logger, next http.Handler) http.Handler {
 			}
 			panic(http.ErrAbortHandler)
 		})
-	})
-}
-
-// limitConcurrency serves at most limit concurrent requests. It responds to further requests with status 503.
-func limitConcurrency(limit int64, next http.Handler) http.Handler {
-	slots := semaphore.NewWeighted(limit)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !slots.TryAcquire(1) {
-			writeText(w, http.StatusServiceUnavailable, "too many concurrent requests")
-			return
-		}
-		defer slots.Release(1)
-		next.ServeHTTP(w, r)
 	})
 }

@@ -21,16 +21,11 @@ const watchInterval = 30 * time.Second
 
 var errShuttingDown = errors.New("shutting down")
 
-// rereader is a configuration whose secrets and certificates can be read again without reading the configuration file.
-type rereader interface {
-	Reread() (*config.Config, error)
-}
-
 // reloader replaces the active configuration.
 //
 // A signal or POST /-/reload requests a reload: the configuration file is read and applied. If that fails, the active
 // configuration is kept, and the rejected contents are tried again when a file that they name changes. Other contents
-// of the configuration file need another request.
+// of the configuration file need another request, and the rejected contents too if the file has others by then.
 //
 // A change of a file with secrets or certificates applies the active configuration with the new content of that file.
 // It never reads the configuration file, so an unfinished edit can't delay a rotated secret.
@@ -42,44 +37,15 @@ type reloader struct {
 	interval time.Duration // between two checks for changed files
 	stopped  atomic.Bool   // run returned
 
-	mu            sync.Mutex // held during a reload
-	rejected      rereader   // contents of the last requested reload, if it failed and can be tried again
-	rejectedFiles []string   // files that rejected names
-	seen          string     // fingerprint of the files that the active and the rejected configuration name
+	mu       sync.Mutex           // held during a reload
+	rejected *config.InvalidError // the result of the last requested reload, if it can be tried again
+	seen     string               // fingerprint of the files that the active and the rejected configuration name
 }
 
 func newReloader(e *Exporter, options Options) *reloader {
 	return &reloader{
 		exporter: e, load: options.Load, signals: options.ReloadSignals, logger: options.Logger, interval: watchInterval,
 		seen: fingerprint(e.active.Load().Files),
-	}
-}
-
-// watchWebConfig logs when the web configuration becomes invalid or valid again, until ctx ends. It is read at each
-// connection, which otherwise fails without a message.
-func watchWebConfig(ctx context.Context, path string, interval time.Duration, logger *slog.Logger) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	last := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		text := ""
-		if err := ValidateWebConfig(path); err != nil {
-			text = err.Error()
-		}
-		switch text {
-		case last:
-		case "":
-			logger.LogAttrs(ctx, slog.LevelInfo, "web configuration is valid again")
-		default:
-			logger.LogAttrs(ctx, slog.LevelError, "web configuration is invalid, rejecting connections",
-				slog.String("err", text))
-		}
-		last = text
 	}
 }
 
@@ -112,10 +78,7 @@ func (r *reloader) reload(ctx context.Context, trigger string) error {
 		return ctx.Err()
 	}
 	cfg, err := r.load()
-	r.rejected, r.rejectedFiles = nil, nil
-	if invalid, ok := errors.AsType[*config.InvalidError](err); ok {
-		r.rejected, r.rejectedFiles = invalid, invalid.Files
-	}
+	r.rejected, _ = errors.AsType[*config.InvalidError](err)
 	return r.apply(cfg, err, trigger)
 }
 
@@ -127,15 +90,18 @@ func (r *reloader) rereadChangedFiles() {
 	if fingerprint(r.files()) == r.seen {
 		return
 	}
-	if r.rejected != nil {
+	if r.rejected != nil && r.rejected.IsCurrent() {
 		if cfg, err := r.rejected.Reread(); err == nil {
 			cfg.Shard = r.exporter.active.Load().Shard
-			r.rejected, r.rejectedFiles = nil, nil
+			r.rejected = nil
 			_ = r.apply(cfg, nil, "file") // apply logs the error
 			return
 		}
 	}
 	cfg, err := r.exporter.active.Load().Reread()
+	if err != nil { // the other files may have changed
+		err = errors.Join(err, r.exporter.Apply(cfg))
+	}
 	_ = r.apply(cfg, err, "file")
 }
 
@@ -144,12 +110,7 @@ func (r *reloader) apply(cfg *config.Config, err error, trigger string) error {
 	if err == nil {
 		err = r.exporter.Apply(cfg)
 	}
-	r.exporter.metrics.Reloaded(err == nil && r.rejected == nil)
-	if err != nil {
-		r.exporter.reloadError.Store(new(err.Error()))
-	} else if r.rejected == nil {
-		r.exporter.reloadError.Store(nil)
-	}
+	r.exporter.reloaded(configurationFile, err, err == nil && r.rejected == nil)
 	r.seen = fingerprint(r.files())
 	if err != nil {
 		r.logger.Error("configuration reload failed, keeping current configuration",
@@ -163,7 +124,11 @@ func (r *reloader) apply(cfg *config.Config, err error, trigger string) error {
 
 // files returns the files whose changes matter. The caller must hold r.mu.
 func (r *reloader) files() []string {
-	return slices.Concat(r.exporter.active.Load().Files, r.rejectedFiles)
+	files := r.exporter.active.Load().Files
+	if r.rejected != nil {
+		files = slices.Concat(files, r.rejected.Files)
+	}
+	return files
 }
 
 // ServeHTTP reloads the configuration and responds after it was applied or rejected.

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"atlas-restore-exporter/internal/config"
@@ -155,15 +153,79 @@ func TestReload_RejectedContentsAreTriedAgainWhenAFileThatTheyNameChanges(t *tes
 	if err := reloader.reload(t.Context(), "request"); err == nil {
 		t.Fatal("the secret file is missing, and the reload succeeded")
 	}
-	s.editConfig("{name: prod},", "{name: unrequested}, {name: prod},") // needs another request
 	testutil.WriteFile(t, secretFile, secret)
 	reloader.rereadChangedFiles()
-	var clusters []string
-	for _, snapshot := range exporter.Manager().Snapshots() {
-		clusters = append(clusters, snapshot.Target.ClusterName)
-	}
-	if !slices.Equal(clusters, []string{"prod", "team"}) {
+	if clusters := clusterNames(exporter); !slices.Equal(clusters, []string{"prod", "team"}) {
 		t.Errorf("targets %v: %s", clusters, log.String())
+	}
+}
+
+func clusterNames(exporter *Exporter) (names []string) {
+	for _, snapshot := range exporter.Manager().Snapshots() {
+		names = append(names, snapshot.Target.ClusterName)
+	}
+	return names
+}
+
+// The rejected contents were replaced, by those before or by others, which need another request.
+func TestReload_RejectedContentsAreNotTriedAgainIfTheFileHasOthers(t *testing.T) {
+	t.Parallel()
+	s := newSimulation(t, "{name: prod}")
+	var log testutil.Buffer
+	exporter, reloader := newTestReloader(t, s, &log)
+	before := testutil.ReadFile(t, s.configFile)
+	secretFile := filepath.Join(t.TempDir(), "secret")
+	s.editConfig("client_secret: "+secret, "client_secret_file: "+secretFile)
+	s.editConfig("{name: prod}", "{name: prod}, {name: team, backup_types: [flex]}")
+	if err := reloader.reload(t.Context(), "request"); err == nil {
+		t.Fatal("the secret file is missing, and the reload succeeded")
+	}
+	testutil.WriteFile(t, s.configFile, before)
+	testutil.WriteFile(t, secretFile, secret)
+	reloader.rereadChangedFiles()
+	if clusters := clusterNames(exporter); !slices.Equal(clusters, []string{"prod"}) {
+		t.Errorf("targets %v: %s", clusters, log.String())
+	}
+}
+
+// One secret file is missing while another one gets a new secret.
+func TestReload_EachSecretFileIsIndependent(t *testing.T) {
+	t.Parallel()
+	s := newSimulation(t, "{name: prod}")
+	first, second := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")
+	testutil.WriteFile(t, first, secret)
+	testutil.WriteFile(t, second, secret)
+	s.editConfig("client_secret: "+secret+"}}", "client_secret_file: "+first+
+		"}, expires: 2119-03-01}, other: {service_account: {client_id: mdb_sa_id_2, client_secret_file: "+second+"}}")
+	s.editConfig("{id:", "{credential: default, id:")
+	var log testutil.Buffer
+	exporter, reloader := newTestReloader(t, s, &log)
+	secrets := func() string {
+		var all []string
+		for _, credential := range exporter.active.Load().Credentials {
+			all = append(all, credential.ServiceAccount.ClientSecret.Reveal())
+		}
+		return strings.Join(all, " ")
+	}
+	for _, broken := range []func(){
+		func() { _ = os.Remove(first) }, func() { testutil.WriteFile(t, first, "") },
+		func() { testutil.WriteFile(t, first, "two\nlines") },
+	} {
+		broken()
+		rotated := "rotated-" + time.Now().Format("150405.000000")
+		testutil.WriteFile(t, second, rotated)
+		reloader.rereadChangedFiles()
+		if got := secrets(); got != secret+" "+rotated {
+			t.Errorf("secrets %q: %s", got, log.String())
+		}
+		if exporter.reloads.failed[configurationFile] != true {
+			t.Error("the failure is not exported")
+		}
+	}
+	testutil.WriteFile(t, first, "new")
+	reloader.rereadChangedFiles()
+	if got := secrets(); !strings.HasPrefix(got, "new rotated-") || exporter.reloads.failed[configurationFile] {
+		t.Errorf("secrets %q: %s", got, log.String())
 	}
 }
 
@@ -260,30 +322,4 @@ func newTestReloader(t *testing.T, s *simulation, log *testutil.Buffer) (*Export
 	}
 	t.Cleanup(exporter.Close)
 	return exporter, newReloader(exporter, options)
-}
-
-func TestWatchWebConfig_LogsWhenItBecomesInvalidAndValidAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "web.yaml")
-		testutil.WriteFile(t, path, "{}\n")
-		var log testutil.Buffer
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go watchWebConfig(ctx, path, time.Minute, slog.New(slog.NewTextHandler(&log, nil)))
-		time.Sleep(90 * time.Second)
-		if log.String() != "" {
-			t.Errorf("logged %q", log.String())
-		}
-		testutil.WriteFile(t, path, "garbage: [\n")
-		time.Sleep(3 * time.Minute)
-		const invalid = "web configuration is invalid, rejecting connections"
-		if n := strings.Count(log.String(), invalid); n != 1 {
-			t.Errorf("logged %d times: %s", n, log.String())
-		}
-		testutil.WriteFile(t, path, "{}\n")
-		time.Sleep(time.Minute)
-		if !strings.Contains(log.String(), "web configuration is valid again") {
-			t.Errorf("logged %s", log.String())
-		}
-	})
 }

@@ -20,6 +20,7 @@ import (
 const (
 	maxScrapes = 8 // scrapes that the cached exposition can't serve, such as those in the protobuf format
 	maxPages   = 8 // requests for the status page and for runbooks
+	maxReloads = 8 // requests for a reload, which wait for each other
 )
 
 // Handler serves /metrics, the health endpoints, the status page, and the runbooks, and POST /-/reload by means of
@@ -47,7 +48,7 @@ func (e *Exporter) Handler(reload http.Handler) http.Handler {
 		writeText(w, http.StatusOK, "healthy")
 	})
 	mux.HandleFunc("GET /-/ready", readyHandler(e.manager))
-	mux.Handle("POST /-/reload", reload)
+	mux.Handle("POST /-/reload", limitConcurrency(maxReloads, reload))
 	mux.Handle("GET /{$}", limitConcurrency(maxPages, page))
 	runbook := limitConcurrency(maxPages, runbooks.Handler{Style: status.Style()})
 	mux.Handle("GET /runbooks", runbook)

@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sync/errgroup"
 
 	"atlas-restore-exporter/collector"
@@ -26,6 +24,10 @@ const (
 	idleTimeout     = 30 * time.Second
 	maxHeaderBytes  = 64 << 10
 	shutdownTimeout = 5 * time.Second
+
+	// Limits of an HTTP/2 connection. Prometheus uses one stream, and a browser a few.
+	maxStreams      = 16
+	http2PingPeriod = 15 * time.Second
 )
 
 // Options are the settings of an exporter that are not part of its configuration file.
@@ -65,14 +67,18 @@ func Run(ctx context.Context, cfg *config.Config, options Options) error {
 	logger := options.Logger
 	logStart(cfg, options)
 	logWarnings(logger, cfg)
-	if err := ValidateWebConfig(options.WebConfigFile); err != nil {
-		return err
-	}
 	exporter, err := New(cfg, options)
 	if err != nil {
 		return err
 	}
 	defer exporter.Close()
+	var web *webConfig
+	if options.WebConfigFile != "" {
+		report := func(err error) { exporter.reloaded(webConfiguration, err, err == nil) }
+		if web, err = newWebConfig(options.WebConfigFile, logger, report); err != nil {
+			return err
+		}
+	}
 
 	reloader := newReloader(exporter, options)
 	var reloadHandler http.Handler
@@ -84,8 +90,8 @@ func Run(ctx context.Context, cfg *config.Config, options Options) error {
 	start := sync.OnceFunc(func() {
 		group.Go(func() error { exporter.manager.Run(groupCtx); return nil })
 		group.Go(func() error { reloader.run(groupCtx); return nil })
-		if options.WebConfigFile != "" { // not in the group, because reading a file can hang
-			go watchWebConfig(groupCtx, options.WebConfigFile, watchInterval, logger)
+		if web != nil {
+			go web.run(groupCtx) // not in the group, because reading a file can take its timeout
 		}
 	})
 	// net/http calls BaseContext once for each listener, after all sockets are bound.
@@ -96,7 +102,7 @@ func Run(ctx context.Context, cfg *config.Config, options Options) error {
 		}
 		return context.Background()
 	}
-	group.Go(func() error { return listenAndServe(server, exporter.connections, options) })
+	group.Go(func() error { return listenAndServe(server, web, exporter.connections, options) })
 	group.Go(func() error {
 		<-groupCtx.Done()
 		if ctx.Err() != nil { // otherwise the server failed, and Run returns its error
@@ -117,11 +123,18 @@ func newHTTPServer(handler http.Handler, options Options) *http.Server {
 		WriteTimeout:      cmp.Or(options.WriteTimeout, writeTimeout),
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams,
+			SendPingTimeout:      http2PingPeriod,
+			PingTimeout:          http2PingPeriod,
+			WriteByteTimeout:     http2PingPeriod,
+		},
 	}
 }
 
-// listenAndServe serves all listeners within the connection limit until the server is shut down.
-func listenAndServe(server *http.Server, connections *connlimit.Limiter, options Options) error {
+// listenAndServe serves all listeners within the connection limit until the server is shut down. Without a web
+// configuration, web is nil.
+func listenAndServe(server *http.Server, web *webConfig, connections *connlimit.Limiter, options Options) error {
 	listeners, err := listen(options)
 	if err != nil {
 		return err
@@ -129,15 +142,10 @@ func listenAndServe(server *http.Server, connections *connlimit.Limiter, options
 	for i, listener := range listeners {
 		listeners[i] = connections.Listen(listener)
 	}
-	err = web.ServeMultiple(listeners, server, &web.FlagConfig{
-		WebListenAddresses: &options.ListenAddresses,
-		WebSystemdSocket:   &options.SystemdSocket,
-		WebConfigFile:      &options.WebConfigFile,
-	}, options.Logger)
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
+	if web == nil {
+		return serveAll(listeners, server.Serve, options.Logger, false)
 	}
-	return err
+	return web.serve(server, listeners)
 }
 
 // listen binds all addresses, or returns the sockets that systemd passes.
