@@ -1,8 +1,8 @@
 // Package connlimit bounds the connections of an HTTP server so that its clients can't use up the file descriptors that
 // the rest of the program needs.
 //
-// At the limit, a new connection replaces the one that has made no progress for the longest time, whatever it waits
-// for: a request, the rest of one, or a client that does not read its response. A client that sends and reads within
+// At the limit, a new connection replaces the one that has made no progress for the longest time. It may be waiting
+// for a request, for the rest of one, or for a client that does not read its response. A client that sends and reads within
 // its timeout is therefore served, no matter how many others do not.
 package connlimit
 

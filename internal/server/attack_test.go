@@ -18,7 +18,7 @@ import (
 // attack writes to a connection until the endpoint closes it or everything is written.
 type attack func(conn net.Conn)
 
-// http2Attacks are what one hostile client can send over HTTP/2. Stream IDs are odd.
+// http2Attacks are the attacks of one hostile client over HTTP/2. Stream IDs are odd.
 func http2Attacks() map[string]attack {
 	send := func(conn net.Conn, texts ...string) bool {
 		_ = conn.SetWriteDeadline(time.Now().Add(ioTimeout))
@@ -151,10 +151,11 @@ func TestLimits_ClientsThatNeverReadLeaveConnectionsToOthers(t *testing.T) {
 			t.Fatalf("client %d: %v", i, err)
 		}
 	}
+	const limit = writeTimeout / 2 // the machine is busy with the attack too
 	for range 3 {
 		start := time.Now()
 		status, body := e.get("/metrics")
-		if took := time.Since(start); status != http.StatusOK || took > 10*time.Second {
+		if took := time.Since(start); status != http.StatusOK || took > limit {
 			t.Errorf("status %d after %v: %.100s", status, took, body)
 		}
 	}

@@ -137,7 +137,7 @@ func (e *endpoint) startStalledScrape(roots *x509.CertPool, accept string) {
 // protobuf is a format that the cached exposition can't serve.
 const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 
-// Clients that don't read their responses use all the slots for uncached scrapes and pages, and keep asking for more.
+// Clients that don't read their responses use all the slots for uncached scrapes and more uncached scrapes follow.
 func TestLimits_ClientsThatNeverReadKeepNoOtherClientOut(t *testing.T) {
 	t.Parallel()
 	authority, e := startTLSEndpoint(t, 0)

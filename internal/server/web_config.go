@@ -164,7 +164,7 @@ var quotingErrors = []struct {
 }
 
 // Reasons for which new settings are rejected while the exporter runs: a file that is being written, or was emptied by
-// mistake, must not open the endpoint to everyone.
+// accident, must not open the endpoint to everyone.
 var (
 	errTLSChanged = errors.New("web configuration: TLS can't be enabled or disabled while the exporter runs, " +
 		"restart it to do so")

@@ -32,7 +32,7 @@ type webConfig struct {
 	last   string // text of the last error; used by refresh only
 }
 
-// webState are settings with what the exporter derives from them.
+// webState is the settings together with the state that depends on them.
 type webState struct {
 	*webSettings
 	limiter *rate.Limiter
@@ -159,7 +159,7 @@ func (c *webConfig) protect(next http.Handler) http.Handler {
 }
 
 // unknownUser is the hash that the password of an unknown user is compared with, so that the time of the response
-// doesn't depend on whether the user exists. It is the hash of random bytes that nobody has kept.
+// doesn't depend on whether the user exists. It is the hash of random bytes that were not kept.
 const unknownUser = "$2a$10$UqRSlQdn/F5tnStT6JFWcuta1AvFbDlpTctp7FpgiedG0EBcQD6r."
 
 // authenticate reports whether a request contains a valid login, or none is required. Only accepted logins are
