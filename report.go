@@ -53,7 +53,7 @@ func (c *reportCommand) Run(ctx context.Context, env *environment) error {
 	for _, warning := range cfg.Warnings {
 		_, _ = fmt.Fprintln(env.stderr, "warning:", warning)
 	}
-	progress := status.Progress{Writer: env.stderr, Terminal: isTerminal(env.stderr)}
+	progress := env.progress()
 	options := report.Options{
 		Period: period, Version: env.options.Build.Version, Polled: progress.Polled, SignOffFile: r.SignOff,
 		Filter: report.Filter{

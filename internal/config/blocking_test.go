@@ -23,11 +23,8 @@ projects:
 `
 	start := time.Now()
 	_, err := Parse("test", []byte(text))
-	if err == nil || !strings.Contains(err.Error(), "must be a regular file, not a directory, FIFO, socket or device") {
+	if err == nil || !strings.Contains(err.Error(), "can't read "+path+": it is a FIFO, socket, or device, but must be a regular file") {
 		t.Errorf("got %v", err)
-	}
-	if err != nil && strings.Contains(err.Error(), path) {
-		t.Error("the error contains the path, which may be a secret")
 	}
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("took %v", took)

@@ -1,7 +1,10 @@
 package config
 
 import (
+	"fmt"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -14,7 +17,7 @@ type builder struct {
 }
 
 func (b *builder) build() {
-	b.config.Files = b.raw.files()
+	b.config.Files = b.raw.resolveFiles(filepath.Dir(b.config.path))
 	if b.config.contents == nil {
 		b.config.contents = ReadFiles(b.config.Files)
 	}
@@ -32,13 +35,6 @@ func (b *builder) build() {
 }
 
 func (b *builder) warn(text string) { b.config.Warnings = append(b.config.Warnings, text) }
-
-// require reports a required setting that is empty.
-func (b *builder) require(path, value string) {
-	if value == "" {
-		b.report(path, "is required")
-	}
-}
 
 // inRange returns a setting, or the default if the setting is absent or out of range.
 func inRange[T int | float64 | duration](b *builder, path string, setting *T, defaultValue, lowest, highest T) T {
@@ -70,12 +66,13 @@ func (b *builder) name() {
 	}
 	b.config.Name = *b.raw.Name
 	if !exporterName.MatchString(b.config.Name) {
-		b.report("name", "must consist of 1 to 64 letters, digits, hyphens, underscores, and periods")
+		b.invalidValue("name", "a valid name; use 1 to 64 letters, digits, hyphens, underscores, and periods")
 	}
 }
 
 var (
 	projectID   = regexp.MustCompile(`^[a-f0-9]{24}$`)
+	hexadecimal = regexp.MustCompile(`^[a-f0-9]+$`)
 	clusterName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9-]{0,63}$`)
 )
 
@@ -84,12 +81,22 @@ func (b *builder) checkProjectID(path, id string) bool {
 	if projectID.MatchString(id) {
 		return true
 	}
-	b.report(path, "must be a project ID of 24 hexadecimal digits (see the URL in the Atlas UI)")
+	const action = "; set the 24 hexadecimal digits from the URL of the project in the Atlas UI"
+	text := "a project ID" + action
+	switch {
+	case hexadecimal.MatchString(id):
+		text = fmt.Sprintf("a project ID, it has %d instead of 24 digits", len(id)) + action
+	case projectID.MatchString(strings.ToLower(id)):
+		text = "a project ID, its letters must be lowercase" + action
+	case !mayBeSecret(id):
+		text = "a project ID but may be the name of a project" + action
+	}
+	b.invalidValue(path, text)
 	return false
 }
 
 func (b *builder) checkClusterName(path, name string) {
 	if !clusterName.MatchString(name) {
-		b.report(path, "must be a cluster name of 1 to 64 letters, digits, and hyphens")
+		b.invalidValue(path, "a cluster name; use 1 to 64 letters, digits, and hyphens")
 	}
 }

@@ -64,7 +64,7 @@ func (c *Config) Reread() (*Config, error) {
 func Load(path string) (*Config, error) {
 	text, err := ReadFile(path, MaxFileSize)
 	if err != nil {
-		return nil, fmt.Errorf("configuration file: %w; set its path with --config.file", err)
+		return nil, fmt.Errorf("configuration file: %s; set its path with --config.file", unreadable(path, err))
 	}
 	config, err := Parse(path, text)
 	if err != nil {
@@ -81,7 +81,6 @@ func Parse(path string, text []byte) (*Config, error) { return parse(path, text,
 func parse(path string, text []byte, contents map[string]FileContent) (*Config, error) {
 	b := builder{config: Config{path: path, text: text, contents: contents}}
 	b.document = decode(path, text, &b.raw)
-	b.invalid.text = text
 	if err := b.err(); err != nil {
 		return nil, err
 	}

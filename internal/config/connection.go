@@ -22,7 +22,8 @@ func (b *builder) connection() {
 	base, err := url.Parse(b.config.BaseURL)
 	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") || base.Path != "" ||
 		base.User != nil || base.RawQuery != "" || base.Fragment != "" {
-		b.report("atlas.base_url", "must be https:// followed by a host and nothing else, such as %s", defaultBaseURL)
+		b.invalidValue("atlas.base_url", "the address of an API; set https:// followed by a host and nothing else, such as "+
+			defaultBaseURL)
 		return
 	}
 	if base.Scheme == "http" && !isLoopback(base.Hostname()) {
@@ -33,7 +34,7 @@ func (b *builder) connection() {
 	}
 	pem := b.config.contents[b.raw.Atlas.CAFile]
 	if pem.Err != nil {
-		b.report("atlas.ca_file", "must be the path of a readable file: %v", pem.Err)
+		b.report("atlas.ca_file", "%s", unreadable(b.raw.Atlas.CAFile, pem.Err))
 		return
 	}
 	b.config.CAs = string(pem.Text)

@@ -1,9 +1,7 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"regexp"
 	"slices"
@@ -26,27 +24,29 @@ var credentialName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 func (b *builder) credentials() {
 	if len(b.raw.Credentials) == 0 {
-		b.report("credentials", "at least one credential with service_account or api_key is required")
+		b.report("credentials", "no credentials; at least one credential with service_account or api_key is required")
 	}
 	b.config.CredentialExpiry = map[string]time.Time{}
 	for _, name := range slices.Sorted(maps.Keys(b.raw.Credentials)) {
 		path, raw := "credentials."+name, b.raw.Credentials[name]
 		if !credentialName.MatchString(name) {
-			b.report(path, "name must consist of 1 to 64 letters, digits, hyphens, and underscores")
+			b.report(path, "the name of the credential is invalid; use 1 to 64 letters, digits, hyphens, and underscores")
 		}
 		b.expiry(name, raw.Expires)
 		credential := atlas.Credential{Name: name}
 		switch account, key := raw.ServiceAccount, raw.APIKey; {
-		case (account == nil) == (key == nil):
-			b.report(path, "exactly one of service_account and api_key is required")
+		case account == nil && key == nil:
+			b.report(path, "service_account or api_key is missing; set one of them")
+		case account != nil && key != nil:
+			b.report(path, "service_account and api_key are both set; remove one of them")
 		case account != nil:
 			path += ".service_account"
-			b.require(path+".client_id", account.ClientID)
+			b.identifier(path+".client_id", account.ClientID)
 			secret := b.secret(path, "client_secret", account.ClientSecret, account.ClientSecretFile)
 			credential.ServiceAccount = &atlas.ServiceAccount{ClientID: account.ClientID, ClientSecret: secret}
 		default:
 			path += ".api_key"
-			b.require(path+".public_key", key.PublicKey)
+			b.identifier(path+".public_key", key.PublicKey)
 			secret := b.secret(path, "private_key", key.PrivateKey, key.PrivateKeyFile)
 			credential.APIKey = &atlas.APIKey{PublicKey: key.PublicKey, PrivateKey: secret}
 		}
@@ -75,36 +75,75 @@ func (b *builder) expiry(credential string, setting *expiry) {
 // names.
 func (b *builder) secret(path, key string, value atlas.Secret, file string) atlas.Secret {
 	path += "." + key
-	if (value.Reveal() == "") == (file == "") {
-		b.report(path, "exactly one of %s_file (path of a file) and %s (such as ${NAME} from the environment) is required",
-			key, key)
+	switch {
+	case value.Reveal() == "" && file == "":
+		b.report(path, "is missing; set %s_file to the path of a file, or %s to a variable such as ${NAME}", key, key)
 		return ""
-	}
-	if file == "" {
+	case value.Reveal() != "" && file != "":
+		b.report(path, "%s and %s_file are both set; remove one of them", key, key)
+		return ""
+	case file == "":
+		if problem := credentialProblem(value.Reveal()); problem != "" {
+			b.report(path, "the value %s", problem)
+		}
 		return value
 	}
 	path += "_file"
+	shown := b.shownPath(path, file)
 	text, err := b.config.contents[file].Text, b.config.contents[file].Err
 	if err == nil && len(text) > maxSecretSize {
 		err = &files.TooLargeError{Limit: maxSecretSize}
 	}
-	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pathErr.Err // the path is not shown, because users may have set the secret itself as the path
-	}
 	if err != nil {
-		b.report(path, "must be the path of a readable file: %v", err)
+		b.report(path, "%s", unreadable(shown, err))
 		return ""
 	}
 	secret := strings.TrimSpace(string(text))
-	switch {
-	case secret == "":
-		b.report(path, "%s is empty", file)
-	case strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r > '~' }):
-		b.report(path, "%s must contain only the secret: one line of printable ASCII characters", file)
+	if secret == "" {
+		b.report(path, "%s is empty", shown)
+	} else if problem := credentialProblem(secret); problem != "" {
+		b.report(path, "%s must contain only the secret, but it %s", shown, problem)
 	}
 	b.config.warnIfWorldReadable(path, file,
 		"in Kubernetes, set defaultMode: 0440 for the volume and fsGroup for the pod")
 	return atlas.Secret(secret)
+}
+
+// shownPath returns the path of a file with a secret, or "the file" if the setting may be the secret itself.
+func (b *builder) shownPath(setting, file string) string {
+	written := b.scalars[setting].value
+	if secretLike.MatchString(written) || !strings.ContainsAny(written, "/.") {
+		return "the file"
+	}
+	return file
+}
+
+// identifier checks the public part of a credential.
+func (b *builder) identifier(path, value string) {
+	if value == "" {
+		b.invalidValue(path, "valid; copy it from the Atlas UI")
+	} else if problem := credentialProblem(value); problem != "" {
+		b.report(path, "the value %s", problem)
+	}
+}
+
+// credentialProblem returns the reason for which a text can't be an ID, a key, or a secret of Atlas, or "". Such texts
+// would only be rejected by Atlas, with an error that suggests that the secret is wrong.
+func credentialProblem(text string) string {
+	first, last := text[0], text[len(text)-1]
+	switch {
+	case strings.HasPrefix(text, "\ufeff"), strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
+		return "starts with a byte order mark; save the text as ASCII or UTF-8 without a byte order mark"
+	case strings.ContainsAny(text, "\r\n"):
+		return "contains a line break; remove it"
+	case (first == '"' || first == '\'') && last == first, strings.HasPrefix(text, "\u201c"):
+		return "is enclosed in quotes; remove them"
+	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }):
+		return "contains a control character or a character that is not ASCII; remove it"
+	case first == ' ' || last == ' ':
+		return "starts or ends with a space; remove it"
+	}
+	return ""
 }
 
 func (b *builder) warnOfUnusedCredentials() {

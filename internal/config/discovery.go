@@ -25,7 +25,7 @@ func (b *builder) rule(path string, project rawProject, target poll.Target) {
 	rule.Clusters.Exclude = b.pattern(path+".exclude", raw.Exclude)
 	for _, key := range slices.Sorted(maps.Keys(raw.Tags)) {
 		if raw.Tags[key] == "" {
-			b.report(path+".tags."+key, "must not be empty; set the required value of the tag")
+			b.report(path+".tags."+key, "is empty; set the required value of the tag")
 		}
 	}
 	rule.BackupTypes = b.backupTypes(path+".backup_types", raw.BackupTypes, atlas.Dedicated, atlas.Flex)
@@ -44,12 +44,12 @@ func (b *builder) pattern(path string, setting *string) *regexp.Regexp {
 		return nil
 	}
 	if *setting == "" {
-		b.report(path, "must not be empty, because an empty pattern matches everything; omit it or set a pattern")
+		b.report(path, "is empty, which would match everything; set a pattern, or remove the key")
 		return nil
 	}
 	pattern, err := regexp.Compile(*setting)
 	if invalid, ok := errors.AsType[*syntax.Error](err); ok {
-		b.report(path, "must be a regular expression: %v", invalid.Code)
+		b.invalidValue(path, fmt.Sprintf("a regular expression: %v", invalid.Code))
 	}
 	return pattern
 }

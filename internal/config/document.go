@@ -15,9 +15,17 @@ import (
 type document struct {
 	literal bool // variables in strings are not expanded
 	invalid InvalidError
-	lines   map[string]int      // line of each path
-	keys    map[position]string // path of the key at a position
-	values  map[position]string // path of the value at a position
+	lines   map[string]int          // line of each path
+	keys    map[position]string     // path of the key at a position
+	values  map[position]string     // path of the value at a position
+	empty   []string                // paths without a value
+	scalars map[string]settingValue // value of each path that is not a mapping or list
+}
+
+// settingValue is the value of a setting, with environment variables replaced.
+type settingValue struct {
+	value        string
+	fromVariable bool // contains the value of an environment variable
 }
 
 type position struct{ line, column int }
@@ -34,10 +42,12 @@ func newDocument(file string) *document {
 	return &document{
 		invalid: InvalidError{file: file},
 		lines:   map[string]int{}, keys: map[position]string{}, values: map[position]string{},
+		scalars: map[string]settingValue{},
 	}
 }
 
 func (d *document) decode(text []byte, into any) {
+	d.invalid.text = text
 	var root yaml.Node
 	if err := yaml.Load(text, &root); err != nil {
 		d.reportYAML(err, into)
@@ -49,6 +59,10 @@ func (d *document) decode(text []byte, into any) {
 	}
 	if err := root.Load(into, yaml.WithKnownFields()); err != nil {
 		d.reportYAML(err, into)
+		return
+	}
+	for _, path := range d.empty { // of known keys only, because an unknown key may be a secret
+		d.add(issue{d.lines[path], withoutSecretKey(path, lastKey(path)), "is empty; " + emptyHint(path)})
 	}
 }
 
@@ -95,14 +109,21 @@ func (d *document) walk(path string, node *yaml.Node) {
 			d.walk(fmt.Sprintf("%s[%d]", path, i), item)
 		}
 	case yaml.ScalarNode:
-		if node.ShortTag() == "!!str" {
+		written := node.Value
+		switch node.ShortTag() {
+		case "!!null":
+			if !d.literal { // otherwise, it is not a configuration
+				d.empty = append(d.empty, path)
+			}
+		case "!!str":
 			if !d.literal {
-				node.Value = d.expand(path, node.Value)
+				node.Value = d.expand(path, written)
 			}
 			if isClientSecret(node.Value) && !slices.Contains([]string{"client_secret", "private_key"}, lastKey(path)) {
 				d.report(path, "looks like a client secret, which only client_secret or a file may contain")
 			}
 		}
+		d.scalars[path] = settingValue{node.Value, node.Value != written}
 	default: // the target of an alias is walked where it is defined
 	}
 }
@@ -114,11 +135,32 @@ func lastKey(path string) string { return path[strings.LastIndexByte(path, '.')+
 // is exported or logged.
 func isClientSecret(text string) bool { return strings.HasPrefix(text, "mdb_sa_sk_") }
 
-// variable matches ${NAME}, and $${, which is the escaped form of ${.
-var variable = regexp.MustCompile(`\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+// emptyHint returns the action for a key without a value.
+func emptyHint(path string) string {
+	switch key := lastKey(path); {
+	case key == "discovery" && strings.HasPrefix(path, "projects["):
+		return "write discovery: {} to discover all clusters, or remove the key"
+	case key == "allowed_targets", key == "drill_targets":
+		return "write " + key + ": [] for an empty list, or remove the key"
+	}
+	return "set a value, or remove the key"
+}
+
+var (
+	// variable matches ${NAME}, and $${, which is the escaped form of ${.
+	variable = regexp.MustCompile(`\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+	// bareVariable matches a value that is an environment variable without braces.
+	bareVariable = regexp.MustCompile(`^\$[A-Z][A-Z0-9_]*$`)
+)
 
 // expand replaces variables with their values in the environment.
 func (d *document) expand(path, text string) string {
+	if bareVariable.MatchString(text) {
+		d.report(path, "%s is not replaced by an environment variable; write ${%s}", text, text[1:])
+	} else if strings.Contains(variable.ReplaceAllString(text, ""), "${") {
+		d.report(path, "contains ${ without a name and a closing brace; write ${NAME}, or $${ for a literal ${")
+	}
 	return variable.ReplaceAllStringFunc(text, func(match string) string {
 		if match == "$${" {
 			return "${"
@@ -127,6 +169,8 @@ func (d *document) expand(path, text string) string {
 		value, ok := os.LookupEnv(name)
 		if !ok {
 			d.report(path, "environment variable %s is not set", name)
+		} else if value == "" {
+			d.report(path, "environment variable %s is empty", name)
 		}
 		return value
 	})

@@ -2,7 +2,10 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
+	"os/user"
 	"sync"
 
 	"atlas-restore-exporter/internal/files"
@@ -19,6 +22,25 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 		err = &fs.PathError{Op: "read", Path: path, Err: err}
 	}
 	return text, err
+}
+
+// unreadable describes the error of reading a file and, if permissions are missing, names the user.
+func unreadable(shownPath string, err error) string {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pathErr.Err
+	}
+	text := fmt.Sprintf("can't read %s: %v", shownPath, err)
+	if errors.Is(err, fs.ErrPermission) {
+		text += "; the exporter runs as " + currentUser()
+	}
+	return text
+}
+
+func currentUser() string {
+	if current, err := user.Current(); err == nil {
+		return fmt.Sprintf("user %s (ID %s)", current.Username, current.Uid)
+	}
+	return fmt.Sprintf("the user with the ID %d", os.Getuid())
 }
 
 // FileContent is the content of a file, or the error of reading it.

@@ -78,7 +78,7 @@ func TestParse_AcceptsTheLongestLabels(t *testing.T) {
 func TestParse_RejectsLabelsThatAreNotUTF8(t *testing.T) {
 	t.Setenv("TEST_TEAM", "\xff")
 	_, err := Parse("config.yaml", []byte(minimal+"labels: {team: '${TEST_TEAM}'}\n"))
-	const want = "config.yaml:8: labels.team: must consist of at most 128 printable characters"
+	const want = "config.yaml:8: labels.team: the value is not a valid label; use at most 128 printable characters"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -20,7 +21,7 @@ func (b *builder) labels(prefix string, raw rawLabels, labels *poll.Labels) {
 			return
 		}
 		if !isPrintable(*setting, maxLabelLength) {
-			b.report(prefix+key, "must consist of at most %d printable characters", maxLabelLength)
+			b.invalidValue(prefix+key, fmt.Sprintf("a valid label; use at most %d printable characters", maxLabelLength))
 		}
 		*label = setting
 	}
@@ -35,7 +36,8 @@ func (b *builder) tagLabels() {
 			return ""
 		}
 		if *setting == "" || !isPrintable(*setting, maxTagKeyLength) {
-			b.report("tag_labels."+key, "must be the key of an Atlas tag, 1 to %d printable characters", maxTagKeyLength)
+			b.invalidValue("tag_labels."+key,
+				fmt.Sprintf("the key of an Atlas tag; use 1 to %d printable characters", maxTagKeyLength))
 		}
 		return *setting
 	}

@@ -18,6 +18,7 @@ func TestLoad_ReportsInvalidSettings(t *testing.T) {
 	for _, file := range files {
 		name := strings.TrimSuffix(file, ".yaml")
 		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Setenv("EMPTY_VARIABLE", "")
 			_, err := Load(file)
 			if err == nil {
 				t.Fatal("no error")
@@ -28,7 +29,7 @@ func TestLoad_ReportsInvalidSettings(t *testing.T) {
 }
 
 func TestLoad_NamesTheFlagIfTheFileIsMissing(t *testing.T) {
-	const want = "configuration file: open testdata/no-such-file: no such file or directory; " +
+	const want = "configuration file: can't read testdata/no-such-file: no such file or directory; " +
 		"set its path with --config.file"
 	if _, err := Load("testdata/no-such-file"); err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)
@@ -36,7 +37,7 @@ func TestLoad_NamesTheFlagIfTheFileIsMissing(t *testing.T) {
 }
 
 func TestLoad_NamesTheFlagIfThePathIsADirectory(t *testing.T) {
-	const want = "configuration file: read testdata: must be a regular file, not a directory, FIFO, socket or device; " +
+	const want = "configuration file: can't read testdata: it is a directory, but must be a regular file; " +
 		"set its path with --config.file"
 	if _, err := Load("testdata"); err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)

@@ -54,6 +54,9 @@ func (b *builder) restoreTargets(path string, setting *[]rawRestoreTarget, targe
 	for i, target := range *setting {
 		path := fmt.Sprintf("%s[%d]", path, i)
 		b.checkProjectID(path+".project_id", target.ProjectID)
+		if target.ClusterNames != nil && len(target.ClusterNames) == 0 {
+			b.report(path+".cluster_names", "is empty; list clusters, or remove the key for all clusters of the project")
+		}
 		for j, name := range target.ClusterNames {
 			b.checkClusterName(fmt.Sprintf("%s.cluster_names[%d]", path, j), name)
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,9 +14,9 @@ import (
 // projects builds the targets and discovery rules of all projects. They inherit the settings of base.
 func (b *builder) projects(base poll.Target) {
 	if len(b.raw.Projects) == 0 {
-		b.report("projects", "at least one project with clusters or discovery is required")
+		b.report("projects", "no projects; at least one project with clusters or discovery is required")
 	}
-	seen := map[string]bool{}
+	seen := map[string]string{} // path of each project, by ID
 	for i, project := range b.raw.Projects {
 		path := fmt.Sprintf("projects[%d]", i)
 		if project.ID == "" && (project.Discovery != nil || len(project.Clusters) == 0) {
@@ -23,7 +24,7 @@ func (b *builder) projects(base poll.Target) {
 		} else {
 			b.checkProject(path, project, seen[project.ID])
 		}
-		seen[project.ID] = true
+		seen[project.ID] = path
 		target := base
 		target.ProjectID = project.ID
 		target.Credential = b.projectCredential(path+".credential", project.Credential)
@@ -37,9 +38,10 @@ func (b *builder) projects(base poll.Target) {
 }
 
 // checkProject checks an entry for one project.
-func (b *builder) checkProject(path string, project rawProject, duplicate bool) {
-	if b.checkProjectID(path+".id", project.ID) && duplicate {
-		b.report(path+".id", "duplicate project, already listed above")
+func (b *builder) checkProject(path string, project rawProject, listed string) {
+	if b.checkProjectID(path+".id", project.ID) && listed != "" {
+		b.report(path+".id", "project %s is already listed in line %d; put its settings into one entry",
+			project.ID, b.lines[listed+".id"])
 	}
 	const onlyWithoutID = "is only allowed in an entry without id, which applies to all projects of the credential"
 	if project.NameInclude != nil {
@@ -49,17 +51,18 @@ func (b *builder) checkProject(path string, project rawProject, duplicate bool) 
 		b.report(path+".name_exclude", onlyWithoutID)
 	}
 	if len(project.Clusters) == 0 && project.Discovery == nil {
-		b.report(path+".clusters", "at least one cluster, or discovery: {}, is required")
+		b.report(path+".clusters", "no clusters; list at least one, or write discovery: {} to discover all clusters")
 	}
 }
 
 // checkAllProjects checks an entry that applies to all projects of its credential.
 func (b *builder) checkAllProjects(path string, project rawProject) {
 	if project.Discovery == nil {
-		b.report(path, "the id of a project, or discovery: {} for all projects of the credential, is required")
+		b.report(path, "neither id nor discovery is set; set the id of a project, "+
+			"or discovery: {} for all projects of the credential")
 	}
 	if len(project.Clusters) > 0 {
-		b.report(path+".clusters", "the id of the project of these clusters is required")
+		b.report(path+".clusters", "the project of these clusters is missing; set its id")
 	}
 }
 
@@ -70,9 +73,10 @@ func (b *builder) projectCredential(path, name string) string {
 	switch {
 	case len(names) == 0 || slices.Contains(names, name):
 	case name != "":
-		b.report(path, "unknown credential, must be one of %s", strings.Join(names, ", "))
+		b.report(path, "%s is not a credential%s (allowed: %s)",
+			b.subject(path), didYouMean(name, names), strings.Join(names, ", "))
 	case len(names) > 1:
-		b.report(path, "is required, must be one of %s", strings.Join(names, ", "))
+		b.report(path, "is missing; must be one of %s", strings.Join(names, ", "))
 	default:
 		return names[0]
 	}
@@ -81,7 +85,7 @@ func (b *builder) projectCredential(path, name string) string {
 
 // clusters builds the targets of the clusters of a project.
 func (b *builder) clusters(path string, clusters []rawCluster, base poll.Target) {
-	seen := map[atlas.List]bool{}
+	seen := map[atlas.List]string{} // path of each cluster
 	for i, cluster := range clusters {
 		path := fmt.Sprintf("%s[%d]", path, i)
 		b.checkClusterName(path+".name", cluster.Name)
@@ -91,10 +95,11 @@ func (b *builder) clusters(path string, clusters []rawCluster, base poll.Target)
 		b.inherit(path+".", cluster.rawInherited, &target)
 		for _, backupType := range b.backupTypes(path+".backup_types", cluster.BackupTypes, atlas.Dedicated) {
 			target.BackupType = backupType
-			if seen[target.List] {
-				b.report(path, "duplicate cluster, already listed above with backup type %s", backupType)
+			if listed := seen[target.List]; listed != "" {
+				b.report(path, "cluster %s with backup type %s is already listed in line %d",
+					b.subject(path+".name"), backupType, b.lines[listed])
 			}
-			seen[target.List] = true
+			seen[target.List] = path
 			b.config.Targets = append(b.config.Targets, target)
 		}
 	}
@@ -106,7 +111,7 @@ func (b *builder) backupTypes(path string, names []string, defaults ...atlas.Bac
 		return defaults
 	}
 	if len(names) == 0 {
-		b.report(path, "must not be empty; omit it for the default: %s", join(defaults))
+		b.report(path, "is empty; list backup types, or remove the key for the default: %s", join(defaults))
 	}
 	known := atlas.BackupTypes()
 	var types []atlas.BackupType
@@ -114,7 +119,7 @@ func (b *builder) backupTypes(path string, names []string, defaults ...atlas.Bac
 		backupType := atlas.BackupType(name)
 		switch path := fmt.Sprintf("%s[%d]", path, i); {
 		case !slices.Contains(known, backupType):
-			b.report(path, "must be one of %s", join(known))
+			b.report(path, "%s is not a backup type%s (allowed: %s)", b.subject(path), backupTypeHint(name), join(known))
 		case slices.Contains(types, backupType):
 			b.report(path, "duplicate backup type %s", name)
 		default:
@@ -122,6 +127,21 @@ func (b *builder) backupTypes(path string, names []string, defaults ...atlas.Bac
 		}
 	}
 	return types
+}
+
+// instanceSize matches the sizes of dedicated clusters.
+var instanceSize = regexp.MustCompile(`^[MR][0-9]{2,3}$`)
+
+// backupTypeHint explains a value that is not a backup type.
+func backupTypeHint(name string) string {
+	if instanceSize.MatchString(name) {
+		return " but an instance size, whose backup type is dedicated"
+	}
+	var known []string
+	for _, backupType := range atlas.BackupTypes() {
+		known = append(known, string(backupType))
+	}
+	return didYouMean(name, known)
 }
 
 func join(types []atlas.BackupType) string {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -110,25 +111,35 @@ type (
 	}
 )
 
-// files returns the files that the configuration refers to.
-func (r *rawConfig) files() []string {
+// resolveFiles makes the paths of files relative to a directory, and returns them.
+func (r *rawConfig) resolveFiles(dir string) []string {
 	var paths []string
-	add := func(path string) {
-		if path != "" {
-			paths = append(paths, path)
+	resolve := func(path *string) {
+		if *path == "" {
+			return
 		}
+		if !filepath.IsAbs(*path) {
+			*path = filepath.Join(dir, *path)
+		}
+		paths = append(paths, *path)
 	}
-	add(r.Atlas.CAFile)
+	resolve(&r.Atlas.CAFile)
 	for _, name := range slices.Sorted(maps.Keys(r.Credentials)) {
 		if account := r.Credentials[name].ServiceAccount; account != nil {
-			add(account.ClientSecretFile)
+			resolve(&account.ClientSecretFile)
 		}
 		if key := r.Credentials[name].APIKey; key != nil {
-			add(key.PrivateKeyFile)
+			resolve(&key.PrivateKeyFile)
 		}
 	}
 	return paths
 }
+
+// The errors of durations and dates, without the value, which may be a secret.
+const (
+	notADuration = "is not a duration"
+	notADate     = "is not a date; set a date such as 2027-03-01 or a time such as 2027-03-01T12:00:00Z"
+)
 
 // duration has the format of durations in Prometheus: 30s, 5m, 400d.
 type duration time.Duration
@@ -142,7 +153,7 @@ const (
 func (d *duration) UnmarshalYAML(node *yaml.Node) error {
 	parsed, err := model.ParseDuration(node.Value)
 	if err != nil {
-		return errors.New("must be a duration such as 30s, 5m, 24h, or 400d")
+		return errors.New(notADuration)
 	}
 	*d = duration(parsed)
 	return nil
@@ -161,7 +172,7 @@ func (e *expiry) UnmarshalYAML(node *yaml.Node) error {
 	}
 	parsed, err := time.Parse(time.RFC3339, node.Value)
 	if err != nil {
-		return errors.New("must be a date such as 2027-03-01 or a time such as 2027-03-01T12:00:00Z")
+		return errors.New(notADate)
 	}
 	*e = expiry(parsed.UTC())
 	return nil

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"reflect"
 	"regexp"
 	"strings"
@@ -16,10 +17,11 @@ const UndefinedAnchor = "a value that starts with * is a reference to an anchor 
 
 // These patterns match errors of the YAML library.
 var (
-	unknownField = regexp.MustCompile(`^field (.*) not found in type (.*)$`)
-	wrongType    = regexp.MustCompile(`(?s)^cannot construct .* into (\S+)( .*)?$`)
-	duplicateKey = regexp.MustCompile(`^mapping key "(.*)" already defined at line (\d+)$`)
-	quotedValue  = regexp.MustCompile("(?s)`.*`")
+	unknownField    = regexp.MustCompile(`^field (.*) not found in type (.*)$`)
+	wrongType       = regexp.MustCompile(`(?s)^cannot construct (\S+).* into (\S+)( .*)?$`)
+	duplicateKey    = regexp.MustCompile(`^mapping key "(.*)" already defined at line (\d+)$`)
+	keyWithoutSpace = regexp.MustCompile(`^[a-z_]+:\S`)
+	quotedValue     = regexp.MustCompile("(?s)`.*`")
 )
 
 // plausibleKey matches text that is likely a misspelled key and not a secret whose key is missing.
@@ -35,20 +37,10 @@ func (d *document) reportYAML(err error, into any) {
 			d.reportDecodeError(decodeErr, into)
 		}
 	case errors.As(err, &syntaxErr):
-		d.add(issue{line: syntaxErr.Mark.Line, text: "invalid YAML: " + syntaxErrorText(syntaxErr.Message)})
+		d.add(d.syntaxError(syntaxErr))
 	default:
 		d.add(issue{text: "invalid YAML: " + withoutValue(err.Error())})
 	}
-}
-
-func syntaxErrorText(message string) string {
-	switch { // these messages quote the value without backticks
-	case strings.HasPrefix(message, "unknown anchor"):
-		return UndefinedAnchor
-	case strings.HasPrefix(message, "cannot construct"):
-		return "a value that starts with !! does not have the type that the tag names; quote the value"
-	}
-	return withoutValue(message)
 }
 
 // withoutValue removes quoted values from an error of the YAML library.
@@ -59,20 +51,47 @@ func (d *document) reportDecodeError(err *yaml.LoadError, into any) {
 	found := issue{line: err.Mark.Line, path: d.values[at], text: withoutValue(err.Message)}
 	if match := unknownField.FindStringSubmatch(err.Message); match != nil {
 		found.path = withoutSecretKey(d.keys[at], match[1])
-		found.text = "unknown key, must be one of " + strings.Join(keysOf(reflect.TypeOf(into), match[2]), ", ")
+		keys := keysOf(reflect.TypeOf(into), match[2])
+		found.text = "unknown key"
+		if plausibleKey.MatchString(match[1]) {
+			found.text += didYouMean(match[1], keys)
+		}
+		found.text += " (allowed keys: " + strings.Join(keys, ", ") + ")"
 	} else if match := duplicateKey.FindStringSubmatch(err.Message); match != nil {
 		found.path = withoutSecretKey(cmp.Or(d.keys[at], match[1]), match[1])
 		found.text = "duplicate key, already set in line " + match[2]
 	} else if match := wrongType.FindStringSubmatch(err.Message); match != nil {
-		found.text = "must be " + yamlTypeOf(match[1])
+		found.text = d.wrongTypeText(found.path, match[1], yamlTypeOf(match[2]))
 	}
 	switch found.text {
+	case notADuration:
+		found.text = d.durationText(found.path)
+	case notADate:
+		found.text = d.subject(found.path) + " " + notADate
 	case "yaml: no documents in stream":
 		found.text = "the file is empty"
 	case "yaml: expected single document, found multiple":
 		found.text = "the file contains more than one YAML document"
 	}
 	d.add(found)
+}
+
+// wrongTypeText describes a value with a YAML tag such as !!str, in place of a value of another type.
+func (d *document) wrongTypeText(path, tag, want string) string {
+	subject := d.subject(path)
+	quoted := subject[0] == '"'
+	switch key := lastKey(path); {
+	case want == "a list" && quoted:
+		return fmt.Sprintf("%s is not a list; write %s: [%s]", subject, key, d.scalars[path].value)
+	case want == "a mapping" && key == "discovery" && tag == "!!bool":
+		return subject + " is not a mapping; write discovery: {} to discover all clusters, or remove the key"
+	case want == "a mapping" && keyWithoutSpace.MatchString(d.scalars[path].value):
+		return "a space after a colon is missing; write key: value"
+	case quoted:
+		return subject + " is not " + want
+	}
+	types := map[string]string{"!!map": "a mapping", "!!seq": "a list"}
+	return cmp.Or(types[tag], "the value") + " is not allowed here, must be " + want
 }
 
 // withoutSecretKey returns the path of an invalid key. If the key may be a secret, it returns the path of the parent.

@@ -22,7 +22,7 @@ const Timeout = 5 * time.Second
 // the wrong place.
 var (
 	ErrTimeout    = fmt.Errorf("reading did not finish within %v; check the file system that the file is on", Timeout)
-	ErrNotRegular = errors.New("must be a regular file, not a directory, FIFO, socket or device")
+	ErrNotRegular = errors.New("must be a regular file")
 )
 
 // TooLargeError means that a file has more than Limit bytes.
@@ -35,7 +35,7 @@ func (e *TooLargeError) Error() string {
 // blocked has the paths with an abandoned read that has not returned.
 var blocked sync.Map
 
-// Read returns the content of a regular file of at most limit bytes. Its errors are ErrTimeout, ErrNotRegular, a
+// Read returns the content of a regular file of at most limit bytes. Its errors are ErrTimeout, errors that wrap ErrNotRegular, a
 // *TooLargeError, or a *fs.PathError.
 func Read(path string, limit int64) ([]byte, error) { return readWithin(Timeout, read, path, limit) }
 
@@ -82,7 +82,11 @@ func read(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, ErrNotRegular
+		kind := "FIFO, socket, or device"
+		if info.IsDir() {
+			kind = "directory"
+		}
+		return nil, fmt.Errorf("it is a %s, but %w", kind, ErrNotRegular)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err == nil && int64(len(text)) > limit {

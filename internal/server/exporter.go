@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -128,6 +130,18 @@ func (e *Exporter) ReloadError() string {
 		return *text
 	}
 	return ""
+}
+
+// Projects returns the projects that a credential can access.
+func (e *Exporter) Projects(ctx context.Context, credential string) ([]atlas.Project, error) {
+	e.mu.Lock()
+	client := e.clients[credential]
+	e.mu.Unlock()
+	if client == nil {
+		return nil, fmt.Errorf("no credential %s", credential)
+	}
+	list, err := client.Projects(ctx)
+	return list.Projects, err
 }
 
 // settings returns the exported settings of the active configuration.

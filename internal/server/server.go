@@ -3,11 +3,14 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -160,11 +163,25 @@ func listen(options Options) ([]net.Listener, error) {
 			for _, bound := range listeners {
 				_ = bound.Close()
 			}
-			return nil, err
+			return nil, listenError(address, err)
 		}
 		listeners = append(listeners, listener)
 	}
 	return listeners, nil
+}
+
+// listenError explains the usual reasons for which an address can't be bound.
+func listenError(address string, err error) error {
+	const action = "set another address with --web.listen-address"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("can't listen on %s: another process uses the port; %s", address, action)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("can't listen on %s: ports below 1024 require privileges; %s", address, action)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("can't listen on %s: this machine doesn't have the address; %s", address, action)
+	}
+	return fmt.Errorf("can't listen on %s: %w; %s", address, err, action)
 }
 
 // shutDown waits for the requests in progress, and closes their connections after the shutdown timeout.

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
+	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/collector/poll"
 )
 
@@ -31,6 +33,8 @@ type CheckResult struct {
 	Reason      string     `json:"reason,omitempty"`
 	Error       string     `json:"error,omitempty"`
 	Remedy      string     `json:"remedy,omitempty"`
+
+	projectMissing bool // Atlas doesn't know the project, or the credential can't access it
 }
 
 // NewestJob is the newest known restore job of a target.
@@ -51,14 +55,19 @@ type Poller interface {
 	PollOnce(ctx context.Context, done func(*poll.Snapshot))
 }
 
-// Check runs discovery and polls every target once. Results contain the given expiry times of credentials, by name. It
-// reports progress to w: on a single line that is overwritten if w
-// is a terminal, otherwise with one line for each target. It returns an error only if ctx ends.
-func Check(
-	ctx context.Context, poller Poller, expiries map[string]time.Time, w io.Writer, terminal bool,
-) ([]CheckResult, error) {
+// CheckOptions are the options of Check.
+type CheckOptions struct {
+	Expiries map[string]time.Time // configured expiry times, by name of the credential
+	// Projects returns the projects that a credential can access. They are listed if a configured project is not found.
+	Projects func(ctx context.Context, credential string) ([]atlas.Project, error)
+	// Terminal is overwritten with the progress. If nil, the progress is not shown.
+	Terminal io.Writer
+}
+
+// Check runs discovery and polls every target once. It returns an error only if ctx ends.
+func Check(ctx context.Context, poller Poller, options CheckOptions) ([]CheckResult, error) {
 	poller.DiscoverOnce(ctx)
-	done, total, progress := 0, len(poller.States()), Progress{w, terminal}
+	done, total, progress := 0, len(poller.States()), Progress{options.Terminal}
 	poller.PollOnce(ctx, func(s *poll.Snapshot) {
 		done++
 		progress.Polled(done, total, s)
@@ -78,36 +87,66 @@ func Check(
 	for i := range states {
 		results = append(results, newCheckResult(&states[i]))
 	}
+	visible := visibleProjects{lookUp: options.Projects, texts: map[string]string{}}
 	for i := range results {
-		if expiry, ok := expiries[results[i].Credential]; ok {
+		if expiry, ok := options.Expiries[results[i].Credential]; ok {
 			results[i].Expires = &expiry
+		}
+		if results[i].projectMissing {
+			results[i].Remedy += visible.describe(ctx, results[i].Credential)
 		}
 	}
 	return results, nil
 }
 
-// Progress reports polled targets: on a single line that is overwritten if Writer is a terminal, otherwise with one
-// line for each target.
-type Progress struct {
-	Writer   io.Writer
-	Terminal bool
-}
+// Progress reports polled targets on a single line of a terminal, which is overwritten. Without a terminal, it reports
+// nothing.
+type Progress struct{ Terminal io.Writer }
 
-// Polled reports that a target was polled, and the numbers of polled targets and of all targets.
-func (p Progress) Polled(done, total int, s *poll.Snapshot) {
-	if p.Terminal {
-		_, _ = fmt.Fprintf(p.Writer, "\rpolled %d of %d targets", done, total)
-		return
+// Polled reports the numbers of polled targets and of all targets.
+func (p Progress) Polled(done, total int, _ *poll.Snapshot) {
+	if p.Terminal != nil {
+		_, _ = fmt.Fprintf(p.Terminal, "\rpolled %d of %d targets", done, total)
 	}
-	_, _ = fmt.Fprintf(p.Writer, "polled %d of %d targets: %s %s\n",
-		done, total, s.Target.ClusterName, s.Target.BackupType)
 }
 
-// Done clears the line of a terminal.
+// Done clears the line.
 func (p Progress) Done() {
-	if p.Terminal {
-		_, _ = fmt.Fprint(p.Writer, "\r\033[K")
+	if p.Terminal != nil {
+		_, _ = fmt.Fprint(p.Terminal, "\r\033[K")
 	}
+}
+
+// visibleProjects describes the projects that credentials can access.
+type visibleProjects struct {
+	lookUp func(ctx context.Context, credential string) ([]atlas.Project, error)
+	texts  map[string]string // by credential
+}
+
+// describe returns a sentence with the projects of a credential, or "" if they are unknown.
+func (v visibleProjects) describe(ctx context.Context, credential string) string {
+	const maxProjects = 20
+	if text, known := v.texts[credential]; known || v.lookUp == nil {
+		return text
+	}
+	projects, err := v.lookUp(ctx, credential)
+	text := ""
+	switch {
+	case err != nil:
+	case len(projects) == 0:
+		text = fmt.Sprintf(" Credential %s has access to no project.", credential)
+	default:
+		var names []string
+		for _, project := range projects[:min(len(projects), maxProjects)] {
+			names = append(names, fmt.Sprintf("%s (%s)", project.ID, project.Name))
+		}
+		if more := len(projects) - maxProjects; more > 0 {
+			names = append(names, fmt.Sprintf("and %d more", more))
+		}
+		text = fmt.Sprintf(" Projects of credential %s: %s.", credential, strings.Join(names, ", "))
+	}
+	v.texts[credential] = text
+	return text
 }
 
 // WriteCheck writes results in the format "table" or "json". It returns ErrTargetsFailed if a result is not OK, and
@@ -136,6 +175,7 @@ func newDiscoveryResult(d *poll.DiscoveryStatus, projectName string) CheckResult
 	return CheckResult{
 		Credential: d.Credential, ProjectID: d.ProjectID, ProjectName: projectName, BackupType: backupTypeDiscovery,
 		Reason: string(d.Reason), Error: d.Err.Error(), Remedy: discoveryRemedy(d),
+		projectMissing: d.ProjectID != "" && isProjectMissing(d.Err),
 	}
 }
 
@@ -146,6 +186,7 @@ func newCheckResult(s *poll.State) CheckResult {
 	}
 	if s.Err != nil {
 		result.Reason, result.Error, result.Remedy = string(s.Reason), s.Err.Error(), targetRemedy(s.Snapshot)
+		result.projectMissing = isProjectMissing(s.Err)
 		return result
 	}
 	result.Jobs = s.Summary.Known
@@ -158,4 +199,10 @@ func newCheckResult(s *poll.State) CheckResult {
 		}
 	}
 	return result
+}
+
+// isProjectMissing reports whether an error means that the project is unknown to Atlas or to the credential.
+func isProjectMissing(err error) bool {
+	api := apiError(err)
+	return api.ProjectNotFound() || !api.FromTokenEndpoint() && api.Membership()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func expiries() map[string]time.Time {
 
 func mustCheck(t *testing.T, poller Poller) []CheckResult {
 	t.Helper()
-	results, err := Check(t.Context(), poller, expiries(), io.Discard, false)
+	results, err := Check(t.Context(), poller, CheckOptions{Expiries: expiries()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,21 +71,9 @@ func TestCheck_DiscoversBeforeItPolls(t *testing.T) {
 	}
 }
 
-func TestCheck_ReportsProgressOnOneLinePerTarget(t *testing.T) {
-	var progress strings.Builder
-	if _, err := Check(t.Context(), newCheckedPoller(), nil, &progress, false); err != nil {
-		t.Fatal(err)
-	}
-	const want = "polled 1 of 4 targets: prod dedicated\npolled 2 of 4 targets: team dedicated\n" +
-		"polled 3 of 4 targets: old dedicated\npolled 4 of 4 targets: team flex\n"
-	if progress.String() != want {
-		t.Errorf("progress %q\nwant     %q", progress.String(), want)
-	}
-}
-
 func TestCheck_OverwritesItsProgressOnATerminal(t *testing.T) {
 	var progress strings.Builder
-	if _, err := Check(t.Context(), newCheckedPoller(), nil, &progress, true); err != nil {
+	if _, err := Check(t.Context(), newCheckedPoller(), CheckOptions{Terminal: &progress}); err != nil {
 		t.Fatal(err)
 	}
 	got := progress.String()
@@ -97,7 +86,7 @@ func TestCheck_ReturnsAnErrorIfInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	poller := newCheckedPoller()
 	poller.afterPoll = cancel
-	_, err := Check(ctx, poller, nil, io.Discard, false)
+	_, err := Check(ctx, poller, CheckOptions{})
 	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "interrupted after 4 of 4 targets") {
 		t.Errorf("error %v", err)
 	}
@@ -134,5 +123,57 @@ func TestWriteCheck_FailsWithoutTargets(t *testing.T) {
 	err := WriteCheck(io.Discard, mustCheck(t, &fakePoller{}), "table", now)
 	if err == nil || errors.Is(err, ErrTargetsFailed) || !strings.HasPrefix(err.Error(), "no targets: ") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestWriteCheck_GroupsEqualFailures(t *testing.T) {
+	poller := &fakePoller{}
+	for i := range 13 {
+		poller.snapshots = append(poller.snapshots, failed(fmt.Sprintf("cluster-%02d", i), atlas.Flex, context.DeadlineExceeded))
+	}
+	poller.snapshots = append(poller.snapshots, failed("old", atlas.Dedicated, errNoCluster))
+	var output strings.Builder
+	if err := WriteCheck(&output, mustCheck(t, poller), "table", now); !errors.Is(err, ErrTargetsFailed) {
+		t.Errorf("error %v", err)
+	}
+	testutil.EqualGolden(t, "testdata/check_groups.txt", output.String())
+}
+
+func TestCheck_ListsTheProjectsOfTheCredentialIfAProjectIsNotFound(t *testing.T) {
+	unknown := &atlas.Error{Status: 404, Code: "GROUP_NOT_FOUND"}
+	for name, test := range map[string]struct {
+		projects []atlas.Project
+		err      error
+		want     string
+	}{
+		"some": {
+			[]atlas.Project{{ID: "a", Name: "Payments"}, {ID: "b", Name: "Orders"}}, nil,
+			" Projects of credential default: a (Payments), b (Orders).",
+		},
+		"none":   {nil, nil, " Credential default has access to no project."},
+		"failed": {nil, errNoCluster, ""},
+		"many":   {make([]atlas.Project, 22), nil, " ()" + strings.Repeat(",  ()", 19) + ", and 2 more."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			poller := &fakePoller{snapshots: []*poll.Snapshot{
+				failed("a", atlas.Dedicated, unknown), failed("b", atlas.Flex, unknown), failed("old", atlas.Dedicated, errNoCluster),
+			}}
+			calls := 0
+			results, err := Check(t.Context(), poller, CheckOptions{
+				Projects: func(context.Context, string) ([]atlas.Project, error) { calls++; return test.projects, test.err },
+			})
+			if err != nil || calls != 1 {
+				t.Fatalf("%d calls, error %v", calls, err)
+			}
+			const remedy = "Project " + payments + " does not exist. Check projects[].id."
+			for _, result := range results[:2] {
+				if !strings.HasPrefix(result.Remedy, remedy) || !strings.HasSuffix(result.Remedy, test.want) {
+					t.Errorf("remedy %q, want %q", result.Remedy, remedy+test.want)
+				}
+			}
+			if strings.Contains(results[2].Remedy, "credential default") {
+				t.Errorf("remedy of a missing cluster: %q", results[2].Remedy)
+			}
+		})
 	}
 }

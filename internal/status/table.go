@@ -10,18 +10,16 @@ import (
 	"time"
 )
 
-// writeTable writes a row for each result, and below the table the expiry of each credential, and the error and the
-// remedy of each failure.
+// writeTable writes a row for each result, and below the table the expiry of each credential, the failures with their
+// remedies, and totals.
 func writeTable(w io.Writer, results []CheckResult, now time.Time) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "PROJECT\tCLUSTER\tBACKUP TYPE\tRESULT\tJOBS\tNEWEST JOB")
-	var failures strings.Builder
 	for i := range results {
 		r := &results[i]
 		result, jobs, newest := "ok", strconv.Itoa(r.Jobs), r.NewestJob.describe(now)
 		if !r.OK {
 			result, jobs, newest = "FAILED: "+labelText(r.Reason), "-", "-"
-			_, _ = fmt.Fprintf(&failures, "\n%s:\n  %s\n  %s\n", r.describe(), r.Error, r.Remedy)
 		}
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n",
 			cmp.Or(r.project(), "-"), cmp.Or(r.Cluster, "-"), r.BackupType, result, jobs, newest)
@@ -29,8 +27,55 @@ func writeTable(w io.Writer, results []CheckResult, now time.Time) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, credentialLines(results, now)+failures.String())
+	_, err := io.WriteString(w, credentialLines(results, now)+failureTexts(results)+totals(results))
 	return err
+}
+
+// failureTexts returns each error with its remedy, below the targets and discoveries that failed with it.
+func failureTexts(results []CheckResult) string {
+	type failure struct{ err, remedy string }
+	var failures []failure // in the order of their first result
+	failed := map[failure][]string{}
+	for i := range results {
+		if r := &results[i]; !r.OK {
+			key := failure{r.Error, r.Remedy}
+			if failed[key] == nil {
+				failures = append(failures, key)
+			}
+			failed[key] = append(failed[key], r.describe())
+		}
+	}
+	const maxNames = 10
+	var text strings.Builder
+	for _, key := range failures {
+		names := failed[key]
+		if more := len(names) - maxNames; more > 0 {
+			names = append(names[:maxNames:maxNames], fmt.Sprintf("and %d more", more))
+		}
+		_, _ = fmt.Fprintf(&text, "\n%s:\n  %s\n  %s\n", strings.Join(names, "\n"), key.err, key.remedy)
+	}
+	return text.String()
+}
+
+// totals returns a line with the number of targets and discoveries.
+func totals(results []CheckResult) string {
+	targets, ok, discoveries := 0, 0, 0
+	for i := range results {
+		switch r := &results[i]; {
+		case r.BackupType == backupTypeDiscovery:
+			discoveries++
+		case r.OK:
+			ok++
+			fallthrough
+		default:
+			targets++
+		}
+	}
+	text := fmt.Sprintf("\n%d of %d targets can be polled", ok, targets)
+	if discoveries > 0 {
+		text += fmt.Sprintf(", failed discoveries: %d", discoveries)
+	}
+	return text + "\n"
 }
 
 // credentialLines returns a line for each credential with a configured expiry, the first to expire first.
