@@ -12,6 +12,8 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"syscall"
@@ -51,15 +53,16 @@ type cli struct {
 	Report reportCommand `cmd:"" help:"Write a report about the restores of a period."`
 	Health healthCommand `cmd:"" help:"Check whether a running exporter is healthy."`
 	Demo   demoCommand   `cmd:"" help:"Poll a simulated Atlas organization. Needs no credentials."`
+	Schema schemaCommand `cmd:"" help:"Print the JSON Schema of the configuration file, for editors."`
 }
 
 type logFlags struct {
-	Level  slog.Level `help:"Minimum level: debug, info, warn or error." default:"info"`
-	Format string     `help:"Format: auto (colored on terminals), text or json." enum:"auto,text,json" default:"auto"`
+	Level  logLevel  `help:"Minimum level: debug, info, warn, or error." default:"info"`
+	Format logFormat `help:"Format: auto (colored on terminals), logfmt (or text), or json." default:"auto"`
 }
 
 type configFlag struct {
-	File string `help:"Path of the configuration file." name:"config.file" default:"config.yaml"`
+	File string `help:"Configuration file (default: atlas-restore-exporter.yaml or config.yaml)." name:"config.file" placeholder:"FILE"` //nolint:lll // a tag
 }
 
 type webConfigFlag struct {
@@ -67,7 +70,7 @@ type webConfigFlag struct {
 }
 
 type webFlags struct {
-	ListenAddress   []string      `help:"Address to listen on. Can be repeated." default:"${listen}"`
+	ListenAddress   []address     `help:"Address to listen on. Can be repeated." default:"${listen}"`
 	SystemdSocket   bool          `help:"Use the listening socket that systemd passes."`
 	EnableLifecycle bool          `help:"Allow POST /-/reload."`
 	Config          webConfigFlag `embed:""`
@@ -76,20 +79,24 @@ type webFlags struct {
 }
 
 type serveCommand struct {
-	Config configFlag   `embed:""`
-	Shard  config.Shard `help:"Poll only shard I of N shards; I starts at 0." placeholder:"I/N"`
-	Web    webFlags     `embed:"" prefix:"web." set:"listen=:10058"`
+	Config configFlag `embed:""`
+	Shard  shard      `help:"Poll only shard I of N shards; I starts at 0." placeholder:"I/N"`
+	Web    webFlags   `embed:"" prefix:"web." set:"listen=:10058"`
 }
 
 type checkCommand struct {
-	Config configFlag    `embed:""`
-	Web    webConfigFlag `embed:"" prefix:"web."`
-	Output string        `help:"Output format: ${enum}." enum:"table,json" default:"table"`
+	Path    string        `arg:"" optional:"" name:"file" help:"Configuration file, instead of --config.file."`
+	Config  configFlag    `embed:""`
+	Web     webConfigFlag `embed:"" prefix:"web."`
+	Offline bool          `help:"Only validate the files, without requests to Atlas."`
+	Output  string        `help:"Output format: ${enum}." enum:"table,json" default:"table"`
 }
 
 type healthCommand struct {
 	URL string `help:"URL to request." name:"url" default:"http://localhost:10058/-/healthy"`
 }
+
+type schemaCommand struct{}
 
 type demoCommand struct {
 	Web webFlags `embed:"" prefix:"web." set:"listen=localhost:10058"`
@@ -117,8 +124,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code exi
 	parser := kong.Must(&flags,
 		kong.Name(name),
 		kong.Description("Prometheus exporter for the backup restore jobs of MongoDB Atlas. "+
-			"Flags can also be set by environment variables; flags take precedence. "+
-			"The default command is serve; run serve --help for its flags."),
+			"Flags can also be set by environment variables; flags take precedence. The default command is serve."),
+		kong.Help(printHelp),
 		kong.Vars{"version": fmt.Sprintf("%s %s (%s, %s)", name, build.Version, build.Revision, build.GoVersion)},
 		kong.DefaultEnvars("ATLAS_RESTORE_EXPORTER"),
 		kong.Writers(stdout, stderr),
@@ -161,11 +168,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code exi
 // Run implements the serve command.
 func (s *serveCommand) Run(ctx context.Context, env *environment) error {
 	options := s.Web.options(env) // registers SIGHUP, so it precedes everything else
-	options.ConfigFile = s.Config.File
+	path, err := s.Config.path()
+	if err != nil {
+		return err
+	}
+	options.ConfigFile = path
 	options.Load = func() (*config.Config, error) {
-		cfg, err := config.Load(s.Config.File)
+		cfg, err := config.Load(path)
 		if err == nil {
-			cfg.Shard = s.Shard
+			cfg.Shard = config.Shard(s.Shard)
 		}
 		return cfg, err
 	}
@@ -182,11 +193,30 @@ func (d *demoCommand) Run(ctx context.Context, env *environment) error {
 }
 
 // Run implements the health command.
-func (h *healthCommand) Run(ctx context.Context) error { return server.CheckHealth(ctx, h.URL) }
+func (h *healthCommand) Run(ctx context.Context, env *environment) error {
+	if err := server.CheckHealth(ctx, h.URL); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(env.stdout, "healthy")
+	return err
+}
+
+// Run implements the schema command.
+func (schemaCommand) Run(env *environment) error {
+	_, err := env.stdout.Write(config.Schema())
+	return err
+}
 
 // Run implements the check command.
 func (c *checkCommand) Run(ctx context.Context, env *environment) error {
-	cfg, err := config.Load(c.Config.File)
+	if c.Path != "" {
+		c.Config.File = c.Path
+	}
+	path, err := c.Config.path()
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Load(path)
 	if err != nil {
 		return err
 	}
@@ -196,6 +226,14 @@ func (c *checkCommand) Run(ctx context.Context, env *environment) error {
 	for _, warning := range cfg.Warnings {
 		_, _ = fmt.Fprintln(env.stderr, "warning:", warning)
 	}
+	if c.Offline {
+		_, err := fmt.Fprintf(env.stdout, "%s is valid: targets %d, discoveries %d, credentials %d\n",
+			path, len(cfg.Targets), len(cfg.Discoveries), len(cfg.Credentials))
+		return err
+	}
+	if proxy := proxyOf(cfg.BaseURL); proxy != "" {
+		_, _ = fmt.Fprintf(env.stderr, "requests to Atlas use the proxy %s\n", proxy)
+	}
 	options := env.options
 	options.Logger = slog.New(slog.DiscardHandler) // the results contain everything
 	exporter, err := server.New(cfg, options)
@@ -203,11 +241,28 @@ func (c *checkCommand) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	defer exporter.Close()
-	results, err := status.Check(ctx, exporter.Manager(), cfg.CredentialExpiry, env.stderr, isTerminal(env.stderr))
+	checkOptions := status.CheckOptions{Expiries: cfg.CredentialExpiry, Projects: exporter.Projects}
+	if isTerminal(env.stderr) {
+		checkOptions.Terminal = env.stderr
+	}
+	results, err := status.Check(ctx, exporter.Manager(), checkOptions)
 	if err != nil {
 		return err
 	}
 	return cmp.Or(status.WriteCheck(env.stdout, results, c.Output, time.Now()), ctx.Err())
+}
+
+// proxyOf returns the scheme and host of the proxy for requests to a URL, or "" if there is none. It omits the user.
+func proxyOf(target string) string {
+	parsed, err := url.Parse(target)
+	if err != nil {
+		return ""
+	}
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: parsed})
+	if err != nil || proxy == nil {
+		return ""
+	}
+	return proxy.Scheme + "://" + proxy.Host
 }
 
 // options returns the options of a server, which reloads its configuration after SIGHUP.
@@ -215,7 +270,10 @@ func (w webFlags) options(env *environment) server.Options {
 	reloads := make(chan os.Signal, 1)
 	signal.Notify(reloads, syscall.SIGHUP)
 	options := env.options
-	options.ListenAddresses, options.SystemdSocket = w.ListenAddress, w.SystemdSocket
+	options.SystemdSocket = w.SystemdSocket
+	for _, listen := range w.ListenAddress {
+		options.ListenAddresses = append(options.ListenAddresses, string(listen))
+	}
 	options.WebConfigFile, options.EnableLifecycle = w.Config.File, w.EnableLifecycle
 	options.ExternalURL = string(w.ExternalURL)
 	options.ReloadSignals = reloads
@@ -237,11 +295,11 @@ func newLogWriter(stderr io.Writer, flags logFlags) *logwriter.Writer {
 func newLogger(w io.Writer, terminal bool, flags logFlags) *slog.Logger {
 	switch {
 	case flags.Format == "json":
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: flags.Level}))
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.Level(flags.Level)}))
 	case flags.Format == "auto" && terminal:
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: flags.Level, NoColor: os.Getenv("NO_COLOR") != ""}))
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: slog.Level(flags.Level), NoColor: os.Getenv("NO_COLOR") != ""}))
 	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: flags.Level}))
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.Level(flags.Level)}))
 }
 
 func isTerminal(w io.Writer) bool {

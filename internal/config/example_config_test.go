@@ -37,7 +37,7 @@ func TestExampleConfiguration_ContainsEverySetting(t *testing.T) {
 	example := readExample(t)
 	for _, name := range []string{
 		"rawConfig", "rawAtlas", "rawCredential", "rawServiceAccount", "rawAPIKey", "rawPolling", "rawDiscovery",
-		"rawHistory", "rawJobSeries", "rawInherited", "rawObjectives", "rawLabels", "rawRestoreTarget", "rawProject",
+		"rawHistory", "rawJobSeries", "rawInherited", "rawObjectives", "rawLabels", "rawTagLabels", "rawRestoreTarget", "rawProject",
 		"rawCluster", "rawRule",
 	} {
 		keys := keysOf(reflect.TypeFor[rawConfig](), "config."+name)

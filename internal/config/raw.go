@@ -24,7 +24,7 @@ type (
 		History      rawHistory               `yaml:"history"`
 		JobSeries    rawJobSeries             `yaml:"job_series"`
 		rawInherited `yaml:",inline"`
-		TagLabels    rawLabels    `yaml:"tag_labels"`
+		TagLabels    rawTagLabels `yaml:"tag_labels"`
 		Projects     []rawProject `yaml:"projects"`
 	}
 	rawAtlas struct {
@@ -80,6 +80,10 @@ type (
 		ExpiryNotice     *duration `yaml:"expiry_notice"`
 	}
 	rawLabels struct {
+		Team        *string `yaml:"team"`
+		Environment *string `yaml:"environment"`
+	}
+	rawTagLabels struct {
 		Team        *string `yaml:"team"`
 		Environment *string `yaml:"environment"`
 	}
