@@ -83,8 +83,8 @@ func (b *builder) secret(path, key string, value atlas.Secret, file string) atla
 		b.report(path, "%s and %s_file are both set; remove one of them", key, key)
 		return ""
 	case file == "":
-		if problem := credentialProblem(value.Reveal()); problem != "" {
-			b.report(path, "the value %s", problem)
+		if reason := invalidCredential(value.Reveal()); reason != "" {
+			b.report(path, "the value %s", reason)
 		}
 		return value
 	}
@@ -101,8 +101,8 @@ func (b *builder) secret(path, key string, value atlas.Secret, file string) atla
 	secret := strings.TrimSpace(string(text))
 	if secret == "" {
 		b.report(path, "%s is empty", shown)
-	} else if problem := credentialProblem(secret); problem != "" {
-		b.report(path, "%s must contain only the secret, but it %s", shown, problem)
+	} else if reason := invalidCredential(secret); reason != "" {
+		b.report(path, "%s must contain only the secret, but it %s", shown, reason)
 	}
 	b.config.warnIfWorldReadable(path, file,
 		"in Kubernetes, set defaultMode: 0440 for the volume and fsGroup for the pod")
@@ -122,14 +122,14 @@ func (b *builder) shownPath(setting, file string) string {
 func (b *builder) identifier(path, value string) {
 	if value == "" {
 		b.invalidValue(path, "valid; copy it from the Atlas UI")
-	} else if problem := credentialProblem(value); problem != "" {
-		b.report(path, "the value %s", problem)
+	} else if reason := invalidCredential(value); reason != "" {
+		b.report(path, "the value %s", reason)
 	}
 }
 
-// credentialProblem returns the reason for which a text can't be an ID, a key, or a secret of Atlas, or "". Such texts
+// invalidCredential returns the reason for which a text can't be an ID, a key, or a secret of Atlas, or "". Such texts
 // would only be rejected by Atlas, with an error that suggests that the secret is wrong.
-func credentialProblem(text string) string {
+func invalidCredential(text string) string {
 	first, last := text[0], text[len(text)-1]
 	switch {
 	case strings.HasPrefix(text, "\ufeff"), strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):

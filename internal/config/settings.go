@@ -5,7 +5,7 @@ type setting struct {
 	meaning      string
 	defaultValue string
 	allowed      string         // range or format, for people
-	schema       map[string]any // what the JSON Schema requires in addition to the type
+	schema       map[string]any // requirements of the JSON Schema in addition to the type
 }
 
 const (

@@ -34,7 +34,7 @@ type CheckResult struct {
 	Error       string     `json:"error,omitempty"`
 	Remedy      string     `json:"remedy,omitempty"`
 
-	projectMissing bool // Atlas doesn't know the project, or the credential can't access it
+	projectMissing bool // the project doesn't exist, or the credential can't access it
 }
 
 // NewestJob is the newest known restore job of a target.
