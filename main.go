@@ -108,6 +108,14 @@ type environment struct {
 	options        server.Options // with the build and the logger only
 }
 
+// terminal returns stderr if it is a terminal, for output that overwrites itself; else nil.
+func (e *environment) terminal() io.Writer {
+	if isTerminal(e.stderr) {
+		return e.stderr
+	}
+	return nil
+}
+
 func main() {
 	log.SetOutput(io.Discard)      // net/http logs unexpected data of servers here, which may contain a download link
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe behind the log must not end the process
@@ -242,9 +250,7 @@ func (c *checkCommand) Run(ctx context.Context, env *environment) error {
 	}
 	defer exporter.Close()
 	checkOptions := status.CheckOptions{Expiries: cfg.CredentialExpiry, Projects: exporter.Projects}
-	if isTerminal(env.stderr) {
-		checkOptions.Terminal = env.stderr
-	}
+	checkOptions.Terminal = env.terminal()
 	results, err := status.Check(ctx, exporter.Manager(), checkOptions)
 	if err != nil {
 		return err
@@ -297,7 +303,8 @@ func newLogger(w io.Writer, terminal bool, flags logFlags) *slog.Logger {
 	case flags.Format == "json":
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.Level(flags.Level)}))
 	case flags.Format == "auto" && terminal:
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: slog.Level(flags.Level), NoColor: os.Getenv("NO_COLOR") != ""}))
+		options := &tint.Options{Level: slog.Level(flags.Level), NoColor: os.Getenv("NO_COLOR") != ""}
+		return slog.New(tint.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.Level(flags.Level)}))
 }

@@ -46,14 +46,18 @@ func (c *reportCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := config.Load(c.Config.File)
+	path, err := c.Config.path()
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Load(path)
 	if err != nil {
 		return err
 	}
 	for _, warning := range cfg.Warnings {
 		_, _ = fmt.Fprintln(env.stderr, "warning:", warning)
 	}
-	progress := env.progress()
+	progress := status.Progress{Terminal: env.terminal()}
 	options := report.Options{
 		Period: period, Version: env.options.Build.Version, Polled: progress.Polled, SignOffFile: r.SignOff,
 		Filter: report.Filter{
@@ -65,8 +69,8 @@ func (c *reportCommand) Run(ctx context.Context, env *environment) error {
 			return err
 		}
 	}
-	path := period.ExpandPath(r.Output)
-	output, err := report.CreateOutput(path) // before Atlas is read, which may take minutes
+	outputPath := period.ExpandPath(r.Output)
+	output, err := report.CreateOutput(outputPath) // before Atlas is read, which may take minutes
 	if err != nil {
 		return err
 	}
@@ -79,7 +83,7 @@ func (c *reportCommand) Run(ctx context.Context, env *environment) error {
 	if err := output.Commit(func(w io.Writer) error { return report.Write(w, written, r.Format) }); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintln(env.stdout, "wrote", path)
+	_, _ = fmt.Fprintln(env.stdout, "wrote", outputPath)
 	if !written.Header.Complete {
 		return errIncomplete
 	}

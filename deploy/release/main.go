@@ -21,7 +21,6 @@ var systems = []string{"linux", "darwin", "windows"}
 
 // licenseFile matches the names of files that must be part of every copy.
 var licenseFile = regexp.MustCompile(`(?i)^(LICEN[CS]E|COPYING|NOTICE|PATENTS)([.-].*)?$`)
-	"deploy/config.schema.json",
 
 func main() {
 	out := flag.String("out", "", "directory to write to; it is replaced")

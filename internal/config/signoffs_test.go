@@ -56,7 +56,7 @@ func TestLoadSignOffs_LocatesInvalidEntries(t *testing.T) {
 			"must be a date such as 2026-08-01 or a time such as 2026-08-01T12:00:00Z",
 		"- {job_id: a, reviewer: r, date: 2026-08-01, result: ok}": "f:1: [0].result: must be pass or fail",
 		"- {job_id: a" + rest + ", note: x}": "f:1: [0].note: unknown key, " +
-			"must be one of job_id, reviewer, date, result, notes",
+			"did you mean notes? (allowed keys: job_id, reviewer, date, result, notes)",
 		"- {job_id: [a]" + rest + "}": "f:1: [0].job_id: must be a string",
 		"- {job_id: a/b" + rest + "}": "f:1: [0].job_id: must be the ID of a restore job",
 		"- {job_id: a, reviewer: \"\\a\", date: 2026-08-01, result: pass}": "f:1: [0].reviewer: " +
@@ -64,9 +64,9 @@ func TestLoadSignOffs_LocatesInvalidEntries(t *testing.T) {
 		"- {job_id: a, reviewer: mdb_sa_sk_x, date: 2026-08-01, result: pass}": "f:1: [0].reviewer: " +
 			"looks like a client secret, which only client_secret or a file may contain",
 		"- {job_id: a" + rest + ", notes: []}": "f:1: [0].notes: must be a string",
-		"job_id: a":                            "f:1: must be a list",
+		"job_id: a":                            "f:1: a mapping is not allowed here, must be a list",
 		"":                                     "f: the file is empty",
-		"- [":                                  "f:2: invalid YAML: did not find expected node content",
+		"- [":                                  "f:1: invalid YAML: did not find expected node content",
 	} {
 		if _, err := parseSignOffs("f", []byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%s:\ngot  %v\nwant %s", text, err, want)

@@ -132,7 +132,7 @@ func runWithTakenAddress(t *testing.T, s *simulation) (log string, err error) {
 
 func TestRun_WithATakenAddressReturnsOnlyTheError(t *testing.T) {
 	log, err := runWithTakenAddress(t, newSimulation(t, "{name: prod}"))
-	if err == nil || !strings.Contains(err.Error(), "address already in use") {
+	if err == nil || !strings.Contains(err.Error(), "another process uses the port") {
 		t.Errorf("error %v", err)
 	}
 	if strings.Contains(log, "shutting down") {
