@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +37,7 @@ func template(t *testing.T, helm string, args ...string) (string, error) {
 // everything enables every optional object of the chart.
 var everything = []string{
 	"--set=serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboards.enabled=true,networkPolicy.enabled=true",
-	"--set=podDisruptionBudget.enabled=true,webConfigSecret=web,prometheusRule.runbookBaseURL=https://example.net/",
+	"--set=podDisruptionBudget.enabled=true,webConfigSecret=web,prometheusRule.urls.runbooks=https://example.net/",
 }
 
 // TestChart_RendersValidObjects lints the chart and validates the rendered objects against the schemas of Kubernetes.
@@ -81,7 +82,10 @@ func TestChart_RejectsInvalidValues(t *testing.T) {
 	helm := needHelm(t)
 	for _, values := range []string{
 		"replicaCout=2", "replicaCount=-1", "shards=0", "shards=2,replicaCount=2", "shards=2,demo=true",
-		"config.projects=null", "prometheusRule.runbookBaseURL=runbooks", "service.port=0",
+		"config.projects=null", "prometheusRule.urls.runbooks=runbooks", "prometheusRule.urls.statusPage=https://x/",
+		"prometheusRule.urls.dashboards=https://x/", "prometheusRule.alerts.AtlasRestoreFailed.severity=page",
+		"prometheusRule.alerts.AtlasRestoreFailed.for=5", "prometheusRule.alerts.AtlasRestoreFailed.after=5m",
+		"prometheusRule.enabled=true,prometheusRule.alerts.AtlasRestoreLost.severity=info", "service.port=0",
 	} {
 		if _, err := template(t, helm, "--set-json="+values); err == nil {
 			if _, err := template(t, helm, "--set="+values); err == nil {
@@ -123,31 +127,62 @@ func TestChart_PassesEachPodItsShard(t *testing.T) {
 	}
 }
 
-func TestChart_RendersRulesThatPassPromtool(t *testing.T) {
+// ruleSettings are settings of the rules that the chart and the command for plain Prometheus read.
+var ruleSettings = map[string]string{
+	"defaults": `{enabled: true}`,
+	"all": `
+  enabled: true
+  alertLabels: {receiver: databases, category: platform}
+  alerts:
+    AtlasRestoreNeverDrilled: {enabled: false}
+    AtlasRestoreFailed: {severity: warning, for: 5m, labels: {receiver: payments}}
+    AtlasRestoreExporterDown: {for: 1h30m}
+    AtlasRestoreDrillOverdue: {enabled: true}
+  urls: {runbooks: "https://example.net/runbooks#", statusPage: "https://s.example.net", dashboards: "https://g.example.net"}`,
+	"a label with characters that YAML quotes": `{enabled: true, alertLabels: {note: "{{ $value }}: # 'yes'"}}`,
+}
+
+// TestRules_HaveTheSameSettingsWithAndWithoutTheChart compares the rules of the chart with those of the command, and
+// checks them with promtool.
+func TestRules_HaveTheSameSettingsWithAndWithoutTheChart(t *testing.T) {
 	helm := needHelm(t)
 	promtool := testutil.NeedTool(t, "promtool", "prometheus")
-	rendered, err := template(t, helm, append(everything, "--show-only=templates/prometheusrule.yaml")...)
+	for name, settings := range ruleSettings {
+		t.Run(name, func(t *testing.T) {
+			values := filepath.Join(t.TempDir(), "values.yaml")
+			testutil.WriteFile(t, values, "prometheusRule: "+settings)
+			rendered, err := template(t, helm, "--values="+values, "--show-only=templates/prometheusrule.yaml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var object struct{ Spec any }
+			if err := yaml.Load([]byte(rendered), &object); err != nil {
+				t.Fatal(err)
+			}
+			customized := customizeRules(t, values)
+			run(t, promtool, "check", "rules", "--lint=all", "--lint-fatal", customized)
+			var plain any
+			if err := yaml.Load([]byte(testutil.ReadFile(t, customized)), &plain); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(object.Spec, plain) {
+				t.Errorf("the chart renders %v, the command writes %v", object.Spec, plain)
+			}
+		})
+	}
+}
+
+// customizeRules writes rules with settings, and returns their path.
+func customizeRules(t *testing.T, values string) string {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "run", "./prometheus", "-rules", rulesFile, "-values", values)
+	text, err := command.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var rule struct {
-		Spec any `yaml:"spec"`
-	}
-	if err := yaml.Load([]byte(rendered), &rule); err != nil {
-		t.Fatal(err)
-	}
-	spec, err := yaml.Dump(rule.Spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "rules.yaml")
-	if err := os.WriteFile(file, spec, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run(t, promtool, "check", "rules", file)
-	if !strings.Contains(string(spec), "https://example.net/deploy/runbooks/README.md#atlasrestorefailed") {
-		t.Error("the URL of the runbooks is not the configured one")
-	}
+	path := filepath.Join(t.TempDir(), "rules.yaml")
+	testutil.WriteFile(t, path, string(text))
+	return path
 }
 
 func TestManifests_EqualTheRenderedChart(t *testing.T) {

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -209,5 +210,24 @@ func TestServiceLevels_AreDocumented(t *testing.T) {
 		if strings.HasPrefix(rule.Record, "fleet:") && !strings.Contains(specification, "| `"+rule.Record+"` |") {
 			t.Errorf("docs/alerts.md has no %s", rule.Record)
 		}
+	}
+}
+
+func TestRuleGroups_AreDocumented(t *testing.T) {
+	var file struct {
+		Groups []struct{ Name, Interval string }
+	}
+	if err := yaml.Load([]byte(testutil.ReadFile(t, rulesFile)), &file); err != nil {
+		t.Fatal(err)
+	}
+	specification := testutil.ReadFile(t, "../docs/alerts.md")
+	for _, group := range file.Groups {
+		row := fmt.Sprintf("\n| `%s` | %s |", group.Name, cmp.Or(group.Interval, "default"))
+		if !strings.Contains(specification, row) {
+			t.Errorf("docs/alerts.md has no row%s", row)
+		}
+	}
+	if rows := strings.Count(specification, "\n| `atlas-restore-"); rows != len(file.Groups) {
+		t.Errorf("docs/alerts.md has %d groups, want %d", rows, len(file.Groups))
 	}
 }

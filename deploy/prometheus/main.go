@@ -1,0 +1,160 @@
+// Command prometheus writes the rules with the settings of a file to its output, for a Prometheus without the Prometheus
+// Operator. The file has the settings of the chart below prometheusRule:
+//
+//	go run ./deploy/prometheus -values values.yaml > rules.yaml
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	yaml "go.yaml.in/yaml/v4"
+)
+
+func main() {
+	rules := flag.String("rules", filepath.Join("deploy", "prometheus", "rules.yaml"), "file with the rules")
+	values := flag.String("values", "", "file with the settings, as for the chart")
+	flag.Parse()
+	if err := run(os.Stdout, *rules, *values); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "prometheus:", err)
+		os.Exit(1)
+	}
+}
+
+// settings are the settings of the chart below prometheusRule. Those of Kubernetes objects have no effect here.
+type settings struct {
+	Enabled     any                      `yaml:"enabled"`
+	Labels      any                      `yaml:"labels"`
+	AlertLabels map[string]string        `yaml:"alertLabels"`
+	Alerts      map[string]alertSettings `yaml:"alerts"`
+	URLs        struct {
+		Runbooks   string `yaml:"runbooks"`
+		StatusPage string `yaml:"statusPage"`
+		Dashboards string `yaml:"dashboards"`
+	} `yaml:"urls"`
+}
+
+// alertSettings are the settings of one alert. Empty settings keep the default.
+type alertSettings struct {
+	Enabled  *bool             `yaml:"enabled"`
+	For      string            `yaml:"for"`
+	Severity string            `yaml:"severity"`
+	Labels   map[string]string `yaml:"labels"`
+}
+
+// rule is a recording or alerting rule.
+type rule struct {
+	Record        string            `yaml:"record,omitempty"`
+	Alert         string            `yaml:"alert,omitempty"`
+	Expr          string            `yaml:"expr"`
+	For           string            `yaml:"for,omitempty"`
+	KeepFiringFor string            `yaml:"keep_firing_for,omitempty"`
+	Labels        map[string]string `yaml:"labels,omitempty"`
+	Annotations   map[string]string `yaml:"annotations,omitempty"`
+}
+
+type ruleFile struct {
+	Groups []struct {
+		Name     string `yaml:"name"`
+		Interval string `yaml:"interval,omitempty"`
+		Rules    []rule `yaml:"rules"`
+	} `yaml:"groups"`
+}
+
+// run writes the rules with the settings of a file.
+func run(w io.Writer, rulesPath, valuesPath string) error {
+	if valuesPath == "" {
+		return errors.New("missing flag -values")
+	}
+	var file ruleFile
+	if err := read(rulesPath, &file, yaml.WithKnownFields()); err != nil {
+		return err
+	}
+	var chart map[string]any
+	if err := read(valuesPath, &chart); err != nil {
+		return err
+	}
+	text, err := yaml.Dump(chart["prometheusRule"])
+	if err != nil {
+		return err
+	}
+	var s settings
+	if err := yaml.Load(text, &s, yaml.WithKnownFields()); err != nil {
+		return fmt.Errorf("%s: prometheusRule: %w", valuesPath, err)
+	}
+	if err := s.apply(&file); err != nil {
+		return fmt.Errorf("%s: prometheusRule: %w", valuesPath, err)
+	}
+	if text, err = yaml.Dump(file); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "# Written by go run ./deploy/prometheus -values %s\n%s", filepath.Base(valuesPath), text)
+	return err
+}
+
+func read(path string, to any, options ...yaml.Option) error {
+	text, err := os.ReadFile(path) //nolint:gosec // named by the user
+	if err != nil {
+		return err
+	}
+	if err := yaml.Load(text, to, options...); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// apply changes the rules. An unknown alert is an error, because it is probably misspelled.
+func (s *settings) apply(file *ruleFile) error {
+	for name, a := range s.Alerts {
+		if !slices.Contains([]string{"", "critical", "warning", "info"}, a.Severity) {
+			return fmt.Errorf("%s: invalid severity %q: use critical, warning, or info", name, a.Severity)
+		}
+	}
+	unknown := maps.Clone(s.Alerts)
+	for i := range file.Groups {
+		group := &file.Groups[i]
+		group.Rules = slices.DeleteFunc(group.Rules, func(r rule) bool {
+			enabled := s.Alerts[r.Alert].Enabled
+			delete(unknown, r.Alert)
+			return enabled != nil && !*enabled
+		})
+		for j := range group.Rules {
+			if r := &group.Rules[j]; r.Alert != "" {
+				s.applyTo(r)
+			}
+		}
+	}
+	if len(unknown) > 0 {
+		return fmt.Errorf("unknown alerts: %s", strings.Join(slices.Sorted(maps.Keys(unknown)), ", "))
+	}
+	return nil
+}
+
+func (s *settings) applyTo(r *rule) {
+	a := s.Alerts[r.Alert]
+	if a.For != "" {
+		r.For = a.For
+	}
+	maps.Copy(r.Labels, s.AlertLabels)
+	maps.Copy(r.Labels, a.Labels)
+	if a.Severity != "" {
+		r.Labels["severity"] = a.Severity
+	}
+	if s.URLs.Runbooks != "" {
+		r.Annotations["runbook_url"] = s.URLs.Runbooks + strings.ToLower(r.Alert)
+	}
+	if _, ok := r.Annotations["status_url"]; ok && s.URLs.StatusPage != "" {
+		r.Annotations["status_url"] = s.URLs.StatusPage +
+			"/?project={{ $labels.project_id }}&cluster={{ $labels.cluster_name | urlquery }}"
+	}
+	if path, ok := r.Annotations["dashboard_url"]; ok && s.URLs.Dashboards != "" {
+		r.Annotations["dashboard_url"] = s.URLs.Dashboards + path
+	}
+}
