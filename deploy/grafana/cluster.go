@@ -7,6 +7,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
@@ -51,6 +52,8 @@ func clusterStatePanel(width uint32) cog.Builder[dashboard.Panel] {
 	}, thresholds(purple, step{0, green}, step{1, red}),
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
 		func(p *dashboard.Panel) {
+			const valueSize = 20 // durations must fit on a phone
+			p.Options.(*stat.Options).Text.ValueSize = new(float64(valueSize))
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
 				override("Running", limits(thresholds(purple, step{0, grey}, step{1, blue}))),
 				override("Last drill", unit(age), limits(thresholds(grey))),
