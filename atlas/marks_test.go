@@ -100,7 +100,7 @@ func TestClient_KeepsNothingOfTheBufferOfAResponse(t *testing.T) {
 		letter, date := "a", "null"
 		sim.Script(atlastest.PathHas(project), 0, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			item := func(letter, date string) string { // a date that can't be read is decoded in another way
-				return strings.ReplaceAll(`{"id":"?","name":"?","snapshotId":"? ?","status":"?",
+				return strings.ReplaceAll(`{"id":"?","name":"?","snapshotId":"? ?","targetProjectId":"?",
 					"targetDeploymentItemName":"?\u00e9?","tags":[{"key":"?","value":"?"}],
 					"restoreFinishedDate":`, "?", strings.Repeat(letter, 20)) + date + "}"
 			}

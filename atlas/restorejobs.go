@@ -178,8 +178,8 @@ func (c *Client) RestoreJobs(ctx context.Context, list List) iter.Seq2[Page, err
 	return c.ChangedRestoreJobs(ctx, list, nil)
 }
 
-// ChangedRestoreJobs is like RestoreJobs, but doesn't decode pages that are the same as in an earlier reading. The marks
-// are those of the first pages in that reading, in order.
+// ChangedRestoreJobs is like RestoreJobs, but doesn't decode pages that are the same as in an earlier reading. The
+// marks are those of the first pages in that reading, in order.
 //
 // The caller must pass the mark of a page only if decoding the page again would change nothing. If the page was read
 // while jobs were missing, or changed the state of the caller, it must be decoded again. The expiry of a job depends on
