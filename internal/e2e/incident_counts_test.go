@@ -12,14 +12,13 @@ import (
 	"atlas-restore-exporter/internal/testutil"
 )
 
-// fleetSize is the number of clusters that are affected by one cause.
-const fleetSize = 50
+// fleetSize is the number of clusters of a project. Of another project with its own credential, there are fewer.
+const fleetSize, otherSize = 50, 10
 
-// TestIncidents_OneCauseIsAHandfulOfMessages counts the messages to people, of two shards that poll 100 clusters with
-// two credentials.
+// TestIncidents_OneCauseIsAHandfulOfMessages counts the messages to people. Two shards poll two projects.
 func TestIncidents_OneCauseIsAHandfulOfMessages(t *testing.T) {
 	m := newMonitoring(t)
-	m.sim.Capacity = -1
+	m.sim.Capacity, m.sim.RefillPerMinute = 1_000_000, 1_000_000 // rate limits are not scaled
 	m.exporterAddresses = append(m.exporterAddresses, testutil.FreeAddress(t))
 	projects := m.addFleet()
 	shards := make([]*process, len(m.exporterAddresses))
@@ -63,16 +62,17 @@ func fleetCluster(i int) string { return fmt.Sprintf("fleet-%02d", i) }
 
 // addFleet adds the clusters of two projects with a credential each, and returns their configuration.
 func (m *monitoring) addFleet() (projects string) {
-	var clusters []string
-	for i := range fleetSize {
-		name := fleetCluster(i)
-		m.sim.AddCluster(payments, name, atlastest.DedicatedCluster)
-		m.sim.AddCluster(otherProject, name, atlastest.DedicatedCluster)
-		clusters = append(clusters, "{name: "+name+"}")
+	add := func(project string, n int) string {
+		clusters := make([]string, n)
+		for i := range n {
+			m.sim.AddCluster(project, fleetCluster(i), atlastest.DedicatedCluster)
+			clusters[i] = "{name: " + fleetCluster(i) + "}"
+		}
+		return strings.Join(clusters, ", ")
 	}
-	list := strings.Join(clusters, ", ")
 	return fmt.Sprintf("projects:\n  - {id: %s, credential: default, clusters: [%s]}\n"+
-		"  - {id: %s, credential: other, clusters: [%s]}\n", payments, list, otherProject, list)
+		"  - {id: %s, credential: other, clusters: [%s]}\n", payments, add(payments, fleetSize), otherProject,
+		add(otherProject, otherSize))
 }
 
 // expectMessages checks the number and the alerts of the messages since the last call.

@@ -182,7 +182,7 @@ func (m *monitoring) watch() {
 		"--cluster.listen-address=")
 	config := filepath.Join(m.dir, "prometheus.yaml")
 	intervals := "  scrape_interval: 1s\n  scrape_timeout: 1s\n  evaluation_interval: 1s\n"
-	args := []string{"--query.lookback-delta=5s", "--rules.alert.resend-delay=1s"}
+	args := []string{"--query.lookback-delta=5s", "--rules.alert.resend-delay=5s"}
 	if !m.scaled {
 		args, intervals = nil, strings.Join(regexp.MustCompile(`(?m)^  (scrape|evaluation)_interval: \d+s$`).FindAllString(
 			testutil.ReadFile(m.T, "../../deploy/prometheus/prometheus.yaml"), -1), "\n")
