@@ -43,14 +43,14 @@ func TestIncidents_OneCauseIsAHandfulOfMessages(t *testing.T) {
 	time.Sleep(75 * minute)
 	m.expectMessages("an expired secret", 1, 1, "AtlasRestoreCredentialRejected")
 	m.sim.AddServiceAccount("other", secret)
-	time.Sleep(15 * minute)
+	m.waitForEnd("AtlasRestoreCredentialRejected") // the backoff of token requests is not scaled
 	m.expectMessages("the secret is replaced", 1, 1, "AtlasRestoreCredentialRejected")
 
 	recoverAtlas := m.sim.Script(atlastest.PathHas("/"), 0, atlastest.Status(http.StatusServiceUnavailable))
 	time.Sleep(75 * minute)
 	m.expectMessages("an Atlas outage", 2, 4, "AtlasRestoreCannotPoll", "AtlasRestoreDataStale")
 	recoverAtlas()
-	time.Sleep(15 * minute)
+	m.waitForEnd("AtlasRestoreDataStale", "AtlasRestoreCannotPoll")
 	m.expectMessages("the end of the outage", 1, 4, "AtlasRestoreCannotPoll", "AtlasRestoreDataStale")
 
 	shards[1].stop()
@@ -73,6 +73,20 @@ func (m *monitoring) addFleet() (projects string) {
 	return fmt.Sprintf("projects:\n  - {id: %s, credential: default, clusters: [%s]}\n"+
 		"  - {id: %s, credential: other, clusters: [%s]}\n", payments, add(payments, fleetSize), otherProject,
 		add(otherProject, otherSize))
+}
+
+// waitForEnd waits until alerts have ended, and their RESOLVED messages have been sent.
+func (m *monitoring) waitForEnd(names ...string) {
+	m.Helper()
+	isActive := func(n notification) bool { return slices.Contains(names, n.Labels["alertname"]) }
+	for deadline := time.Now().Add(2 * time.Minute); slices.ContainsFunc(m.activeAlerts(), isActive); {
+		if time.Now().After(deadline) {
+			m.Errorf("%v have not ended; active are %v", names, m.activeAlerts())
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	time.Sleep(6 * minute) // more than group_interval
 }
 
 // expectMessages checks the number and the alerts of the messages since the last call.
