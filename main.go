@@ -108,14 +108,6 @@ type environment struct {
 	options        server.Options // with the build and the logger only
 }
 
-// terminal returns stderr if it is a terminal, for output that overwrites itself; else nil.
-func (e *environment) terminal() io.Writer {
-	if isTerminal(e.stderr) {
-		return e.stderr
-	}
-	return nil
-}
-
 func main() {
 	log.SetOutput(io.Discard)      // net/http logs unexpected data of servers here, which may contain a download link
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe behind the log must not end the process
@@ -249,9 +241,9 @@ func (c *checkCommand) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	defer exporter.Close()
-	checkOptions := status.CheckOptions{Expiries: cfg.CredentialExpiry, Projects: exporter.Projects}
-	checkOptions.Terminal = env.terminal()
-	results, err := status.Check(ctx, exporter.Manager(), checkOptions)
+	results, err := status.Check(ctx, exporter.Manager(), status.CheckOptions{
+		Expiries: cfg.CredentialExpiry, Projects: exporter.Projects, Terminal: env.terminal(),
+	})
 	if err != nil {
 		return err
 	}
@@ -307,6 +299,14 @@ func newLogger(w io.Writer, terminal bool, flags logFlags) *slog.Logger {
 		return slog.New(tint.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.Level(flags.Level)}))
+}
+
+// terminal returns the standard error output if it is a terminal, and otherwise nil.
+func (e *environment) terminal() io.Writer {
+	if isTerminal(e.stderr) {
+		return e.stderr
+	}
+	return nil
 }
 
 func isTerminal(w io.Writer) bool {

@@ -46,11 +46,11 @@ func (c *reportCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	path, err := c.Config.path()
+	configFile, err := c.Config.path()
 	if err != nil {
 		return err
 	}
-	cfg, err := config.Load(path)
+	cfg, err := config.Load(configFile)
 	if err != nil {
 		return err
 	}
@@ -69,8 +69,8 @@ func (c *reportCommand) Run(ctx context.Context, env *environment) error {
 			return err
 		}
 	}
-	outputPath := period.ExpandPath(r.Output)
-	output, err := report.CreateOutput(outputPath) // before Atlas is read, which may take minutes
+	path := period.ExpandPath(r.Output)
+	output, err := report.CreateOutput(path) // before Atlas is read, which may take minutes
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (c *reportCommand) Run(ctx context.Context, env *environment) error {
 	if err := output.Commit(func(w io.Writer) error { return report.Write(w, written, r.Format) }); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintln(env.stdout, "wrote", outputPath)
+	_, _ = fmt.Fprintln(env.stdout, "wrote", path)
 	if !written.Header.Complete {
 		return errIncomplete
 	}

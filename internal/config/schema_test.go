@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -69,27 +68,4 @@ func TestSettings_DocumentExactlyTheKeysOfTheFile(t *testing.T) {
 			t.Errorf("%s is documented, but it is not a key of the file", key)
 		}
 	}
-}
-
-// settingsTable returns the table of settings for the documentation. Settings that projects and clusters inherit are
-// listed once.
-func settingsTable() string {
-	documented := settings()
-	var table strings.Builder
-	table.WriteString("| setting | default | allowed | meaning |\n| --- | --- | --- | --- |\n")
-	for _, row := range rows("", reflect.TypeFor[rawConfig]()) {
-		inherited := strings.Contains(row.setting, "Inherited.") || strings.Contains(row.setting, "Objectives.") ||
-			strings.Contains(row.setting, "Labels.") || strings.Contains(row.setting, "RestoreTarget.")
-		if inherited && strings.HasPrefix(row.path, "projects") {
-			continue
-		}
-		s := documented[row.setting]
-		_, _ = fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", row.path, s.defaultValue, s.allowed, s.meaning)
-	}
-	return table.String()
-}
-
-// TestSettings_TableIsCurrent compares the table of settings with the golden file, or writes it.
-func TestSettings_TableIsCurrent(t *testing.T) {
-	testutil.EqualGolden(t, "testdata/settings.md", settingsTable())
 }

@@ -55,8 +55,8 @@ func TestLoadSignOffs_LocatesInvalidEntries(t *testing.T) {
 		"- {job_id: a, reviewer: r, date: 2026-02-30, result: pass}": "f:1: [0].date: " +
 			"must be a date such as 2026-08-01 or a time such as 2026-08-01T12:00:00Z",
 		"- {job_id: a, reviewer: r, date: 2026-08-01, result: ok}": "f:1: [0].result: must be pass or fail",
-		"- {job_id: a" + rest + ", note: x}": "f:1: [0].note: unknown key, " +
-			"did you mean notes? (allowed keys: job_id, reviewer, date, result, notes)",
+		"- {job_id: a" + rest + ", note: x}": "f:1: [0].note: unknown key, did you mean notes? " +
+			"(allowed keys: job_id, reviewer, date, result, notes)",
 		"- {job_id: [a]" + rest + "}": "f:1: [0].job_id: must be a string",
 		"- {job_id: a/b" + rest + "}": "f:1: [0].job_id: must be the ID of a restore job",
 		"- {job_id: a, reviewer: \"\\a\", date: 2026-08-01, result: pass}": "f:1: [0].reviewer: " +
