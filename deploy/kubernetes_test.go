@@ -38,6 +38,7 @@ func template(t *testing.T, helm string, args ...string) (string, error) {
 var everything = []string{
 	"--set=serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboards.enabled=true,networkPolicy.enabled=true",
 	"--set=podDisruptionBudget.enabled=true,webConfigSecret=web,prometheusRule.urls.runbooks=https://example.net/",
+	"--set=report.enabled=true,report.existingClaim=reports,report.signoffConfigMap=reviews",
 }
 
 // TestChart_RendersValidObjects lints the chart and validates the rendered objects against the schemas of Kubernetes.
