@@ -37,6 +37,9 @@ func Run(ctx context.Context, stdout io.Writer, options server.Options) error {
 	}
 	options.Load = func() (*config.Config, error) { return cfg, nil } // a reload changes nothing
 	options.Demo = true
+	options.Routes = map[string]http.Handler{
+		"GET /report": &reportHandler{config: cfg, organization: organization, options: options},
+	}
 	options.OnListen = func(address net.Addr) { printURLs(stdout, len(organization.lists), address, options) }
 	api := &http.Server{
 		Handler:           organization,
@@ -69,7 +72,8 @@ func printURLs(stdout io.Writer, targets int, address net.Addr, options server.O
 	}
 	base := scheme + "://" + browserAddress(address)
 	_, _ = fmt.Fprintf(stdout, "\nPolling %d targets of a simulated Atlas organization. Open\n\n"+
-		"  %s/         status page\n  %s/metrics  metrics\n\nPress Ctrl+C to stop.\n\n", targets, base, base)
+		"  %s/         status page\n  %s/metrics  metrics\n  %s/report   report about the restores of the last 92 days\n\n"+
+		"Press Ctrl+C to stop.\n\n", targets, base, base, base)
 }
 
 // browserAddress returns the address that a browser on this machine can open.

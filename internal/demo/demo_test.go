@@ -185,3 +185,23 @@ func TestOrganization_HasJobsOfEveryBackupType(t *testing.T) {
 		t.Errorf("backup types %v", got)
 	}
 }
+
+// The example report shows drills with every result of a sign-off, and clusters with different verdicts.
+func TestRun_ServesAnExampleReport(t *testing.T) {
+	url, _ := startDemo(t)
+	status, body := testutil.SendRequest(t, http.DefaultClient, http.MethodGet, url+"/report")
+	if status != http.StatusOK {
+		t.Fatalf("status %d: %s", status, body)
+	}
+	for _, want := range []string{
+		"<h1>Restore report</h1>", ">pass by Ada Lovelace on ", ">fail by Ada Lovelace on ", ">not validated<",
+		`<b class="good">met</b>`, `<b class="bad">missed</b>`, "Collection restores", "old-function", "clusters without backup",
+	} {
+		if !strings.Contains(strings.ToLower(body), strings.ToLower(want)) {
+			t.Errorf("the report doesn't contain %s", want)
+		}
+	}
+	if status, _ := testutil.SendRequest(t, http.DefaultClient, http.MethodPost, url+"/report"); status != http.StatusMethodNotAllowed {
+		t.Errorf("status %d of POST", status)
+	}
+}

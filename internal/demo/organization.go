@@ -7,6 +7,7 @@ import (
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
+	"atlas-restore-exporter/internal/config"
 )
 
 // The credential and the projects of the organization.
@@ -24,7 +25,8 @@ const day = 24 * time.Hour
 // and outcome, so that every metric has a value.
 type organization struct {
 	*atlastest.Server
-	lists []atlas.List // all targets
+	lists    []atlas.List     // all targets
+	signOffs []config.SignOff // of drills
 }
 
 // newOrganization returns an organization whose history ends now.
@@ -40,7 +42,8 @@ func newOrganization() *organization {
 func (o *organization) addPayments() {
 	o.AddProject(paymentsID, "Payments")
 	o.SetProjectTags(paymentsID, map[string]string{"team": "payments", "env": "production"})
-	o.addCluster(paymentsID, "prod-eu", atlastest.DedicatedCluster, atlas.Dedicated, drills(120, 7))
+	euDrills := drills(120, 7)
+	o.review(euDrills, o.addCluster(paymentsID, "prod-eu", atlastest.DedicatedCluster, atlas.Dedicated, euDrills))
 	o.addCluster(paymentsID, "prod-eu", atlastest.DedicatedCluster, atlas.Collection, []atlastest.Job{
 		{Created: ago(50 * time.Hour), Takes: 40 * time.Minute, Documents: 1_200_000},
 	})
@@ -121,10 +124,10 @@ func drills(n, days int) []atlastest.Job {
 }
 
 // addCluster adds restore jobs to a cluster, and the cluster, which is several years old, if the organization does not
-// contain it.
+// contain it. It returns the IDs of the jobs.
 func (o *organization) addCluster(
 	projectID, name string, kind atlastest.ClusterKind, backupType atlas.BackupType, jobs []atlastest.Job,
-) {
+) (ids []string) {
 	exists := slices.ContainsFunc(o.lists, func(l atlas.List) bool {
 		return l.ProjectID == projectID && l.ClusterName == name
 	})
@@ -135,8 +138,25 @@ func (o *organization) addCluster(
 		})
 	}
 	list := atlas.List{ProjectID: projectID, ClusterName: name, BackupType: backupType}
-	o.AddJobs(list, jobs...)
 	o.lists = append(o.lists, list)
+	return o.AddJobs(list, jobs...)
+}
+
+// review adds sign-offs of successful drills in the period of the report: of most of them, and one as fail.
+func (o *organization) review(jobs []atlastest.Job, ids []string) {
+	for i, job := range jobs {
+		if job.Outcome != atlastest.Succeeds || time.Since(job.Created) > reportDays*day || i%4 == 1 {
+			continue
+		}
+		signOff := config.SignOff{
+			JobID: ids[i], Reviewer: "Ada Lovelace", Date: job.Created.Add(day).UTC().Format(time.DateOnly), Pass: true,
+			Notes: "number of documents and checksums of 20 collections compared",
+		}
+		if i == len(jobs)-4 {
+			signOff.Pass, signOff.Notes = false, "a collection of reference data is missing"
+		}
+		o.signOffs = append(o.signOffs, signOff)
+	}
 }
 
 // createJobs creates a restore job in each interval until ctx ends.

@@ -19,7 +19,7 @@ import (
 // Concurrent requests whose responses are made for one client alone.
 const (
 	maxScrapes = 8 // scrapes that the cached exposition can't serve, such as those in the protobuf format
-	maxPages   = 8 // requests for the status page and for runbooks
+	maxPages   = 8 // requests for the status page, for runbooks, and for each route of Options
 	maxReloads = 8 // requests for a reload, which wait for each other
 )
 
@@ -53,6 +53,9 @@ func (e *Exporter) Handler(reload http.Handler) http.Handler {
 	runbook := limitConcurrency(maxPages, runbooks.Handler{Style: status.Style()})
 	mux.Handle("GET /runbooks", runbook)
 	mux.Handle("GET /runbooks/{alert}", runbook)
+	for pattern, handler := range e.options.Routes {
+		mux.Handle(pattern, limitConcurrency(maxPages, handler))
+	}
 	return securityHeaders(recoverPanics(e.options.Logger, mux))
 }
 

@@ -56,6 +56,8 @@ type Options struct {
 	// loads the configuration, so that an early signal neither ends the process nor is lost.
 	ReloadSignals <-chan os.Signal
 
+	// Routes are further handlers by pattern. The demo has some.
+	Routes map[string]http.Handler
 	// OnListen, if not nil, is called with the address of each socket after it is bound.
 	OnListen func(net.Addr)
 	// ReadTimeout and WriteTimeout bound the time for a request and for its response. If zero, defaults apply.
