@@ -296,6 +296,9 @@ func (g *generator) jobs(backupType string) []object {
 	for range g.IntN(25) {
 		end := g.moment()
 		takes := g.Int64N(10 * 3600)
+		if limit, set := g.o.objectives["duration"]; set && g.IntN(4) == 0 {
+			takes = limit // just met
+		}
 		job := map[string]func(int64, int64) object{
 			"dedicated": g.dedicated, "serverless": g.dedicated, "flex": g.flex, "collection": g.collection, "legacy": g.legacy,
 		}[backupType](end-takes, end)

@@ -70,7 +70,7 @@ func (c *clusterBuilder) add(state *poll.State, target *Target, restores []histo
 			c.followUps[class] = append(c.followUps[class], restore.Event)
 		}
 		if list := c.listOf(restore, collection); list != nil {
-			*list = append(*list, c.restore(restore, backupType))
+			*list = append(*list, c.restore(restore, backupType, list == &c.cluster.Drills))
 			if restore.Failed {
 				c.failed = append(c.failed, failedRestore{list, len(*list) - 1, class, restore.Event})
 			}
@@ -105,8 +105,8 @@ func (c *clusterBuilder) listOf(restore *history.Restore, collection bool) *[]Re
 	return &c.cluster.OtherRestores
 }
 
-// restore returns a restore as it is reported, with the values for objectives but without verdicts.
-func (c *clusterBuilder) restore(r *history.Restore, backupType atlas.BackupType) Restore {
+// restore returns a restore as it is reported, with the values for objectives. Verdicts on drills that count follow.
+func (c *clusterBuilder) restore(r *history.Restore, backupType atlas.BackupType, drill bool) Restore {
 	restore := Restore{
 		JobID: r.JobID, BatchID: r.BatchID, BackupType: string(backupType), Kind: r.DeliveryType.String(),
 		Purpose: r.Purpose.String(), Status: r.Status.String(), Requested: Time(r.Created), Finished: Time(r.Finished),
@@ -130,7 +130,11 @@ func (c *clusterBuilder) restore(r *history.Restore, backupType atlas.BackupType
 			restore.Validation = Passed
 		}
 	}
-	restore.Duration.Verdict, restore.RecoveryPointAge.Verdict = NoObjective, NoObjective
+	j := Judgment{Verdict: NoObjective}
+	if reason := c.notCounted(r); drill && reason != "" {
+		j = Judgment{Verdict: NotCounted, Reason: reason}
+	}
+	restore.Duration, restore.RecoveryPointAge = j, j
 	if seconds, known := r.Duration(); known {
 		restore.Duration.Value = secondsOf(seconds)
 	}

@@ -107,8 +107,7 @@ func (c *clusterBuilder) judgeDrills(
 		drill := &c.cluster.Drills[i]
 		j := judgmentOf(drill)
 		j.Objective = all.Objective
-		if reason := c.whyNotCounted(drill); reason != "" {
-			j.Verdict, j.Reason = NotCounted, reason
+		if j.Verdict == NotCounted {
 			continue
 		}
 		if j.Value.known {
@@ -138,15 +137,4 @@ func (c *clusterBuilder) judgeDrills(
 		all.Verdict = NoObjective
 	}
 	return all
-}
-
-// whyNotCounted is notCounted for a drill that is reported.
-func (c *clusterBuilder) whyNotCounted(drill *Restore) string {
-	switch {
-	case drill.Validation == Failed:
-		return reasonSignedOff
-	case drill.Requested.Known() && drill.Requested < c.cluster.Created:
-		return reasonEarlierCluster
-	}
-	return ""
 }
