@@ -111,14 +111,16 @@ func (s *Server) AddProject(id, name string) {
 	s.projects[id] = &project{name: name, clusters: map[string]*cluster{}}
 }
 
-// AddCluster adds a cluster, created now and with cloud backup if its kind has it, to an existing project.
+// AddCluster adds a cluster, created ten years ago and with cloud backup if its kind has it, to an existing project.
 func (s *Server) AddCluster(projectID, name string, kind ClusterKind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.added++
 	s.projects[projectID].clusters[name] = &cluster{
 		kind: kind, lists: map[atlas.BackupType]*jobList{},
-		state: ClusterState{ID: serialHex(-s.added)[:24], Created: time.Now(), BackupEnabled: kind != FreeCluster},
+		state: ClusterState{
+			ID: serialHex(-s.added)[:24], Created: time.Now().AddDate(-10, 0, 0), BackupEnabled: kind != FreeCluster,
+		},
 	}
 }
 

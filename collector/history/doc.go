@@ -91,10 +91,13 @@
 //
 // # Recreated clusters
 //
-// If a cluster is deleted and another one of the same name is created, Atlas may list the jobs of both. The policy
-// then contains the creation time of the new cluster ([Policy.NotBefore]). A changed NotBefore discards the whole
-// history, so the next poll is a full poll. Jobs that were created before NotBefore are ignored: they are never known,
-// requested, counted as new, or retained. Jobs without a creation time are not ignored.
+// If a cluster is deleted and another one of the same name is created, Atlas may list the jobs of both. Jobs that were
+// created before the cluster ([Policy.NotBefore]) are ignored: they are never known, requested, counted as new, or
+// retained. If NotBefore becomes known or later, such jobs and their events are dropped. If it becomes earlier, the
+// whole history is discarded, and the next poll is a full poll. Jobs without a creation time are not ignored.
+//
+// Unless the exporter saw that the cluster was replaced ([Policy.Recreated]), a job that isn't finished when a poll
+// first reads it is not ignored, and remains known after it has finished. So a current restore is never hidden.
 //
 // # Events and purposes
 //
@@ -128,8 +131,9 @@
 // are two exceptions, because the job alone doesn't show when its restore ended: a batch, and a failure that an earlier
 // poll dated. Their events are kept unless the job contradicts them.
 //
-// If the drill targets change, the retained events are classified again. The next poll is a full poll, because an event
-// may have replaced another one that now has a purpose of its own.
+// The latest events are retained for each delivery type and target, because a job's target determines its purpose. So
+// they remain complete if the drill targets change. If there are more than 100 combinations (maxDestinations), those
+// whose events are the oldest are dropped, but none that is currently exported.
 //
 // # Batches
 //

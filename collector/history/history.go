@@ -52,27 +52,43 @@ func New(list atlas.List, policy Policy) *History {
 	}
 }
 
-// SetPolicy replaces the policy. If NotBefore changes, the history starts again. If the limits or drill targets change,
-// the next poll is a full poll, because jobs that are not known may be within the new limits, or drills.
-func (h *History) SetPolicy(policy Policy) {
-	if h.policy.NotBefore != policy.NotBefore {
-		*h = *New(h.list, policy)
-		return
-	}
+// SetPolicy replaces the policy. It reports whether jobs may be missing until the next poll, which is a full poll then:
+// jobs that are not known may be within the new limits, or not be ignored any longer.
+func (h *History) SetPolicy(policy Policy, now time.Time) (incomplete bool) {
 	before := h.policy
 	h.policy, h.summary = policy, nil
+	switch {
+	case before.NotBefore > policy.NotBefore:
+		*h = *New(h.list, policy)
+		return true
+	case before.NotBefore < policy.NotBefore || before.Recreated != policy.Recreated:
+		h.dropEarlier(now)
+	}
 	if before.Limits != policy.Limits {
 		h.droppedUpTo, h.pages = 0, 0
+		return true
 	}
-	if !sameTargets(before.DrillTargets, policy.DrillTargets) {
-		h.reclassify()
-		h.pages = 0
+	return false
+}
+
+// dropEarlier drops the jobs and events of an earlier cluster.
+func (h *History) dropEarlier(now time.Time) {
+	var dropped []string
+	for id, job := range h.jobs {
+		if h.isEarlier(job) && (h.policy.Recreated || !mayChange(job, now)) {
+			dropped = append(dropped, id)
+		}
 	}
+	for _, id := range dropped {
+		h.remove(id)
+		delete(h.failedSince, id)
+	}
+	h.forgetBefore(h.policy.NotBefore)
 }
 
 // Merge updates the history with a reading that was completed without an error.
 func (h *History) Merge(reading *Reading, now time.Time) {
-	summary, retained := h.summary, h.retained
+	summary, retained := h.summary, h.retained.clone()
 	h.summary = nil // even if a panic stops Merge halfway
 	changed := false
 
@@ -81,7 +97,7 @@ func (h *History) Merge(reading *Reading, now time.Time) {
 		delete(h.absent, id)
 		delete(h.notFound, id)
 		switch known := h.jobs[id]; {
-		case h.ignores(job):
+		case h.ignores(job, now):
 		case known == nil && h.beyondLimits(job, now) && !mayChange(job, now):
 			beyond = append(beyond, job)
 		case known == nil || *known != *job:
@@ -106,7 +122,7 @@ func (h *History) Merge(reading *Reading, now time.Time) {
 	changed = h.drop(removed, now) || changed
 	changed = h.drop(h.evictable(now), now) || changed
 
-	if !changed && h.retained == retained {
+	if !changed && h.retained.equal(&retained) {
 		h.summary = summary
 	}
 }
@@ -200,16 +216,21 @@ func (h *History) drop(ids []string, now time.Time) bool {
 		if job := h.jobs[id]; job != nil {
 			dropped = append(dropped, job)
 		}
-		delete(h.jobs, id)
-		delete(h.changeable, id)
-		delete(h.absent, id)
-		delete(h.notFound, id)
+		h.remove(id)
 	}
 	h.retain(dropped, now)
 	for _, id := range ids {
 		delete(h.failedSince, id)
 	}
 	return len(dropped) > 0
+}
+
+// remove removes a job from everything but failedSince, which dates its event.
+func (h *History) remove(id string) {
+	delete(h.jobs, id)
+	delete(h.changeable, id)
+	delete(h.absent, id)
+	delete(h.notFound, id)
 }
 
 // evictable returns the IDs of the known jobs that are beyond the limits, and updates droppedUpTo.
@@ -249,8 +270,12 @@ func (h *History) anyTooOld(now time.Time) bool {
 	return found
 }
 
-// ignores reports whether a job belongs to an earlier cluster of the same name.
-func (h *History) ignores(job *atlas.RestoreJob) bool {
+// ignores reports whether a job that was read belongs to an earlier cluster of the same name and isn't known.
+func (h *History) ignores(job *atlas.RestoreJob, now time.Time) bool {
+	return h.isEarlier(job) && (h.policy.Recreated || h.jobs[job.ID] == nil && !mayChange(job, now))
+}
+
+func (h *History) isEarlier(job *atlas.RestoreJob) bool {
 	return job.Created != 0 && job.Created < h.policy.NotBefore
 }
 

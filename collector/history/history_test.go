@@ -254,7 +254,7 @@ func TestMerge_FindsAllJobsAgainAfterTheClockWasWrong(t *testing.T) {
 func TestSetPolicy_RequiresAFullPollIfTheLimitsChange(t *testing.T) {
 	h := newHistory(smallLimits)
 	mergeList(h, jobsBeyondLimits()...)
-	h.SetPolicy(Policy{Limits: wideLimits})
+	h.SetPolicy(Policy{Limits: wideLimits}, noon)
 	if !h.Read(noon, false).Full() {
 		t.Error("the next poll is an incremental poll")
 	}
@@ -269,7 +269,7 @@ func TestSetPolicy_ReplacesTheSummaryWithoutAPoll(t *testing.T) {
 	h := newHistory(wideLimits)
 	mergeList(h, job("a", time.Hour, atlas.StatusCompleted))
 	before := h.Summarize(noon)
-	h.SetPolicy(Policy{Limits: wideLimits, JobSeries: SeriesLimits{MaxAge: day, MaxPerTarget: 1}})
+	h.SetPolicy(Policy{Limits: wideLimits, JobSeries: SeriesLimits{MaxAge: day, MaxPerTarget: 1}}, noon)
 	if len(before.Series) != 0 || len(h.Summarize(noon).Series) != 1 {
 		t.Error("the summary does not follow the new policy")
 	}

@@ -2,6 +2,8 @@ package history
 
 import (
 	"cmp"
+	"iter"
+	"maps"
 	"time"
 
 	"atlas-restore-exporter/atlas"
@@ -48,39 +50,74 @@ func (l *Latest) merge(other *Latest) {
 	l.Failure.merge(&other.Failure)
 }
 
-// latestRestores contains the latest restores of a target.
-type latestRestores struct {
-	created [atlas.DeliveryCount]atlas.Timestamp
-	events  [atlas.DeliveryCount][PurposeCount]Latest
-}
-
-func (l *latestRestores) merge(other *latestRestores) {
-	for delivery := range l.events {
-		l.created[delivery] = max(l.created[delivery], other.created[delivery])
-		for purpose := range l.events[delivery] {
-			l.events[delivery][purpose].merge(&other.events[delivery][purpose])
-		}
-	}
-}
-
-// add adds the event of a restore, if it has ended at a known time.
-func (l *latestRestores) add(r *restore) {
+// add adds the event of a restore, if it has ended at a known time. An earlier state of the same event is replaced.
+func (l *Latest) add(r *restore) {
 	event := r.event
 	event.End = r.end
-	of := &l.events[r.delivery][r.purpose]
 	switch {
 	case r.end == 0:
-	case r.failed:
-		of.Failure.merge(&event)
-	case r.succeeded:
-		of.Success.merge(&event)
+	case r.failed && event.compare(&l.Failure) >= 0:
+		l.Failure = event
+	case !r.failed && r.succeeded && event.compare(&l.Success) >= 0:
+		l.Success = event
 	}
+}
+
+// destination is the delivery type and the target of a restore. Together with the drill targets, it determines the
+// purpose.
+type destination struct {
+	delivery               atlas.DeliveryType
+	inPlace                bool // see PurposeInPlace
+	projectID, clusterName string
+}
+
+// latestRestores contains the latest restores of a target by destination, so that a change of the drill targets loses
+// none of them.
+type latestRestores struct {
+	created [atlas.DeliveryCount]atlas.Timestamp
+	events  map[destination]Latest
+}
+
+// add adds a job and the latest restores into its destination.
+func (l *latestRestores) add(r *restore) {
+	if l.events == nil {
+		l.events = map[destination]Latest{}
+	}
+	latest := l.events[r.to]
+	latest.add(r)
+	l.set(r.to, latest)
+}
+
+func (l *latestRestores) clone() latestRestores {
+	return latestRestores{l.created, maps.Clone(l.events)}
+}
+
+func (l *latestRestores) equal(other *latestRestores) bool {
+	return l.created == other.created && maps.Equal(l.events, other.events)
+}
+
+// set replaces the latest restores into a destination.
+func (l *latestRestores) set(to destination, latest Latest) {
+	if latest == (Latest{}) {
+		delete(l.events, to)
+	} else {
+		l.events[to] = latest
+	}
+}
+
+// latestByPurpose contains the latest restores of each delivery type and purpose.
+type latestByPurpose [atlas.DeliveryCount][PurposeCount]Latest
+
+func (l *latestRestores) byPurpose(policy *Policy) (latest latestByPurpose) {
+	for to, restores := range l.events {
+		latest[to.delivery][policy.purpose(to)].merge(&restores)
+	}
+	return latest
 }
 
 // restore is a job or, in legacy backup, a batch of jobs that counts as one restore.
 type restore struct {
-	delivery  atlas.DeliveryType
-	purpose   Purpose
+	to        destination
 	event     Event           // of the job that names the restore
 	end       atlas.Timestamp // latest end of all jobs
 	failed    bool            // any
@@ -98,7 +135,7 @@ func (h *History) newRestore(job *atlas.RestoreJob, now time.Time) restore {
 	}
 	end := h.end(job, now)
 	return restore{
-		delivery: job.DeliveryType, purpose: h.purpose(job), end: end,
+		to: h.destination(job), end: end,
 		event: Event{
 			End: end, Created: job.Created, Finished: job.Finished, RecoveryPoint: job.RecoveryPoint,
 			JobID: job.ID, TargetProjectID: job.TargetProjectID, TargetClusterName: job.TargetClusterName, Indexes: indexes,
@@ -129,34 +166,35 @@ func (r *restore) join(other *restore) {
 		rename = other.failed
 	}
 	if rename {
-		r.delivery, r.purpose, r.event = other.delivery, other.purpose, other.event
+		r.to, r.event = other.to, other.event
 	}
 	r.end = max(r.end, other.end)
 	r.failed = r.failed || other.failed
 	r.succeeded = r.succeeded && other.succeeded
 }
 
-// latestOf returns the latest restores among the given jobs.
-func (h *History) latestOf(jobs []*atlas.RestoreJob, now time.Time) latestRestores {
-	var all latestRestores
-	batches := map[string]restore{}
-	for _, job := range jobs {
-		all.created[job.DeliveryType] = max(all.created[job.DeliveryType], job.Created)
-		r := h.newRestore(job, now)
-		if job.BatchID == "" {
-			all.add(&r)
-			continue
+// restoresOf returns the restores to which the given jobs belong.
+func (h *History) restoresOf(jobs []*atlas.RestoreJob, now time.Time) iter.Seq[*restore] {
+	return func(yield func(*restore) bool) {
+		batches := map[string]restore{}
+		for _, job := range jobs {
+			r := h.newRestore(job, now)
+			if batch, found := batches[job.BatchID]; found {
+				r.join(&batch)
+			}
+			if job.BatchID != "" {
+				batches[job.BatchID] = r
+			} else if !yield(&r) {
+				return
+			}
 		}
-		if batch, found := batches[job.BatchID]; found {
-			r.join(&batch)
+		for id, batch := range batches {
+			if dropped, found := h.incompleteBatches[id]; found {
+				batch.join(&dropped)
+			}
+			if !yield(&batch) {
+				return
+			}
 		}
-		batches[job.BatchID] = r
 	}
-	for id, batch := range batches {
-		if dropped, found := h.incompleteBatches[id]; found {
-			batch.join(&dropped)
-		}
-		all.add(&batch)
-	}
-	return all
 }

@@ -123,11 +123,11 @@ func (m *model) changeJob(ongoing bool) {
 	}
 }
 
-// changePolicy replaces the policy. If the cluster was recreated, the history starts again.
+// changePolicy replaces the policy. If the cluster is older than before, the history starts again.
 func (m *model) changePolicy() {
 	before, policy := m.history.policy, m.drawPolicy()
-	m.history.SetPolicy(policy)
-	if policy.NotBefore != before.NotBefore {
+	m.history.SetPolicy(policy, m.now())
+	if policy.NotBefore < before.NotBefore {
 		m.sincePoll, m.sinceFullPoll, m.sinceStart = events{}, events{}, events{}
 		m.misledBefore, m.notFoundBefore = false, nil
 		m.failedAt = map[string]atlas.Timestamp{}

@@ -283,7 +283,7 @@ func clone(h *History) *History {
 	c := *h
 	c.changeable, c.absent = maps.Clone(h.changeable), maps.Clone(h.absent)
 	c.notFound, c.failedSince = maps.Clone(h.notFound), maps.Clone(h.failedSince)
-	c.incompleteBatches = maps.Clone(h.incompleteBatches)
+	c.incompleteBatches, c.retained = maps.Clone(h.incompleteBatches), h.retained.clone()
 	c.jobs = map[string]*atlas.RestoreJob{}
 	for id, job := range h.jobs {
 		copied := *job

@@ -156,7 +156,7 @@ func (m *model) drawPolicy() Policy {
 		nil, {}, {{ProjectID: project, ClusterNames: []string{"drill"}}}, {{ProjectID: project}, {ProjectID: "other"}},
 	}
 	return Policy{
-		NotBefore:    rapid.SampledFrom(recreated).Draw(m.T, "not before"),
+		NotBefore: rapid.SampledFrom(recreated).Draw(m.T, "not before"), Recreated: true,
 		DrillTargets: rapid.SampledFrom(drills).Draw(m.T, "drill targets"),
 		Limits:       rapid.SampledFrom(limits).Draw(m.T, "limits"),
 		JobSeries: SeriesLimits{

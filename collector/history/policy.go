@@ -9,9 +9,11 @@ import (
 
 // Policy decides which jobs of a target are kept, and how jobs are judged.
 type Policy struct {
-	// NotBefore is when the cluster was created, if it replaced another cluster of the same name. Jobs that were created
-	// before are ignored. If NotBefore changes, the history starts again.
+	// NotBefore is when the cluster was created; zero if that is not known. Jobs that were created before belong to an
+	// earlier cluster of the same name. Such jobs are ignored if they are finished when a poll first reads them. If
+	// Recreated is set, all of them are ignored.
 	NotBefore  atlas.Timestamp
+	Recreated  bool // the cluster replaced another one while this exporter was running
 	Limits     Limits
 	JobSeries  SeriesLimits
 	Objectives Objectives
@@ -61,12 +63,5 @@ func contains(targets []RestoreTarget, projectID, clusterName string) bool {
 	return slices.ContainsFunc(targets, func(target RestoreTarget) bool {
 		return target.ProjectID == projectID &&
 			(len(target.ClusterNames) == 0 || slices.Contains(target.ClusterNames, clusterName))
-	})
-}
-
-// sameTargets reports whether two lists of targets are equal.
-func sameTargets(a, b []RestoreTarget) bool {
-	return slices.EqualFunc(a, b, func(a, b RestoreTarget) bool {
-		return a.ProjectID == b.ProjectID && slices.Equal(a.ClusterNames, b.ClusterNames)
 	})
 }

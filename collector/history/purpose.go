@@ -19,20 +19,26 @@ var purposeNames = [PurposeCount]string{"other", "in_place", "drill"}
 func (p Purpose) String() string { return purposeNames[p] }
 
 // purpose returns the purpose of a job.
-func (h *History) purpose(job *atlas.RestoreJob) Purpose {
-	if job.TargetProjectID == h.list.ProjectID && job.TargetClusterName == h.list.ClusterName &&
-		job.DeliveryType != atlas.DeliveryDownload && !job.WritesCopies {
-		return PurposeInPlace
+func (h *History) purpose(job *atlas.RestoreJob) Purpose { return h.policy.purpose(h.destination(job)) }
+
+func (h *History) destination(job *atlas.RestoreJob) destination {
+	return destination{
+		delivery: job.DeliveryType, projectID: job.TargetProjectID, clusterName: job.TargetClusterName,
+		inPlace: job.TargetProjectID == h.list.ProjectID && job.TargetClusterName == h.list.ClusterName &&
+			job.DeliveryType != atlas.DeliveryDownload && !job.WritesCopies,
 	}
-	return h.policy.copyPurpose(job.DeliveryType, job.TargetProjectID, job.TargetClusterName)
 }
 
-// copyPurpose returns the purpose of a restore that isn't in place.
-func (p *Policy) copyPurpose(delivery atlas.DeliveryType, projectID, clusterName string) Purpose {
-	if delivery != atlas.DeliveryDownload && contains(p.DrillTargets, projectID, clusterName) {
+// purpose returns the purpose of a restore.
+func (p *Policy) purpose(to destination) Purpose {
+	switch {
+	case to.inPlace:
+		return PurposeInPlace
+	case to.delivery != atlas.DeliveryDownload && contains(p.DrillTargets, to.projectID, to.clusterName):
 		return PurposeDrill
+	default:
+		return PurposeOther
 	}
-	return PurposeOther
 }
 
 // LastDrill returns the latest drill; nil if there was none. A drill is a successful restore of a whole cluster into

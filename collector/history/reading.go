@@ -161,7 +161,7 @@ func (r *Reading) reconcile(earlier, later *atlas.RestoreJob) *atlas.RestoreJob 
 // isKnownFinished reports whether a job is not new and not expected to change: neither now nor when it was read last.
 // Other than known jobs, those that are beyond the limits or ignored are not new.
 func (r *Reading) isKnownFinished(job *atlas.RestoreJob) bool {
-	if r.history.ignores(job) {
+	if r.history.ignores(job, r.now) {
 		return true
 	}
 	if mayChange(job, r.now) {
@@ -234,7 +234,7 @@ func (r *Reading) missedJobs() bool {
 	}
 	var added int64
 	for id, job := range r.jobs { // each once, even if it is listed repeatedly
-		if r.history.jobs[id] == nil && !r.history.beyondLimits(job, r.now) && !r.history.ignores(job) {
+		if r.history.jobs[id] == nil && !r.history.beyondLimits(job, r.now) && !r.history.ignores(job, r.now) {
 			added++
 		}
 	}

@@ -9,24 +9,66 @@ import (
 )
 
 // recreated is the policy of a cluster that was recreated three hours before noon.
-var recreated = Policy{Limits: wideLimits, NotBefore: ago(3 * time.Hour)}
+var recreated = Policy{Limits: wideLimits, NotBefore: ago(3 * time.Hour), Recreated: true}
 
-func TestSetPolicy_StartsAgainIfTheClusterWasRecreated(t *testing.T) {
-	h := newHistory(Limits{MaxAge: 400 * day, MaxJobs: 1})
+// clusterCreated is the policy of a cluster that was created three hours before noon, before the exporter started.
+var clusterCreated = Policy{Limits: wideLimits, NotBefore: ago(3 * time.Hour)}
+
+func TestSetPolicy_DropsTheJobsAndEventsOfAnEarlierCluster(t *testing.T) {
+	removed := job("removed", 4*time.Hour, atlas.StatusFailed)
+	old, running := job("old", 5*time.Hour, atlas.StatusCompleted), job("running", 6*time.Hour, atlas.StatusInProgress)
+	added := job("added", time.Hour, atlas.StatusCompleted)
+	broken := job("broken", 500*day, atlas.StatusCancelled, inBatch("b"))
+	for name, test := range map[string]struct {
+		policy Policy
+		want   []string
+	}{
+		"recreated":              {recreated, []string{"added"}},
+		"creation time is known": {clusterCreated, []string{"added", "running"}},
+	} {
+		h := newHistory(wideLimits)
+		mergeList(h, removed, old, running, broken)
+		mergeList(h, old, running, broken)
+		mergeList(h, old, running, broken)
+		expectLatest(t, h, Latest{Success: event(&old, old.Finished), Failure: event(&removed, removed.Finished)})
+		mergeList(h, added, old, running, broken)
+		h.SetPolicy(test.policy, noon)
+		expectKnown(t, h, test.want...)
+		expectLatest(t, h, Latest{Success: event(&added, added.Finished)})
+		expectLastCreated(t, h, added.Created)
+		if len(h.incompleteBatches) > 0 || h.Read(noon, false).Full() {
+			t.Errorf("%s: batches %v; the next poll is a full poll: %t", name, h.incompleteBatches, h.Read(noon, false).Full())
+		}
+		mergeList(h, added, old, running, broken)
+		expectKnown(t, h, test.want...)
+		expectLatest(t, h, Latest{Success: event(&added, added.Finished)})
+	}
+}
+
+func TestSetPolicy_StartsAgainIfTheClusterIsOlderThanBefore(t *testing.T) {
+	h := New(prodList, recreated)
 	mergeList(h, jobsBeyondLimits()...)
-	mergeList(h, jobsBeyondLimits()[:3]...)
 	h.Summarize(noon)
-	h.SetPolicy(recreated)
-	if !reflect.DeepEqual(h, New(prodList, recreated)) {
+	older := Policy{Limits: wideLimits, NotBefore: recreated.NotBefore - 1}
+	if !h.SetPolicy(older, noon) || !reflect.DeepEqual(h, New(prodList, older)) {
 		t.Errorf("the history contains %+v", h)
 	}
-	if !h.Read(noon, false).Full() {
-		t.Error("the next poll is an incremental poll")
+	if h.SetPolicy(Policy{Limits: wideLimits, NotBefore: older.NotBefore, JobSeries: threeDays}, noon) {
+		t.Error("jobs may be missing although only the series change")
 	}
-	mergeList(h, jobsBeyondLimits()...)
-	expectKnown(t, h, "0", "1", "2")
-	h.SetPolicy(Policy{Limits: wideLimits, NotBefore: recreated.NotBefore, JobSeries: threeDays})
-	expectKnown(t, h, "0", "1", "2")
+}
+
+// TestMerge_FollowsAnEarlierJobUntilItFinishes has a job that may not belong to an earlier cluster: it is not finished.
+func TestMerge_FollowsAnEarlierJobUntilItFinishes(t *testing.T) {
+	h := New(prodList, clusterCreated)
+	running, old := job("running", 5*time.Hour, atlas.StatusInProgress), job("old", 4*time.Hour, atlas.StatusFailed)
+	mergeList(h, old, running)
+	expectKnown(t, h, "running")
+	expectLatest(t, h, Latest{})
+	failed := job("running", 5*time.Hour, atlas.StatusFailed)
+	mergeList(h, old, failed)
+	expectKnown(t, h, "running")
+	expectLatest(t, h, Latest{Failure: event(&failed, failed.Finished)})
 }
 
 func TestMerge_IgnoresJobsOfAnEarlierCluster(t *testing.T) {

@@ -1,6 +1,8 @@
 package history
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"atlas-restore-exporter/atlas"
@@ -32,10 +34,45 @@ func (h *History) retain(jobs []*atlas.RestoreJob, now time.Time) (incomplete bo
 			}
 		}
 	}
-	latest := h.latestOf(jobs, now)
-	latest.merge(&h.retained) // of two states of the same event, the current one wins
-	h.retained = latest
+	for _, job := range jobs {
+		h.retained.created[job.DeliveryType] = max(h.retained.created[job.DeliveryType], job.Created)
+	}
+	for r := range h.restoresOf(jobs, now) {
+		h.retained.add(r)
+	}
+	h.limitRetained()
 	return incomplete
+}
+
+// maxDestinations bounds the retained events. Usually, there are few destinations.
+const maxDestinations = 100
+
+// limitRetained drops the destinations whose events are the oldest, but none whose event is the latest of its delivery
+// type and purpose.
+func (h *History) limitRetained() {
+	excess := len(h.retained.events) - maxDestinations
+	if excess <= 0 {
+		return
+	}
+	latest := h.retained.byPurpose(&h.policy)
+	var droppable []destination
+	for to, restores := range h.retained.events {
+		of := &latest[to.delivery][h.policy.purpose(to)]
+		isLatest := restores.Success.End != 0 && restores.Success == of.Success ||
+			restores.Failure.End != 0 && restores.Failure == of.Failure
+		if !isLatest {
+			droppable = append(droppable, to)
+		}
+	}
+	last := func(to destination) *Event {
+		restores := h.retained.events[to]
+		restores.Success.merge(&restores.Failure)
+		return &restores.Success
+	}
+	slices.SortFunc(droppable, func(a, b destination) int { return last(a).compare(last(b)) })
+	for _, to := range droppable[:min(excess, len(droppable))] {
+		delete(h.retained.events, to)
+	}
 }
 
 // forget drops the retained events that name a job, because its current state replaces them. The job alone may not show
@@ -44,44 +81,36 @@ func (h *History) retain(jobs []*atlas.RestoreJob, now time.Time) (incomplete bo
 func (h *History) forget(job *atlas.RestoreJob, now time.Time) {
 	r := h.newRestore(job, now)
 	partial := job.BatchID != "" || r.end == 0
-	for delivery := range atlas.DeliveryCount {
-		for purpose := range PurposeCount {
-			of := &h.retained.events[delivery][purpose]
-			confirmed := partial && delivery == r.delivery && purpose == r.purpose
-			if of.Success.JobID == job.ID && (!confirmed || !r.succeeded) {
-				of.Success = Event{}
-			}
-			if of.Failure.JobID == job.ID && (!confirmed || !r.failed) {
-				of.Failure = Event{}
-			}
+	for to, latest := range h.retained.events {
+		confirmed := partial && to == r.to
+		if latest.Success.JobID == job.ID && (!confirmed || !r.succeeded) {
+			latest.Success = Event{}
 		}
+		if latest.Failure.JobID == job.ID && (!confirmed || !r.failed) {
+			latest.Failure = Event{}
+		}
+		h.retained.set(to, latest)
 	}
 	if h.incompleteBatches[job.BatchID].event.JobID == job.ID {
 		delete(h.incompleteBatches, job.BatchID)
 	}
 }
 
-// reclassify updates the purposes of the retained events and batches after the drill targets have changed.
-func (h *History) reclassify() {
-	for delivery := range atlas.DeliveryCount {
-		before := h.retained.events[delivery]
-		after := &h.retained.events[delivery]
-		*after = [PurposeCount]Latest{}
-		for purpose, latest := range before {
-			after[h.reclassified(delivery, Purpose(purpose), &latest.Success)].Success.merge(&latest.Success)
-			after[h.reclassified(delivery, Purpose(purpose), &latest.Failure)].Failure.merge(&latest.Failure)
+// forgetBefore drops the retained events of jobs that were created before a time.
+func (h *History) forgetBefore(created atlas.Timestamp) {
+	isBefore := func(event *Event) bool { return event.Created != 0 && event.Created < created }
+	for delivery, newest := range h.retained.created {
+		if newest < created {
+			h.retained.created[delivery] = 0
 		}
 	}
-	for id, batch := range h.incompleteBatches {
-		batch.purpose = h.reclassified(batch.delivery, batch.purpose, &batch.event)
-		h.incompleteBatches[id] = batch
+	for to, latest := range h.retained.events {
+		for _, event := range []*Event{&latest.Success, &latest.Failure} {
+			if isBefore(event) {
+				*event = Event{}
+			}
+		}
+		h.retained.set(to, latest)
 	}
-}
-
-// reclassified returns the purpose of an event, whose purpose was another one before the drill targets changed.
-func (h *History) reclassified(delivery atlas.DeliveryType, before Purpose, event *Event) Purpose {
-	if before == PurposeInPlace {
-		return PurposeInPlace // regardless of the drill targets
-	}
-	return h.policy.copyPurpose(delivery, event.TargetProjectID, event.TargetClusterName)
+	maps.DeleteFunc(h.incompleteBatches, func(_ string, batch restore) bool { return isBefore(&batch.event) })
 }

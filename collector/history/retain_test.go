@@ -1,6 +1,7 @@
 package history
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -144,28 +145,71 @@ func TestSetPolicy_ReclassifiesRetainedEvents(t *testing.T) {
 		{[]RestoreTarget{{ProjectID: project, ClusterNames: []string{"prod"}}}, PurposeOther},
 		{nil, PurposeOther},
 	} {
-		h.SetPolicy(Policy{Limits: wideLimits, DrillTargets: test.drills})
+		h.SetPolicy(Policy{Limits: wideLimits, DrillTargets: test.drills}, noon)
 		want := [PurposeCount]Latest{PurposeInPlace: {Success: event(&inPlace, inPlace.Finished)}}
 		want[test.want] = Latest{Failure: event(&copied, copied.Finished)}
-		if got := h.Summarize(noon).Latest[atlas.DeliveryAutomated]; got != want {
-			t.Errorf("%v: latest restores are %+v\nwant %+v", test.drills, got, want)
-		}
+		expectPurposes(t, h, want)
 	}
 }
 
-func TestSetPolicy_RequiresAFullPollIfTheDrillTargetsChange(t *testing.T) {
-	drills := func(names ...string) Policy {
-		return Policy{Limits: wideLimits, DrillTargets: []RestoreTarget{{ProjectID: project, ClusterNames: names}}}
-	}
-	h := New(prodList, drills("a", "b"))
-	mergeList(h)
-	for _, test := range []struct {
-		policy Policy
-		full   bool
-	}{{drills("a", "b"), false}, {drills("a", "c"), true}} {
-		h.SetPolicy(test.policy)
-		if got := h.Read(noon, false).Full(); got != test.full {
-			t.Errorf("%v: full poll %t", test.policy.DrillTargets, got)
+// TestSetPolicy_KeepsEventsOfDrillsWhileThereAreNoDrillTargets removes drill targets and adds them again, after later
+// restores into other targets.
+func TestSetPolicy_KeepsEventsOfDrillsWhileThereAreNoDrillTargets(t *testing.T) {
+	with := Policy{Limits: wideLimits, DrillTargets: []RestoreTarget{{ProjectID: project, ClusterNames: []string{"drill"}}}}
+	without := Policy{Limits: wideLimits, DrillTargets: []RestoreTarget{}}
+	drill := job("a", 5*time.Hour, atlas.StatusCompleted, into(project, "drill"))
+	failedDrill := job("b", 4*time.Hour, atlas.StatusFailed, into(project, "drill"))
+	later := job("c", 3*time.Hour, atlas.StatusCompleted, into(project, "other"))
+	failedLater := job("d", 2*time.Hour, atlas.StatusFailed, into("other", "prod"))
+	last := job("e", time.Hour, atlas.StatusCompleted, into("other", "drill"))
+	h := removed(with, drill, failedDrill, later, failedLater)
+	for _, policy := range []Policy{without, with, without} {
+		if h.SetPolicy(policy, noon) {
+			t.Error("jobs may be missing until the next poll")
 		}
+	}
+	mergeList(h, last)
+	mergeList(h)
+	mergeList(h)
+	others := Latest{Success: event(&last, last.Finished), Failure: event(&failedLater, failedLater.Finished)}
+	expectPurposes(t, h, [PurposeCount]Latest{PurposeOther: others})
+	h.SetPolicy(with, noon)
+	expectPurposes(t, h, [PurposeCount]Latest{
+		PurposeOther: others,
+		PurposeDrill: {Success: event(&drill, drill.Finished), Failure: event(&failedDrill, failedDrill.Finished)},
+	})
+}
+
+// expectPurposes checks the latest automated restores at noon.
+func expectPurposes(t *testing.T, h *History, want [PurposeCount]Latest) {
+	t.Helper()
+	if got := h.Summarize(noon).Latest[atlas.DeliveryAutomated]; got != want {
+		t.Errorf("latest restores are %+v\nwant %+v", got, want)
+	}
+}
+
+// TestRetain_IsBoundedIfDestinationsNeverRepeat also checks that the latest events survive, however old they are.
+func TestRetain_IsBoundedIfDestinationsNeverRepeat(t *testing.T) {
+	for _, status := range []atlas.Status{atlas.StatusCompleted, atlas.StatusFailed} {
+		drill := job("drill", 400*time.Hour, status, into("drills", "c"))
+		jobs := []atlas.RestoreJob{drill}
+		for i := range 3 * maxDestinations {
+			name := fmt.Sprintf("%03d", i)
+			jobs = append(jobs, job(name, time.Duration(i+1)*time.Hour, status, into("other", name)))
+		}
+		h := removed(Policy{Limits: wideLimits, DrillTargets: []RestoreTarget{{ProjectID: "drills"}}}, jobs...)
+		if n := len(h.retained.events); n != maxDestinations {
+			t.Errorf("events of %d destinations are retained", n)
+		}
+		newest := jobs[1]
+		want := [PurposeCount]Latest{
+			PurposeOther: {Success: event(&newest, newest.Finished)}, PurposeDrill: {Success: event(&drill, drill.Finished)},
+		}
+		if status == atlas.StatusFailed {
+			for purpose, latest := range want {
+				want[purpose] = Latest{Failure: latest.Success}
+			}
+		}
+		expectPurposes(t, h, want)
 	}
 }

@@ -84,6 +84,14 @@ func (s *Summary) Active() bool {
 	})
 }
 
+// ValidUntil returns when time alone changes the summary, or false if it doesn't. It returns false for a nil summary.
+func (s *Summary) ValidUntil() (until time.Time, limited bool) {
+	if s == nil || s.validUntil == 0 {
+		return time.Time{}, false
+	}
+	return s.validUntil.Time(), true
+}
+
 // Summarize returns the summary for the given time. It returns the same summary as before if that is still valid.
 func (h *History) Summarize(now time.Time) *Summary {
 	if h.summary == nil || !h.summary.validAt(now) {
@@ -118,9 +126,13 @@ func (h *History) summarize(now time.Time) *Summary {
 	s.Series = slices.Concat(ongoing[:min(len(ongoing), maxUnfinished)],
 		finished[:min(len(finished), h.policy.JobSeries.MaxPerTarget)])
 	s.Omitted = len(ongoing) + len(finished) - len(s.Series)
-	all := h.latestOf(jobs, now)
-	all.merge(&h.retained)
-	s.LastCreated, s.Latest = all.created, all.events
+	s.LastCreated, s.Latest = h.retained.created, h.retained.byPurpose(&h.policy)
+	for _, job := range jobs {
+		s.LastCreated[job.DeliveryType] = max(s.LastCreated[job.DeliveryType], job.Created)
+	}
+	for r := range h.restoresOf(jobs, now) {
+		s.Latest[r.to.delivery][h.policy.purpose(r.to)].add(r)
+	}
 	return s
 }
 

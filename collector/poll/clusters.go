@@ -28,11 +28,14 @@ type clusterRecord struct {
 	listed bool           // the recent lists contain the cluster
 	exists *bool          // see Cluster
 
-	// The ID and creation time identify the cluster to which the history belongs. If the cluster replaced another one of
-	// the same name, notBefore is its creation time, or the time of the read if the creation time is not known.
+	// tagsKnown is set once every list was read that can contain the tags of the cluster.
+	tagsKnown bool
+
+	// The ID and creation time identify the cluster to which the history belongs. See history.Policy for the others.
 	id        string
 	created   atlas.Timestamp
 	notBefore atlas.Timestamp
+	recreated bool
 
 	published *Cluster
 }
@@ -40,7 +43,7 @@ type clusterRecord struct {
 func newClusterFacts(logger *slog.Logger) *clusterFacts { return &clusterFacts{logger: logger} }
 
 // update updates the facts about the clusters of planned targets from inventories, earlier ones first. It returns the
-// facts about the cluster of each target, and sets notBefore of each target.
+// facts about the cluster of each target, and sets notBefore and recreated of each target.
 func (k *clusterFacts) update(config *Config, planned []plannedTarget, found ...inventory) []clusterState {
 	read := indexInventories(found)
 	kinds := map[clusterName][]atlas.ClusterKind{} // of the targets
@@ -66,7 +69,7 @@ func (k *clusterFacts) update(config *Config, planned []plannedTarget, found ...
 			k.updateRecord(record, name, kinds[name], read.lists[name.projectID])
 			record.publish(name, k.projects[name.projectID], config, planned[i].settings)
 		}
-		planned[i].notBefore = record.notBefore
+		planned[i].notBefore, planned[i].recreated = record.notBefore, record.recreated
 		states[i] = clusterState{record.published, first}
 	}
 	k.retain(updated, read)
@@ -106,6 +109,8 @@ func (k *clusterFacts) updateRecord(
 	if exists || every(func(list *clusterIndex) bool { return list.complete != nil }) {
 		record.exists = &exists
 	}
+	allRead := every(func(*clusterIndex) bool { return true })
+	record.tagsKnown = record.tagsKnown || len(all) > 0 || len(kinds) == 0 || allRead
 	switch {
 	case len(all) > 0:
 		record.facts, record.listed = all[0], true
@@ -113,25 +118,41 @@ func (k *clusterFacts) updateRecord(
 			k.logger.Info("cluster was recreated, starting a new history", slog.String("project_id", name.projectID),
 				slog.String("cluster_name", name.name), slog.Time("created", record.notBefore.Time()))
 		}
-	case every(func(*clusterIndex) bool { return true }):
+	case allRead:
 		record.listed = false
 	}
 }
 
 // identify updates the identity of the cluster from its forms in two consecutive reads, latest first, and reports
 // whether it is another cluster than before. One wrong read is not sufficient: if any form is the same cluster, it is.
+// Creation times in the future are ignored, because current restores would precede them.
 func (r *clusterRecord) identify(forms []*atlas.Cluster) (recreated bool) {
+	now := atlas.TimestampOf(time.Now())
+	created := func(c *atlas.Cluster) atlas.Timestamp {
+		if c.Created > now {
+			return 0
+		}
+		return c.Created
+	}
 	same := slices.IndexFunc(forms, func(c *atlas.Cluster) bool {
-		return (r.id == "" || c.ID == "" || c.ID == r.id) && (r.created == 0 || c.Created == 0 || c.Created == r.created)
+		return (r.id == "" || c.ID == "" || c.ID == r.id) &&
+			(r.created == 0 || created(c) == 0 || created(c) == r.created)
 	})
 	if same >= 0 {
-		r.id, r.created = cmp.Or(r.id, forms[same].ID), cmp.Or(r.created, forms[same].Created)
+		r.id = cmp.Or(r.id, forms[same].ID)
+		if r.created == 0 {
+			r.created = created(forms[same])
+			r.notBefore = cmp.Or(r.created, r.notBefore)
+		}
 		return false
 	}
-	r.id, r.created = forms[0].ID, forms[0].Created
-	r.notBefore = cmp.Or(r.created, atlas.Timestamp(time.Now().Unix()))
+	r.id, r.created, r.recreated = forms[0].ID, created(forms[0]), true
+	r.notBefore = cmp.Or(r.created, now-maxClockError)
 	return true
 }
+
+// maxClockError is by how many seconds the local clock may be ahead of that of Atlas.
+const maxClockError = 24 * 60 * 60
 
 // publish replaces the published facts if they have changed. The settings are those of the cluster's first target. A
 // cluster that is no longer listed keeps its labels, so that alerts about it reach its team.
@@ -141,7 +162,7 @@ func (r *clusterRecord) publish(name clusterName, project *atlas.Project, config
 		switch {
 		case configured != nil:
 			return *configured
-		case tag == "":
+		case tag == "" || !r.tagsKnown: // the cluster may have a tag that takes precedence over that of its project
 			return ""
 		}
 		return cmp.Or(facts.Tags.Label(tag), project.Tags.Label(tag))
@@ -153,7 +174,10 @@ func (r *clusterRecord) publish(name clusterName, project *atlas.Project, config
 		Exists:      r.exists,
 	}
 	if r.listed {
-		next.Created, next.BackupEnabled = facts.Created, facts.BackupEnabled
+		next.BackupEnabled = facts.BackupEnabled
+	}
+	if r.listed && facts.Created <= atlas.TimestampOf(time.Now())+maxClockError { // else implausible
+		next.Created = facts.Created
 	}
 	if r.listed && !facts.Flex {
 		next.PointInTimeEnabled = facts.PointInTimeEnabled

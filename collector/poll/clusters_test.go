@@ -2,6 +2,7 @@ package poll
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -120,20 +121,22 @@ func listing(consistent bool, clusters ...atlas.Cluster) findings {
 	}}
 }
 
+func configuredProd() *Target { settings := target(prod); return &settings }
+
 // factsAfter returns the facts about prod after reads of the dedicated clusters of its project.
-func factsAfter(t *testing.T, reads ...findings) (cluster *Cluster, notBefore atlas.Timestamp, log string) {
+func factsAfter(t *testing.T, reads ...findings) (cluster *Cluster, target plannedTarget, log string) {
 	t.Helper()
 	var logged strings.Builder
 	k := newClusterFacts(textLogger(&logged))
-	settings := target(prod)
+	settings := *configuredProd()
 	var previous []findings
 	for _, read := range reads {
 		previous = append(previous, read)
 		planned := []plannedTarget{{list: prod, settings: &settings}}
 		states := k.update(&Config{}, planned, inventory{{"default", project}: entryOf(previous...)})
-		cluster, notBefore = states[0].cluster, planned[0].notBefore
+		cluster, target = states[0].cluster, planned[0]
 	}
-	return cluster, notBefore, logged.String()
+	return cluster, target, logged.String()
 }
 
 func TestClusterFacts_ExistsFollowsTheLastConsistentList(t *testing.T) {
@@ -175,41 +178,95 @@ func TestClusterFacts_DetectsRecreatedClusters(t *testing.T) {
 			return listing(false, read.items...)
 		}
 		for _, test := range []struct {
-			name  string
-			reads []findings
-			want  atlas.Timestamp
+			name      string
+			reads     []findings
+			recreated bool
+			want      atlas.Timestamp
 		}{
-			{"the same", []findings{list("a", 1), list("a", 1), list("a", 1)}, 0},
-			{"another ID and time, once", []findings{list("a", 1), list("b", 2)}, 0},
-			{"another ID and time, twice", []findings{list("a", 1), list("b", 2), list("b", 2)}, 2},
-			{"another ID", []findings{list("a", 1), list("b", 1), list("b", 1)}, 1},
-			{"another time", []findings{list("a", 1), list("a", 2), list("a", 2)}, 2},
-			{"another ID without times", []findings{list("a", 0), list("b", 0), list("b", 0)}, now},
-			{"another ID, time lost", []findings{list("a", 1), list("b", 0), list("b", 0)}, now},
-			{"one odd read", []findings{list("a", 1), list("b", 2), list("a", 1), list("a", 1)}, 0},
-			{"alternating", []findings{list("a", 1), list("b", 2), list("a", 1), list("b", 2), list("a", 1)}, 0},
-			{"an odd read later", []findings{list("a", 1), list("b", 2), list("b", 2), list("a", 1), list("b", 2)}, 2},
-			{"inconsistent lists", []findings{list("a", 1), inconsistent(list("b", 2)), inconsistent(list("b", 2))}, 0},
-			{"removed and created again", []findings{list("a", 1), none, none, none, list("b", 2)}, 2},
-			{"missing once", []findings{list("a", 1), none, list("a", 1)}, 0},
-			{"removed and found again", []findings{list("a", 1), none, none, list("a", 1)}, 0},
-			{"fields known later", []findings{list("", 0), list("a", 0), list("a", 1), list("a", 1)}, 0},
-			{"fields unknown later", []findings{list("a", 1), list("", 0), list("", 0), list("a", 1), list("a", 1)}, 0},
+			{"the same", []findings{list("a", 1), list("a", 1), list("a", 1)}, false, 1},
+			{"another ID and time, once", []findings{list("a", 1), list("b", 2)}, false, 1},
+			{"another ID and time, twice", []findings{list("a", 1), list("b", 2), list("b", 2)}, true, 2},
+			{"another ID", []findings{list("a", 1), list("b", 1), list("b", 1)}, true, 1},
+			{"another time", []findings{list("a", 1), list("a", 2), list("a", 2)}, true, 2},
+			{"another ID without times", []findings{list("a", 0), list("b", 0), list("b", 0)}, true, now - maxClockError},
+			{"another ID, time lost", []findings{list("a", 1), list("b", 0), list("b", 0)}, true, now - maxClockError},
+			{"another ID, time found", []findings{list("a", 1), list("b", 0), list("b", 0), list("b", 2)}, true, 2},
+			{"one odd read", []findings{list("a", 1), list("b", 2), list("a", 1), list("a", 1)}, false, 1},
+			{"alternating", []findings{list("a", 1), list("b", 2), list("a", 1), list("b", 2), list("a", 1)}, false, 1},
+			{"an odd read later", []findings{list("a", 1), list("b", 2), list("b", 2), list("a", 1), list("b", 2)}, true, 2},
+			{"inconsistent lists", []findings{list("a", 1), inconsistent(list("b", 2)), inconsistent(list("b", 2))}, false, 1},
+			{"removed and created again", []findings{list("a", 1), none, none, none, list("b", 2)}, true, 2},
+			{"missing once", []findings{list("a", 1), none, list("a", 1)}, false, 1},
+			{"removed and found again", []findings{list("a", 1), none, none, list("a", 1)}, false, 1},
+			{"fields known later", []findings{list("", 0), list("a", 0), list("a", 1), list("a", 1)}, false, 1},
+			{"never known", []findings{list("", 0), list("", 0), list("", 0)}, false, 0},
+			{"fields unknown later", []findings{list("a", 1), list("", 0), list("", 0), list("a", 1), list("a", 1)}, false, 1},
 			{
 				"recreated after fields were unknown",
-				[]findings{list("a", 1), list("", 0), list("", 0), list("b", 2), list("b", 2)}, 2,
+				[]findings{list("a", 1), list("", 0), list("", 0), list("b", 2), list("b", 2)}, true, 2,
 			},
-			{"recreated twice", []findings{list("a", 1), list("b", 2), list("b", 2), list("c", 3), list("c", 3)}, 3},
+			{"recreated twice", []findings{list("a", 1), list("b", 2), list("b", 2), list("c", 3), list("c", 3)}, true, 3},
+			{"time in the future", []findings{list("a", 1), list("a", now+1), list("a", now+1)}, false, 1},
+			{"time in the far future", []findings{list("a", 253402300799), list("a", 253402300799)}, false, 0},
+			{"time in the future at first", []findings{list("a", now+1), list("a", now+1), list("a", 1)}, false, 1},
+			{
+				"another ID and a time in the future",
+				[]findings{list("a", 1), list("b", now+1), list("b", now+1)}, true, now - maxClockError,
+			},
 		} {
-			_, notBefore, log := factsAfter(t, test.reads...)
-			if notBefore != test.want {
-				t.Errorf("%s: not before %d, want %d", test.name, notBefore, test.want)
+			_, planned, log := factsAfter(t, test.reads...)
+			if planned.notBefore != test.want || planned.recreated != test.recreated {
+				t.Errorf("%s: not before %d, recreated %t; want %d", test.name, planned.notBefore, planned.recreated, test.want)
 			}
-			if logged := strings.Contains(log, "cluster was recreated"); logged != (test.want != 0) {
+			if logged := strings.Contains(log, "cluster was recreated"); logged != test.recreated {
 				t.Errorf("%s: logged %q", test.name, log)
 			}
 		}
 	})
+}
+
+func TestClusterFacts_OmitImplausibleCreationTimes(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		now := atlas.Timestamp(time.Now().Unix())
+		for created, want := range map[atlas.Timestamp]atlas.Timestamp{
+			now: now, now + maxClockError: now + maxClockError, now + maxClockError + 1: 0,
+		} {
+			cluster, _, _ := factsAfter(t, listing(true, atlas.Cluster{Name: "prod", Created: created}))
+			if cluster.Created != want {
+				t.Errorf("created %v, want %v", cluster.Created.Time(), want.Time())
+			}
+		}
+	})
+}
+
+// TestRun_IgnoresTheJobsOfAnEarlierClusterAfterARestart has a cluster that was recreated before the exporter started.
+func TestRun_IgnoresTheJobsOfAnEarlierClusterAfterARestart(t *testing.T) {
+	for name, config := range map[string]Config{
+		"configured": {Targets: []Target{target(prod)}}, "discovered": {Discoveries: []Rule{ruleFor(project)}},
+	} {
+		runInBubble(t, name, func(t *testing.T) {
+			w := newWorld(t)
+			w.sim.RemoveCluster(project, "team")
+			w.sim.AddJobs(prod, atlastest.Job{Takes: time.Minute, Outcome: atlastest.Fails}, atlastest.Job{Takes: 3 * time.Hour})
+			time.Sleep(time.Hour)
+			w.changeCluster("prod", func(c *atlastest.ClusterState) { c.ID, c.Created = "new", time.Now() })
+			w.sim.AddJobs(prod, atlastest.Job{Takes: time.Minute})
+			time.Sleep(time.Hour)
+			w.apply(config)
+			defer w.run()()
+			time.Sleep(time.Minute)
+			w.expectJobs(2)
+			latest := w.manager.Snapshots()[0].Summary.Latest[atlas.DeliveryAutomated]
+			for purpose := range latest {
+				if failure := latest[purpose].Failure; failure.JobID != "" {
+					t.Errorf("the failure of the earlier cluster is known: %+v", failure)
+				}
+			}
+			time.Sleep(3 * time.Hour)
+			w.expectJobs(2) // the other job has finished
+			w.expectLogged("cluster was recreated", 0)
+		})
+	}
 }
 
 func TestRun_ResetsTheHistoryOfARecreatedCluster(t *testing.T) {
@@ -306,6 +363,49 @@ func TestStates_TakeLabelsFromTheConfigurationElseFromTags(t *testing.T) {
 			if c := w.manager.States()[0].Cluster; c.Environment != test.want || c.Team != "" {
 				t.Errorf("team %q, environment %q, want environment %q", c.Team, c.Environment, test.want)
 			}
+		})
+	}
+}
+
+// TestStates_TakeNoLabelFromTheProjectBeforeTheTagsOfTheClusterAreKnown has a project with a tag that the cluster may
+// override.
+func TestStates_TakeNoLabelFromTheProjectBeforeTheTagsOfTheClusterAreKnown(t *testing.T) {
+	serverless := atlas.List{ProjectID: project, ClusterName: "old", BackupType: atlas.Serverless}
+	for _, test := range []struct {
+		name          string
+		list          atlas.List
+		failing       string // requests that fail at first
+		before, after string // labels
+	}{
+		{"list of clusters unreadable", prod, "/clusters", "", "own"},
+		{"list of Flex clusters unreadable", team, "/flexClusters", "", "of the project"},
+		{"list of other clusters unreadable", prod, "/flexClusters", "own", "own"},
+		{"nothing unreadable", team, "/nothing", "of the project", "of the project"},
+		{"cluster without a list", serverless, "lusters", "of the project", "of the project"},
+	} {
+		runInBubble(t, test.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.sim.SetProjectTags(project, map[string]string{"owner": "of the project"})
+			w.changeCluster("prod", func(c *atlastest.ClusterState) { c.Tags = map[string]string{"owner": "own"} })
+			w.apply(Config{Targets: []Target{target(test.list)}, TagLabels: TagLabels{Team: "owner"}})
+			fail := func() (restore func()) {
+				return w.sim.Script(func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, test.failing) }, 0,
+					atlastest.Status(500))
+			}
+			restore := fail()
+			defer w.run()()
+			expectTeam := func(want string) {
+				t.Helper()
+				time.Sleep(time.Hour)
+				if team := w.manager.States()[0].Cluster.Team; team != want {
+					t.Errorf("team %q, want %q", team, want)
+				}
+			}
+			expectTeam(test.before)
+			restore()
+			expectTeam(test.after)
+			fail()
+			expectTeam(test.after)
 		})
 	}
 }

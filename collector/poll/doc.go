@@ -16,7 +16,8 @@
 // progress, and longer while polls fail. A limiter bounds the number of concurrent polls; a poll waits for a slot.
 // [Manager.OldestWaiting] returns since when the oldest due poll has been waiting, and [Manager.OverduePolls] how many
 // polls have been waiting for longer than their interval. When a poll starts late by whole intervals, its target's
-// snapshot counts them as missed.
+// snapshot counts them as missed. Between polls, a poller publishes the changes of the summary that time alone makes,
+// such as an expiry.
 //
 // # Discovery, rules, and targets
 //
@@ -61,21 +62,28 @@
 // the last known facts stay. While no fact about a cluster changes, its pointer stays, so that scrapes can compare
 // pointers.
 //
-// If neither of two consecutive reads contains a cluster with the known ID and creation time, but they contain another
-// one of the same name, the cluster was recreated. The pollers of its targets are then replaced by ones whose policy
-// has the creation time as NotBefore, so that a new history starts. This survives changes of the configuration,
-// and the removal of the cluster from the list while its project is read.
+// The creation time of a cluster is the NotBefore of the policy of its targets, so that the jobs of an earlier cluster
+// of the same name are ignored. If neither of two consecutive reads contains a cluster with the known ID and creation
+// time, but they contain another one of the same name, the cluster was recreated, and the policy is Recreated. This
+// survives changes of the configuration, and the removal of the cluster from the list while its project is read.
+// Creation times in the future are ignored: a wrong one would hide current restores.
+//
+// A label is not taken from the tags of the project before the tags of the cluster are known, which take precedence.
 //
 // # Applying a configuration
 //
 // Apply checks the new configuration and updates the pollers from it and the current inventory. Targets that no rule
-// selects any longer are removed at once. If discovery has to send other requests than before, Apply cancels it and
-// starts a new one; otherwise it continues, so that frequent reloads don't keep it from finishing. Discovery that was
-// cancelled can't change anything afterwards. The inventory, the facts about clusters, and the history and failure
-// counts of each remaining target survive. If the settings or the client of a target have changed, its poller is
-// replaced: the old one is stopped, and the new one publishes the known jobs as summarized under the new settings, and
-// polls at once. If the number of concurrent polls is lowered, no poll starts until fewer than the new number are
-// running.
+// selects any longer are removed at once, except those that a rule may yet find: they are polled with the settings of
+// that rule until discovery has read the lists that decide (undecidedTargets in rules.go). If discovery has to send
+// other requests than before, Apply cancels it and starts a new one; otherwise it continues, so that frequent reloads
+// don't keep it from finishing. Discovery that was cancelled can't change anything afterwards. The inventory, the facts
+// about clusters, and the history and failure counts of each remaining target survive.
+//
+// Each remaining target keeps its poller, which adopts changed settings and publishes the known jobs as summarized
+// under the new policy. Its polls take place as usual: a running poll continues, and the next one is never postponed.
+// A poll is due at once only if the client has changed, or if jobs may be missing under the new policy. A failure of a
+// running poll doesn't count if the client was replaced meanwhile. If the number of concurrent polls is lowered, no poll
+// starts until fewer than the new number are running.
 //
 // # Readiness
 //

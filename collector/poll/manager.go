@@ -59,8 +59,8 @@ func NewManager(config Config, observer Observer, logger *slog.Logger) (*Manager
 }
 
 // Apply replaces the active configuration. It returns an error and changes nothing if a target is listed twice, a
-// credential has no client, or the interval of discovery is negative. Targets whose settings and client are the
-// same are not touched. Targets with other settings keep their known jobs and are polled at once. Clusters that were
+// credential has no client, or the interval of discovery is negative. Targets that remain keep their known jobs and
+// their running polls; they are polled at once only if their client or their limits have changed. Clusters that were
 // found before stay found, as far as the new rules include them, until the new discovery has read them. Discovery is
 // restarted only if it has to send other requests.
 func (m *Manager) Apply(config Config) error {
@@ -139,21 +139,23 @@ func (m *Manager) inventoriesChanged() bool {
 	return m.active.Load().versions != [2]int{m.inventory.currentVersion(), m.facts.store.currentVersion()}
 }
 
-// updatePollers activates a configuration with a poller for each of its targets: the existing poller if nothing about
-// the target has changed, else a new one. It stops the pollers of other targets. The caller must hold m.mu.
+// updatePollers activates a configuration with a poller for each of its targets. It stops the pollers of other targets.
+// The caller must hold m.mu.
 func (m *Manager) updatePollers(config *Config) {
 	found, foundVersion := m.inventory.snapshot()
 	keys := discoveryKeys(config, found)
 	needed := func(key discoveryKey) bool { _, ok := keys[key]; return ok }
 	m.inventory.retain(needed)
 	maps.DeleteFunc(found, func(key discoveryKey, _ *inventoryEntry) bool { return !needed(key) })
+	active := m.active.Load()
 	planned, truncated := targets(config, found)
+	planned = append(planned, undecidedTargets(config, found, planned, active.pollers)...)
 	m.facts.setPlans(config, factPlans(config, planned, found, keys))
 	facts, factsVersion := m.facts.store.snapshot()
 	clusters := m.clusters.update(config, planned, found, facts)
 	removed := map[atlas.List]*poller{}
-	for _, p := range m.active.Load().pollers {
-		removed[p.target.List] = p
+	for _, p := range active.pollers {
+		removed[p.list] = p
 	}
 	pollers, added := make([]*poller, len(planned)), 0
 	for i := range planned {
@@ -162,12 +164,12 @@ func (m *Manager) updatePollers(config *Config) {
 			added++
 		}
 		delete(removed, planned[i].list)
-		pollers[i] = m.replacePoller(old, &planned[i], config.Clients[planned[i].settings.Credential])
+		pollers[i] = m.pollerOf(old, &planned[i], config.Clients[planned[i].settings.Credential])
 	}
 	m.active.Store(&activeState{
 		config: config, versions: [2]int{foundVersion, factsVersion}, unsettled: found.unsettled(keys),
 		pollers: pollers, clusters: clusters, projectNames: m.clusters.projectNames(),
-		ready: m.active.Load().readiness(config),
+		ready: active.readiness(config),
 	})
 	for _, p := range removed {
 		p.stop()
@@ -181,26 +183,25 @@ func (m *Manager) updatePollers(config *Config) {
 	}
 }
 
-// replacePoller returns the poller of a planned target: old if nothing has changed, else a new one that continues the
-// work of old, if any. The caller must hold m.mu.
-func (m *Manager) replacePoller(old *poller, planned *plannedTarget, client Client) *poller {
-	if old != nil && old.client == client && old.settings == planned.settings &&
-		old.target.Policy.NotBefore == planned.notBefore {
+// pollerOf returns the poller of a planned target: old with the planned settings or, if there is none, a new one. The
+// caller must hold m.mu.
+func (m *Manager) pollerOf(old *poller, planned *plannedTarget, client Client) *poller {
+	if old == nil {
+		p := newPoller(planned.target(), client, m.observer, m.logger)
+		p.settings = planned.settings
+		m.launch(p)
+		return p
+	}
+	sameClient, policy := old.client == client, &old.target.Policy
+	if sameClient && old.settings == planned.settings &&
+		policy.NotBefore == planned.notBefore && policy.Recreated == planned.recreated {
 		return old
 	}
-	target := planned.target()
-	if old != nil && old.client == client && reflect.DeepEqual(old.target, target) {
-		old.settings = planned.settings
-		return old
+	old.settings = planned.settings
+	if target := planned.target(); !sameClient || !reflect.DeepEqual(old.target, target) {
+		old.reconfigure(target, client)
 	}
-	p := newPoller(target, client, m.observer, m.logger)
-	p.settings = planned.settings
-	if old != nil {
-		old.stop()
-		p.takeOver(old)
-	}
-	m.launch(p)
-	return p
+	return old
 }
 
 // launch starts to poll a target if the manager is running. The caller must hold m.mu.
@@ -211,38 +212,12 @@ func (m *Manager) launch(p *poller) {
 	ctx, cancel := context.WithCancel(m.ctx)
 	ended := make(chan struct{})
 	p.stop = func() { cancel(); <-ended }
-	phase, started := phase(m.launched), m.started
+	p.schedule = newSchedule(m.started, m.launched, pollInterval(p.published.Load()))
 	m.launched++
 	m.running.Go(func() {
 		defer close(ended)
-		interval, due := pollInterval(p.published.Load()), time.Now()
-		served := due.Add(-interval)
-		for m.withSlot(ctx, interval, func() {
-			var missed uint64
-			missed, served = missedIntervals(served, due, time.Now(), interval)
-			p.miss(missed)
-			p.poll(ctx)
-		}) {
-			interval = pollInterval(p.published.Load())
-			now := time.Now()
-			wait := untilTick(now.Sub(started), interval, time.Duration(phase*float64(interval)))
-			due = now.Add(wait)
-			if !sleep(ctx, wait) {
-				return
-			}
-		}
+		p.run(ctx, &m.polls)
 	})
-}
-
-// withSlot polls as soon as there is a slot, and reports false if ctx ended before that or during the poll. The poll is
-// overdue if it waits for longer than its interval.
-func (m *Manager) withSlot(ctx context.Context, interval time.Duration, poll func()) bool {
-	if !m.polls.acquire(ctx, interval) {
-		return false
-	}
-	defer m.polls.release()
-	poll()
-	return ctx.Err() == nil
 }
 
 // PollOnce polls every target once and calls done after each poll, but never concurrently. It also reads facts about
@@ -253,7 +228,12 @@ func (m *Manager) PollOnce(ctx context.Context, done func(*Snapshot)) {
 	work.Go(func() { m.facts.readDue(ctx) })
 	for _, p := range m.active.Load().pollers {
 		work.Go(func() {
-			if m.withSlot(ctx, p.target.Interval, func() { p.poll(ctx) }) {
+			if !m.polls.acquire(ctx, p.published.Load().Target.Interval) {
+				return
+			}
+			p.poll(ctx)
+			m.polls.release()
+			if ctx.Err() == nil {
 				mu.Lock()
 				defer mu.Unlock()
 				done(p.published.Load())

@@ -82,7 +82,7 @@ func newRunningWorld(t *testing.T) (w *world, stop func()) {
 	return w, stop
 }
 
-func TestApply_PollsOnlyNewAndChangedTargetsAtOnce(t *testing.T) {
+func TestApply_PollsOnlyNewTargetsAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w, stop := newRunningWorld(t)
 		defer stop()
@@ -99,10 +99,10 @@ func TestApply_PollsOnlyNewAndChangedTargetsAtOnce(t *testing.T) {
 		if s := snapshots[0]; s.Summary == nil || s.Summary.Known != 0 {
 			t.Errorf("the new target: %+v", s)
 		}
-		if s := snapshots[2]; s.Summary.Known != 3 || s.LastSuccess != time.Now() || s.Target.Interval != 2*time.Minute {
+		if s := snapshots[2]; s.Summary.Known != 3 || s.LastSuccess != before.LastSuccess || s.Target.Interval != 2*time.Minute {
 			t.Errorf("the changed target: %+v", s)
 		}
-		w.expectRequests("2 lists, 0 jobs")
+		w.expectRequests("1 lists, 0 jobs")
 	})
 }
 
@@ -132,9 +132,9 @@ func TestApply_LaunchesNothingAfterRunEnded(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w, stop := newRunningWorld(t)
 		stop()
-		w.apply(Config{Targets: []Target{target(prod)}, Discoveries: []Rule{ruleFor("")}})
+		w.apply(Config{Targets: []Target{target(other)}, Discoveries: []Rule{ruleFor(other.ProjectID)}})
 		time.Sleep(10 * time.Minute)
-		w.expectTargets("prod/dedicated:config")
+		w.expectTargets("c/dedicated:config")
 		w.expectRequests("0 lists, 0 jobs")
 	})
 }

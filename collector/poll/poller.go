@@ -4,27 +4,36 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/collector/history"
 	"atlas-restore-exporter/internal/recovery"
 )
 
-// poller keeps one target up to date. Except for published, its fields belong to the goroutine that polls.
+// poller keeps one target up to date. Its settings can be replaced at any time, also during a poll.
 type poller struct {
-	target   *Target // immutable
-	client   Client
+	list     atlas.List
 	observer Observer
 	logger   *slog.Logger
 
+	changed  chan struct{} // has an element if the settings have changed
+	schedule schedule      // belongs to the goroutine that polls
+	// Conditions that were already logged, so that they are not logged at every poll. They belong to this goroutine, too.
+	loggedTruncated, loggedMalformed bool
+
+	// mu guards the following fields, and the history of the current reading. It is never held during a request.
+	mu           sync.Mutex
+	target       *Target // immutable; the manager replaces it
+	client       Client
 	history      *history.History
 	lastFullPoll time.Time
-	// Conditions that were already logged, so that they are not logged at every poll.
-	loggedTruncated, loggedMalformed bool
-	panicked                         bool // since the last success; the history may contain a part of a poll
+	dueAtOnce    bool // because of changed settings
 
-	published atomic.Pointer[Snapshot]
+	published atomic.Pointer[Snapshot] // replaced while mu is held
+	panicked  atomic.Bool              // since the last success; the history may contain a part of a poll
 
 	// The manager's mu guards these fields.
 	settings *Target // part of the configuration from which the target was made
@@ -33,8 +42,8 @@ type poller struct {
 
 func newPoller(target *Target, client Client, observer Observer, logger *slog.Logger) *poller {
 	p := &poller{
-		target: target, client: client, observer: observer, stop: func() {},
-		history: history.New(target.List, target.Policy),
+		list: target.List, target: target, client: client, observer: observer, stop: func() {},
+		changed: make(chan struct{}, 1), history: history.New(target.List, target.Policy),
 		logger: logger.With(slog.String("project_id", target.ProjectID),
 			slog.String("cluster_name", target.ClusterName), slog.String("backup_type", string(target.BackupType))),
 	}
@@ -42,18 +51,95 @@ func newPoller(target *Target, client Client, observer Observer, logger *slog.Lo
 	return p
 }
 
-// takeOver continues the work of another poller of the same list, which must have stopped. It publishes the known
-// jobs as summarized under the target's own policy.
-func (p *poller) takeOver(old *poller) {
-	p.history, p.lastFullPoll = old.history, old.lastFullPoll
-	p.loggedTruncated, p.loggedMalformed, p.panicked = old.loggedTruncated, old.loggedMalformed, old.panicked
-	p.history.SetPolicy(p.target.Policy)
-	next := *old.published.Load()
-	next.Target = p.target
-	if next.Summary != nil {
-		p.recoverPanic(func() { next.Summary = p.history.Summarize(time.Now()) })
+// locked runs a step that uses the state that mu guards.
+func (p *poller) locked(step func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	step()
+}
+
+// reconfigure replaces the settings and the client, and publishes the known jobs as summarized under the new policy. A
+// poll that is running continues. If the client has changed, or jobs may be missing under the new policy, a poll is due
+// at once.
+func (p *poller) reconfigure(target *Target, client Client) {
+	p.locked(func() {
+		p.dueAtOnce = p.dueAtOnce || p.client != client
+		p.target, p.client = target, client
+		next := *p.published.Load()
+		next.Target = target
+		p.recoverPanic(func() {
+			incomplete := p.history.SetPolicy(target.Policy, time.Now())
+			p.dueAtOnce = p.dueAtOnce || incomplete
+			if next.Summary != nil {
+				next.Summary = p.history.Summarize(time.Now())
+			}
+		})
+		p.published.Store(&next)
+	})
+	select {
+	case p.changed <- struct{}{}:
+	default:
 	}
-	p.published.Store(&next)
+}
+
+// run polls the target when it is due, until ctx ends. Each poll waits for a slot.
+func (p *poller) run(ctx context.Context, slots *limiter) {
+	for p.wait(ctx) && slots.acquire(ctx, p.schedule.interval) {
+		missed := p.schedule.start(time.Now())
+		p.locked(func() { p.miss(missed) })
+		p.poll(ctx)
+		slots.release()
+		p.schedule.end(time.Now(), pollInterval(p.published.Load()))
+	}
+}
+
+// wait waits until a poll is due, and reports false if ctx ended first. Meanwhile, it publishes the changes of the
+// summary that time alone makes, such as an expiry.
+func (p *poller) wait(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		next := p.prepare()
+		if !p.schedule.due.After(time.Now()) {
+			return true
+		}
+		timer := time.NewTimer(time.Until(next))
+		select {
+		case <-ctx.Done():
+		case <-p.changed:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+	return false
+}
+
+// prepare applies changed settings to the schedule and publishes the current summary. It returns when it must be called
+// again: when a poll is due or, before that, when the summary becomes invalid.
+func (p *poller) prepare() (next time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dueAtOnce {
+		p.dueAtOnce, p.schedule.due = false, time.Now()
+	}
+	p.miss(p.schedule.adapt(time.Now(), pollInterval(p.published.Load())))
+	p.refresh()
+	until, limited := p.published.Load().Summary.ValidUntil()
+	if limited && until.Before(p.schedule.due) && !p.panicked.Load() {
+		return until
+	}
+	return p.schedule.due
+}
+
+// refresh publishes the current summary if the published one is no longer valid. The caller must hold p.mu.
+func (p *poller) refresh() {
+	next := *p.published.Load()
+	if next.Summary == nil || p.panicked.Load() {
+		return
+	}
+	before := next.Summary
+	p.recoverPanic(func() { next.Summary = p.history.Summarize(time.Now()) })
+	if next.Summary != before {
+		p.published.Store(&next)
+	}
 }
 
 // ErrInternal is the error of a poll or discovery that panicked.
@@ -63,26 +149,27 @@ var ErrInternal = errors.New("internal error: panic recovered, details are in th
 // the next one is a full poll.
 func (p *poller) poll(ctx context.Context) {
 	if p.recoverPanic(func() { p.update(ctx) }) {
-		p.lastFullPoll = time.Time{}
-		p.fail(ctx, ErrInternal)
+		p.locked(func() {
+			p.lastFullPoll = time.Time{}
+			p.fail(ctx, ErrInternal)
+		})
 	}
 }
 
 // recoverPanic runs step and reports whether it panicked. A bug that one target triggers must not stop the others.
 func (p *poller) recoverPanic(step func()) (panicked bool) {
 	return recovery.Do(step, func(value any) {
-		p.observer.PollPanicked(p.target.BackupType)
+		p.observer.PollPanicked(p.list.BackupType)
 		level := slog.LevelError
-		if p.panicked {
+		if p.panicked.Swap(true) {
 			level = slog.LevelDebug
 		}
-		p.panicked = true
 		p.logger.LogAttrs(context.Background(), level, "panic recovered during a poll, please report this bug",
 			recovery.Attrs(value)...)
 	})
 }
 
-// miss counts intervals that passed without a poll being started.
+// miss counts intervals that passed without a poll being started. The caller must hold p.mu.
 func (p *poller) miss(intervals uint64) {
 	if intervals > 0 {
 		next := *p.published.Load()
@@ -92,16 +179,27 @@ func (p *poller) miss(intervals uint64) {
 }
 
 func (p *poller) update(ctx context.Context) {
-	pollCtx, cancel := context.WithTimeout(ctx, p.target.Timeout)
+	var target *Target
+	var client Client
+	p.locked(func() { target, client = p.target, p.client })
+	pollCtx, cancel := context.WithTimeout(ctx, target.Timeout)
 	defer cancel()
-	reading, err := p.read(pollCtx)
+	reading, err := p.read(pollCtx, target, client)
 	if ctx.Err() != nil {
 		return
 	}
-	if err != nil {
-		p.fail(ctx, err)
-		return
-	}
+	p.locked(func() {
+		switch {
+		case err == nil:
+			p.succeed(ctx, reading)
+		case p.client == client: // else the next poll, which is due at once, shows whether the new client works
+			p.fail(ctx, err)
+		}
+	})
+}
+
+// succeed merges and publishes a reading. The caller must hold p.mu.
+func (p *poller) succeed(ctx context.Context, reading *history.Reading) {
 	next := *p.published.Load()
 	next.LastPoll = time.Now()
 	if reading.Full() {
@@ -111,22 +209,23 @@ func (p *poller) update(ctx context.Context) {
 	p.logUnreadable(ctx, reading)
 	p.history.Merge(reading, next.LastPoll)
 	next.Summary = p.history.Summarize(next.LastPoll)
-	p.panicked = false
+	p.panicked.Store(false)
 	next.LastSuccess, next.Err, next.Reason, next.ConsecutiveFailures = next.LastPoll, nil, "", 0
 	p.publish(ctx, &next)
 }
 
 // fail publishes that a poll failed. Time alone may have changed the summary, for example because a download expired.
+// The caller must hold p.mu.
 func (p *poller) fail(ctx context.Context, err error) {
 	next := *p.published.Load()
 	next.LastPoll = time.Now()
-	next.Err, next.Reason = err, ReasonOf(err, p.target.BackupType)
+	next.Err, next.Reason = err, ReasonOf(err, p.list.BackupType)
 	next.Failures++
 	next.ConsecutiveFailures++
-	if next.Summary != nil && !p.panicked {
+	if next.Summary != nil && !p.panicked.Load() {
 		next.Summary = p.history.Summarize(next.LastPoll)
 	}
-	p.observer.PollFailed(p.target.BackupType, next.Reason)
+	p.observer.PollFailed(p.list.BackupType, next.Reason)
 	p.publish(ctx, &next)
 }
 
@@ -171,35 +270,43 @@ func (p *poller) logUnreadable(ctx context.Context, reading *history.Reading) {
 
 // read reads everything that may have changed: the newest pages and the unfinished jobs that are not on them. If a full
 // poll is due or needed, it reads the whole list. A full poll that is needed stays due until one succeeds.
-func (p *poller) read(ctx context.Context) (*history.Reading, error) {
-	due := p.lastFullPoll.IsZero() || time.Since(p.lastFullPoll) >= p.target.FullPollInterval
-	reading := p.history.Read(time.Now(), due)
-	err := p.readTarget(ctx, reading)
+func (p *poller) read(ctx context.Context, target *Target, client Client) (reading *history.Reading, err error) {
+	p.locked(func() {
+		due := p.lastFullPoll.IsZero() || time.Since(p.lastFullPoll) >= target.FullPollInterval
+		reading = p.history.Read(time.Now(), due)
+	})
+	err = p.readTarget(ctx, client, reading)
 	for errors.Is(err, history.ErrFullPollNeeded) {
-		p.lastFullPoll = time.Time{}
 		p.logger.LogAttrs(ctx, slog.LevelDebug, "starting another full poll", slog.Any("cause", err))
-		reading = reading.Again(time.Now())
-		err = p.readTarget(ctx, reading)
+		p.locked(func() {
+			p.lastFullPoll = time.Time{}
+			reading = reading.Again(time.Now())
+		})
+		err = p.readTarget(ctx, client, reading)
 	}
 	return reading, err
 }
 
-func (p *poller) readTarget(ctx context.Context, reading *history.Reading) error {
-	for page, err := range p.client.RestoreJobs(ctx, p.target.List) {
+func (p *poller) readTarget(ctx context.Context, client Client, reading *history.Reading) error {
+	for page, err := range client.RestoreJobs(ctx, p.list) {
 		if err != nil {
 			return err
 		}
-		if reading.Add(&page) {
+		enough := false
+		p.locked(func() { enough = reading.Add(&page) })
+		if enough {
 			break
 		}
 	}
-	pending, err := reading.Pending()
+	var pending []string
+	var err error
+	p.locked(func() { pending, err = reading.Pending() })
 	if err != nil {
 		return err
 	}
 	for _, id := range pending {
-		job, err := p.client.RestoreJob(ctx, p.target.List, id)
-		err = reading.Put(id, job, err)
+		job, err := client.RestoreJob(ctx, p.list, id)
+		p.locked(func() { err = reading.Put(id, job, err) })
 		if errors.Is(err, history.ErrFullPollNeeded) {
 			return err
 		}

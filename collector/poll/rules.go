@@ -75,8 +75,7 @@ func projectsOf(config *Config, rule *Rule, found inventory) []string {
 	}
 	var ids []string
 	for _, project := range entry.projects.all {
-		own := slices.ContainsFunc(config.Discoveries, func(r Rule) bool { return r.Target.ProjectID == project.ID })
-		if !own && rule.Projects.matches(project.Name) && !slices.Contains(ids, project.ID) {
+		if !config.hasRuleFor(project.ID) && rule.Projects.matches(project.Name) && !slices.Contains(ids, project.ID) {
 			ids = append(ids, project.ID)
 		}
 	}
@@ -92,11 +91,12 @@ type plannedTarget struct {
 	list      atlas.List
 	settings  *Target
 	notBefore atlas.Timestamp // see history.Policy
+	recreated bool
 }
 
 func (p *plannedTarget) target() *Target {
 	target := *p.settings
-	target.List, target.Policy.NotBefore = p.list, p.notBefore
+	target.List, target.Policy.NotBefore, target.Policy.Recreated = p.list, p.notBefore, p.recreated
 	return &target
 }
 
@@ -160,4 +160,54 @@ func listsOf(config *Config, rule *Rule, found inventory) []atlas.List {
 		}
 	}
 	return lists
+}
+
+// undecidedTargets returns targets for lists that are polled but not planned, and that a rule may yet find: the rule
+// matches, and discovery has never read a list that decides. So a change of the configuration doesn't interrupt the
+// polls of a list while discovery reads the same cluster for the first time.
+func undecidedTargets(config *Config, found inventory, planned []plannedTarget, polled []*poller) []plannedTarget {
+	isPlanned := map[atlas.List]bool{}
+	for i := range planned {
+		isPlanned[planned[i].list] = true
+	}
+	var undecided []plannedTarget
+	rules := rulesInOrder(config)
+	for _, p := range polled {
+		if isPlanned[p.list] || !config.Shard.contains(p.list) {
+			continue
+		}
+		for _, rule := range rules {
+			if rule.mayFind(p.list, config, found) {
+				undecided = append(undecided, plannedTarget{list: p.list, settings: &rule.Target})
+				break
+			}
+		}
+	}
+	return undecided
+}
+
+// mayFind reports whether discovery has yet to read a list that decides whether the rule finds a list of restore jobs.
+func (r *Rule) mayFind(list atlas.List, config *Config, found inventory) bool {
+	kind, listed := atlas.ClusterKindOf(list.BackupType)
+	if !listed || !slices.Contains(r.BackupTypes, list.BackupType) || !r.Clusters.matches(list.ClusterName) {
+		return false
+	}
+	projects := found[discoveryKey{r.Target.Credential, ""}]
+	switch {
+	case r.Target.ProjectID == "" && (projects == nil || projects.LastSuccess.IsZero()):
+		return !config.hasRuleFor(list.ProjectID)
+	case !slices.Contains(projectsOf(config, r, found), list.ProjectID):
+		return false
+	}
+	clusters := found[discoveryKey{r.Target.Credential, list.ProjectID}]
+	if clusters == nil {
+		return true
+	}
+	_, read := clusters.clusters[kind]
+	return !read
+}
+
+// hasRuleFor reports whether a project has a rule of its own.
+func (c *Config) hasRuleFor(projectID string) bool {
+	return slices.ContainsFunc(c.Discoveries, func(r Rule) bool { return r.Target.ProjectID == projectID })
 }

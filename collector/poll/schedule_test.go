@@ -56,14 +56,14 @@ func TestRun_AdaptsTheIntervalToTheState(t *testing.T) {
 	}
 }
 
-func TestMissedIntervals_AreWholeIntervalsWithoutAStart(t *testing.T) {
+func TestSchedule_CountsWholeIntervalsWithoutAStart(t *testing.T) {
 	const minute = time.Minute
 	at := func(d time.Duration) time.Time { return time.Unix(0, 0).Add(d) }
 	for _, test := range []struct {
-		name               string
-		previous, due, now time.Duration
-		missed             uint64
-		served             time.Duration
+		name             string
+		served, due, now time.Duration
+		missed           uint64
+		want             time.Duration
 	}{
 		{"in time", 0, minute, minute, 0, minute},
 		{"a moment late", 0, minute, minute + 1, 0, minute},
@@ -76,9 +76,46 @@ func TestMissedIntervals_AreWholeIntervalsWithoutAStart(t *testing.T) {
 		{"at the second tick, after a launch just before the first", 0, minute + 1, minute + 1, 0, minute + 1},
 		{"with a shorter interval than before", 0, minute + 5, minute + 6, 0, minute + 5},
 	} {
-		missed, served := missedIntervals(at(test.previous), at(test.due), at(test.now), minute)
-		if missed != test.missed || served != at(test.served) {
-			t.Errorf("%s: %d missed, served %v; want %d, %v", test.name, missed, served, test.missed, at(test.served))
+		s := schedule{interval: minute, due: at(test.due), served: at(test.served)}
+		if missed := s.start(at(test.now)); missed != test.missed || s.served != at(test.want) {
+			t.Errorf("%s: %d missed, served %v; want %d, %v", test.name, missed, s.served, test.missed, at(test.want))
 		}
+	}
+}
+
+func TestSchedule_NeverPostponesAPollWhenTheIntervalChanges(t *testing.T) {
+	start := time.Now()
+	s := schedule{origin: start, interval: time.Minute, due: start, served: start.Add(-time.Minute)}
+	s.start(start)
+	s.end(start.Add(time.Second), time.Minute)
+	now := start.Add(time.Second)
+	for i := range 100 {
+		now = now.Add(time.Second / 2)
+		if missed := s.adapt(now, time.Minute+time.Duration(i)*time.Second); missed != 0 {
+			t.Errorf("%d intervals missed", missed)
+		}
+	}
+	if wait := s.due.Sub(start); wait != time.Minute {
+		t.Errorf("the next poll is due after %v", wait)
+	}
+	s.adapt(now, 7*time.Second) // 51 s after the start
+	if wait := s.due.Sub(start); wait != 56*time.Second {
+		t.Errorf("with a shorter interval, the next poll is due after %v", wait)
+	}
+	if missed := s.start(s.due); missed != 0 {
+		t.Errorf("%d intervals missed, although the interval was longer", missed)
+	}
+}
+
+func TestSchedule_CountsMissedIntervalsBeforeTheIntervalChanges(t *testing.T) {
+	start := time.Now()
+	s := schedule{origin: start, interval: time.Minute, due: start, served: start.Add(-time.Minute)}
+	s.start(start)
+	s.end(start.Add(150*time.Second), time.Minute) // due after 180 s
+	if missed := s.adapt(start.Add(151*time.Second), time.Hour); missed != 2 {
+		t.Errorf("%d intervals missed, want 2", missed)
+	}
+	if missed := s.start(s.due); missed != 0 {
+		t.Errorf("%d intervals missed again", missed)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // Snapshot is the state of a target after a poll, or before the first poll. It is immutable.
 type Snapshot struct {
 	Target  *Target
-	Summary *history.Summary // of the last successful poll, as of LastPoll; nil before the first success
+	Summary *history.Summary // of the last successful poll, as of now; nil before the first success
 	// LastPoll and LastSuccess are the end times of the last poll and of the last successful poll; zero if there was
 	// none.
 	LastPoll, LastSuccess time.Time
