@@ -1,6 +1,10 @@
 package atlas
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // dedicatedJob is a restore job of cloud backup or of a serverless instance. Jobs of serverless instances lack two of
 // the fields. There is no status field: the status is derived from flags, dates and links.
@@ -77,7 +81,7 @@ func (d dedicatedJob) delivery(found *findings) DeliveryType {
 
 // status checks failed first, because a recorded failed job has cancelled set too, although it was not cancelled. A
 // ready download has no finishedAt. A finished automated restore stays completed after it expires. The status is
-// unknown if a flag that would decide it can't be read: the job may have failed.
+// unknown if a field that would decide it can't be read: the job may have failed, or may have finished.
 func (d dedicatedJob) status(delivery DeliveryType, links wireLinks, found *findings) Status {
 	download := delivery == DeliveryDownload
 	switch {
@@ -95,12 +99,22 @@ func (d dedicatedJob) status(delivery DeliveryType, links wireLinks, found *find
 		return StatusReady
 	case d.FinishedAt != 0:
 		return StatusCompleted
+	case found.omits("finished_at"):
+		return StatusUnknown
 	case d.Expired:
 		return StatusExpired
-	case found.omits("expired"):
+	case found.omits("expired"), found.omits("delivery_type"), download && found.omitsLinks():
 		return StatusUnknown
 	}
 	return StatusInProgress
+}
+
+// omitsLinks reports whether a field of the current job that may contain a link is omitted.
+func (f *findings) omitsLinks() bool {
+	return slices.ContainsFunc(f.omitted[f.first:], func(field string) bool {
+		return field == "delivery_url" || strings.HasPrefix(field, "private_download_delivery_urls") ||
+			strings.HasPrefix(field, "components")
+	})
 }
 
 // links returns the number of links of the job and its components. A download of a sharded cluster has at least one

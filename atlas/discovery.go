@@ -93,7 +93,7 @@ const (
 func (c *Client) Project(ctx context.Context, projectID string) (Project, error) {
 	var project wireProject
 	err := c.get(ctx, apiRequest{
-		operation: OperationProject, bucket: bucket{projectID, projectBucket},
+		operation: OperationProject, bucket: bucket{projectID: projectID, operations: projectBucket},
 		path: projectPath(projectID), version: projectVersion,
 	}, func(response response) error {
 		return cmp.Or(checkNoError(response.body), describe(json.Unmarshal(response.body, &project, strict)))
@@ -108,7 +108,7 @@ func (c *Client) Project(ctx context.Context, projectID string) (Project, error)
 // Projects lists the projects that the credential can access.
 func (c *Client) Projects(ctx context.Context) (ProjectList, error) {
 	read, err := readList[wireProject](ctx, c, apiRequest{
-		operation: OperationProjects, bucket: bucket{"", projectBucket}, path: projectsPath, version: projectVersion,
+		operation: OperationProjects, bucket: bucket{operations: projectBucket}, path: projectsPath, version: projectVersion,
 	}, maxPageSize)
 	if err != nil {
 		return ProjectList{}, err
@@ -124,7 +124,7 @@ func (c *Client) Projects(ctx context.Context) (ProjectList, error) {
 func (c *Client) Clusters(ctx context.Context, projectID string, kind ClusterKind) (ClusterList, error) {
 	route := clusterRoutes[kind]
 	read, err := readList[wireCluster](ctx, c, apiRequest{
-		operation: string(kind), bucket: bucket{projectID, string(kind)},
+		operation: string(kind), bucket: bucket{projectID: projectID, operations: string(kind)},
 		path: projectPath(projectID) + route.path, version: route.version,
 	}, clusterPageSize)
 	if apiErr, ok := errors.AsType[*Error](err); ok && kind == FlexClusters && apiErr.Unsupported() {

@@ -145,23 +145,23 @@ func TestClusters_ReturnsFactsOfEachKindOfCluster(t *testing.T) {
 		sim.ChangeCluster(project, "team", func(c *atlastest.ClusterState) {
 			c.ID, c.BackupEnabled, c.ListedAsDedicated = "4", false, true
 		})
-		now, yes, no := atlas.TimestampOf(time.Now()), true, false
+		longAgo, yes, no := atlas.TimestampOf(time.Now().AddDate(-10, 0, 0)), true, false
 		client := connect(t, sim, key)
 		for kind, want := range map[atlas.ClusterKind][]atlas.Cluster{
 			atlas.DedicatedClusters: {
-				{Name: "free", ID: "2", Created: now, Tags: atlas.Tags{}, BackupEnabled: &no, PointInTimeEnabled: &no},
-				{Name: "old", ID: "1", Created: now, Tags: atlas.Tags{}, BackupEnabled: &yes, PointInTimeEnabled: &no},
+				{Name: "free", ID: "2", Created: longAgo, Tags: atlas.Tags{}, BackupEnabled: &no, PointInTimeEnabled: &no},
+				{Name: "old", ID: "1", Created: longAgo, Tags: atlas.Tags{}, BackupEnabled: &yes, PointInTimeEnabled: &no},
 				{
 					Name: "prod", ID: "3", Created: atlas.TimestampOf(created), Tags: atlas.Tags{"env": "prod"},
 					BackupEnabled: &yes, PointInTimeEnabled: &yes, CanHaveRestores: true,
 				},
 				{
-					Name: "team", ID: "4", Created: now, Tags: atlas.Tags{},
+					Name: "team", ID: "4", Created: longAgo, Tags: atlas.Tags{},
 					BackupEnabled: &no, PointInTimeEnabled: &no, Flex: true,
 				},
 			},
 			atlas.FlexClusters: {
-				{Name: "team", ID: "4", Created: now, Tags: atlas.Tags{}, BackupEnabled: &no, CanHaveRestores: true, Flex: true},
+				{Name: "team", ID: "4", Created: longAgo, Tags: atlas.Tags{}, BackupEnabled: &no, CanHaveRestores: true, Flex: true},
 			},
 		} {
 			got, err := client.Clusters(withDeadline(t), project, kind)

@@ -23,30 +23,46 @@ const (
 	maxBackoff   = 5 * time.Minute
 )
 
-// bucket identifies a token bucket of Atlas.
-type bucket struct{ projectID, operations string }
+// bucket identifies a token bucket of Atlas and, if single is set, only its requests for single items. A 429 response to
+// such a request doesn't block lists, but a 429 response for a list blocks both.
+type bucket struct {
+	projectID, operations string
+	single                bool
+}
 
-// rateLimit limits the requests to one bucket. Other programs may take tokens from the same bucket.
-type rateLimit struct {
+// tokens limits the requests to one bucket. Other programs may take tokens from the same bucket.
+type tokens struct {
 	reserve float64 // share of the bucket and of its refill that is left to other programs
 
+	mu       sync.Mutex
+	capacity int // of the whole bucket
+	limiter  *rate.Limiter
+}
+
+// rateLimit limits requests by the tokens of their bucket, and blocks them after a 429 response.
+type rateLimit struct {
+	*tokens
+
+	list *rateLimit // if the requests are for single items: the limit of lists, which applies, too
+
 	mu           sync.Mutex
-	capacity     int // of the whole bucket
-	limiter      *rate.Limiter
 	blockedUntil time.Time // after a 429 response
 	rejection    *Error    // the last 429 response
 	rejections   int       // in a row
 }
 
 func newRateLimit(reserve float64) *rateLimit {
-	r := &rateLimit{reserve: reserve, capacity: defaultCapacity}
-	r.limiter = rate.NewLimiter(r.limits())
-	return r
+	t := &tokens{reserve: reserve, capacity: defaultCapacity}
+	t.limiter = rate.NewLimiter(t.limits())
+	return &rateLimit{tokens: t}
 }
 
+// forSingleItems returns the limit of requests for single items.
+func (r *rateLimit) forSingleItems() *rateLimit { return &rateLimit{tokens: r.tokens, list: r} }
+
 // limits returns the refill rate and the size of the bucket without the reserve.
-func (r *rateLimit) limits() (rate.Limit, int) {
-	share := float64(r.capacity) * (1 - r.reserve)
+func (t *tokens) limits() (rate.Limit, int) {
+	share := float64(t.capacity) * (1 - t.reserve)
 	return rate.Limit(share * refillPerMinute / 60), max(int(share), 1)
 }
 
@@ -54,11 +70,9 @@ func (r *rateLimit) limits() (rate.Limit, int) {
 // ErrRateLimitExhausted without waiting.
 func (r *rateLimit) wait(ctx context.Context) error {
 	for {
-		r.mu.Lock()
-		limiter, delay, rejection := r.limiter, time.Until(r.blockedUntil), r.rejection
-		r.mu.Unlock()
+		delay, rejection := r.blocked()
 		if delay <= 0 {
-			return waitForToken(ctx, limiter)
+			return waitForToken(ctx, r.limiter)
 		}
 		if !endsBeforeDeadline(ctx, delay) {
 			return rejection
@@ -67,6 +81,19 @@ func (r *rateLimit) wait(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// blocked returns for how long requests are blocked, and by which 429 response.
+func (r *rateLimit) blocked() (delay time.Duration, rejection *Error) {
+	if r.list != nil {
+		delay, rejection = r.list.blocked()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if own := time.Until(r.blockedUntil); own > delay {
+		return own, r.rejection
+	}
+	return delay, rejection
 }
 
 func waitForToken(ctx context.Context, limiter *rate.Limiter) error {
@@ -80,31 +107,31 @@ func waitForToken(ctx context.Context, limiter *rate.Limiter) error {
 }
 
 // update adjusts the limiter to the headers of a response. It reports false if they have no valid remaining count.
-func (r *rateLimit) update(header http.Header) (remaining int, ok bool) {
+func (t *tokens) update(header http.Header) (remaining int, ok bool) {
 	remaining, err := strconv.Atoi(header.Get("RateLimit-Remaining"))
 	if err != nil || remaining < 0 || remaining > maxCapacity {
 		return 0, false
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	capacity, err := strconv.Atoi(header.Get("RateLimit-Limit"))
-	if err == nil && capacity > 0 && capacity <= maxCapacity && capacity != r.capacity {
-		r.capacity = capacity
-		limit, burst := r.limits()
-		r.limiter.SetLimit(limit)
-		r.limiter.SetBurst(burst)
+	if err == nil && capacity > 0 && capacity <= maxCapacity && capacity != t.capacity {
+		t.capacity = capacity
+		limit, burst := t.limits()
+		t.limiter.SetLimit(limit)
+		t.limiter.SetBurst(burst)
 	}
 	// Other programs may have taken tokens that the limiter still has. The limiter is adjusted, not replaced, because
 	// requests wait at it.
-	available := max(remaining-(r.capacity-r.limiter.Burst()), 0) // without the reserve
+	available := max(remaining-(t.capacity-t.limiter.Burst()), 0) // without the reserve
 	now := time.Now()
-	if used := int(r.limiter.TokensAt(now)) - available; used > 0 {
-		r.limiter.AllowN(now, used)
+	if used := int(t.limiter.TokensAt(now)) - available; used > 0 {
+		t.limiter.AllowN(now, used)
 	}
 	return remaining, true
 }
 
-// rejected blocks the bucket after a 429 response: for Retry-After, or with exponential backoff. Concurrent requests
+// rejected blocks requests after a 429 response: for Retry-After, or with exponential backoff. Concurrent requests
 // that are rejected together count once.
 func (r *rateLimit) rejected(rejection *Error) {
 	r.mu.Lock()

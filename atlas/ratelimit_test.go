@@ -62,6 +62,34 @@ func TestRateLimit_IsSharedByAListAndItsJobs(t *testing.T) {
 	})
 }
 
+// TestRateLimit_OfASingleJobDoesNotBlockItsList has jobs that are rejected for an hour.
+func TestRateLimit_OfASingleJobDoesNotBlockItsList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		client := connect(t, sim, account)
+		sim.Script(atlastest.PathHas("restoreJobs/"), 0, atlastest.RetryAfter("3600"))
+		readJob := func() {
+			t.Helper()
+			_, err := client.RestoreJob(withDeadline(t), dedicated, "6a794733c0eb9e7a17740663")
+			asAPIError(t, err, 429)
+		}
+		readJob()
+		before := len(requestsWithStatus(sim, 429))
+		for range 3 {
+			expectRead(t, client)
+			readJob()
+		}
+		if n := len(requestsWithStatus(sim, 429)); n != before {
+			t.Errorf("%d requests for jobs during Retry-After", n-before)
+		}
+		time.Sleep(90 * time.Minute)
+		readJob()
+		if n := len(requestsWithStatus(sim, 429)); n == before {
+			t.Error("no request for a job after Retry-After")
+		}
+	})
+}
+
 func TestRateLimit_CountsConcurrentRejectionsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()

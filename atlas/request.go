@@ -240,7 +240,19 @@ func transportError(err error, secrets []string) error {
 func (c *Client) rateLimit(key bucket) *rateLimit {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.rateLimits[key] == nil {
+	return c.rateLimitLocked(key)
+}
+
+// rateLimitLocked is rateLimit for callers that hold c.mu.
+func (c *Client) rateLimitLocked(key bucket) *rateLimit {
+	switch {
+	case c.rateLimits[key] != nil:
+	case key.single:
+		key.single = false
+		lists := c.rateLimitLocked(key)
+		key.single = true
+		c.rateLimits[key] = lists.forSingleItems()
+	default:
 		c.rateLimits[key] = newRateLimit(c.reserve)
 	}
 	return c.rateLimits[key]

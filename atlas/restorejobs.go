@@ -264,7 +264,7 @@ func (c *Client) RestoreJob(ctx context.Context, list List, id string) (job Rest
 	if err != nil {
 		return RestoreJob{}, err
 	}
-	request.operation = jobOperation(list.BackupType)
+	request.operation, request.bucket.single = jobOperation(list.BackupType), true
 	request.path += "/" + url.PathEscape(id)
 	var found findings
 	err = c.get(ctx, request, func(response response) (err error) {
@@ -292,7 +292,7 @@ func restoreRequest(list List) (route, apiRequest, error) {
 		return route, apiRequest{}, fmt.Errorf("unknown backup type %q", list.BackupType)
 	}
 	return route, apiRequest{
-		bucket:  bucket{list.ProjectID, route.bucket},
+		bucket:  bucket{projectID: list.ProjectID, operations: route.bucket},
 		path:    projectPath(list.ProjectID) + fmt.Sprintf(route.list, url.PathEscape(list.ClusterName)),
 		version: route.version,
 	}, nil

@@ -117,7 +117,21 @@ func TestSalvage_StatusIsUnknownIfAFieldThatDecidesItCannotBeRead(t *testing.T) 
 		{Dedicated, `"deliveryType":"automated","failed":true,"cancelled":"yes"`, "failed"},
 		{Dedicated, `"deliveryType":"automated","expired":"no","finishedAt":` + past, "completed"},
 		{Dedicated, `"deliveryType":"automated","expired":"no"`, "unknown"},
-		{Dedicated, `"deliveryType":"automated","finishedAt":7`, "in_progress"},
+		{Dedicated, `"deliveryType":"automated","finishedAt":7`, "unknown"},
+		{Dedicated, `"deliveryType":"automated","finishedAt":"9999-12-31T23:59:59Z"`, "unknown"},
+		{Dedicated, `"deliveryType":"automated","finishedAt":"","expired":true`, "unknown"},
+		{Dedicated, `"deliveryType":"automated","timestamp":7`, "in_progress"},
+		{Dedicated, `"deliveryType":"automated","components":7`, "in_progress"},
+		{Dedicated, `"deliveryType":"automated","failed":true,"finishedAt":7`, "failed"},
+		{Dedicated, `"deliveryType":"download","finishedAt":7`, "unknown"},
+		{Dedicated, `"deliveryType":"download","finishedAt":7,"deliveryUrl":["https://a"]`, "ready"},
+		{Dedicated, `"deliveryType":"download","finishedAt":7,"expiresAt":` + past, "expired"},
+		{Dedicated, `"deliveryType":"download","deliveryUrl":[5]`, "unknown"},
+		{Dedicated, `"deliveryType":"download","deliveryUrl":{},"expiresAt":` + past, "expired"},
+		{Dedicated, `"deliveryType":"download","components":[{"downloadUrl":7}]`, "unknown"},
+		{Dedicated, `"deliveryType":"download","privateDownloadDeliveryUrls":[{"deliveryUrl":7}]`, "unknown"},
+		{Serverless, `"deliveryType":"automated","finishedAt":7`, "unknown"},
+		{Dedicated, `"deliveryType":7`, "unknown"},
 		{Dedicated, `"deliveryType":7,"finishedAt":` + past, "completed"},
 		{Dedicated, `"deliveryType":"download","expired":"no","deliveryUrl":["https://a"]`, "unknown"},
 		{Dedicated, `"deliveryType":"download","expired":"no","expiresAt":` + past, "expired"},
@@ -291,7 +305,7 @@ func TestFindings_UseTheNextTimeIfOneIsImplausible(t *testing.T) {
 func TestFindings_ADedicatedJobWithAnImplausibleFinishTimeIsNotCompleted(t *testing.T) {
 	expectSalvaged(t, []salvageTest{{
 		Dedicated, `"deliveryType":"automated","finishedAt":"9999-12-31T00:00:00Z"`, []string{"finished_at"},
-		RestoreJob{DeliveryType: DeliveryAutomated, Status: StatusInProgress, HasFlags: true},
+		RestoreJob{DeliveryType: DeliveryAutomated, Status: StatusUnknown, HasFlags: true},
 	}})
 }
 

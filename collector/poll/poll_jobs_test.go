@@ -42,6 +42,7 @@ func TestPoll_SeesAFailureAlthoughAnUnfinishedJobCannotBeReadByID(t *testing.T) 
 		"HTML":              atlastest.Body(200, "text/html", "<html>"),
 		"another ID":        atlastest.Body(200, "application/json", `{"id":"32b6e34b3d91647abb20e7b8"}`),
 		"no ID":             atlastest.Body(200, "application/json", `{"id":5}`),
+		"429 for an hour":   atlastest.RetryAfter("3600"),
 	} {
 		runInBubble(t, name, func(t *testing.T) {
 			w, stuck := newWorldWithStuckJob(t)

@@ -63,6 +63,44 @@ var situations = []situation{
 		"collector/poll", "TestApply_DoesNotRestartDiscoveryThatIsTheSame",
 	},
 	{
+		"settings change by frequent reloads while polls are slow",
+		"none; running polls continue, and the next ones are not postponed",
+		"collector/poll", "TestApply_PollsAtTheUsualTimesHoweverOftenOtherSettingsChange",
+	},
+	{
+		"a target moves between configuration, discovery, and credentials", "none; its history is kept",
+		"collector/poll", "TestApply_KeepsTheHistoryOfAListThatIsStillPolled",
+	},
+	{
+		"drill targets are removed and added again", "none; the latest drills are known again",
+		"collector/history", "TestSetPolicy_KeepsEventsOfDrillsWhileThereAreNoDrillTargets",
+	},
+	{
+		"the exporter restarts after a cluster was recreated", "finished jobs of the earlier cluster are still ignored",
+		"collector/poll", "TestRun_IgnoresTheJobsOfAnEarlierClusterAfterARestart",
+	},
+	{
+		"a cluster has a creation time in the future", "none; the creation time is ignored",
+		"collector/poll", "TestClusterFacts_DetectsRecreatedClusters",
+	},
+	{
+		"the clusters of a project can't be read, but its tags can",
+		"team and environment are empty until the tags of the cluster are known",
+		"collector/poll", "TestStates_TakeNoLabelFromTheProjectBeforeTheTagsOfTheClusterAreKnown",
+	},
+	{
+		"a field that decides the status of a job is unreadable", "the status is `unknown`",
+		"atlas", "TestSalvage_StatusIsUnknownIfAFieldThatDecidesItCannotBeRead",
+	},
+	{
+		"429 with a long `Retry-After` for a single job", "none; the whole list is read instead",
+		"collector/poll", "TestPoll_SeesAFailureAlthoughAnUnfinishedJobCannotBeReadByID",
+	},
+	{
+		"a download expires while its list isn't polled", "none; it becomes `expired` at its expiry",
+		"collector/poll", "TestRun_PublishesAnExpiryBetweenPolls",
+	},
+	{
 		"a secret is rotated while the configuration file is invalid",
 		"`config_last_reload_successful` is 0; the active configuration uses the new secret",
 		"internal/server", "TestReload_AfterASecretFileChangedIgnoresAnInvalidConfigurationFile",

@@ -3,6 +3,7 @@ package oracle
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -49,6 +50,11 @@ func readJob(backupType string, o object, date time.Time) job {
 		for _, name := range []string{"failed", "cancelled", "expired"} {
 			j.unreadable[name] = o[name] != nil && o.flag(name) == nil
 		}
+		// Dates before 1970 are absent values; an implausible date was omitted.
+		finished := o.date("finishedAt")
+		j.unreadable["finishedAt"] = o["finishedAt"] != nil && (finished == nil || finished.After(date.Add(day)))
+		j.unreadable["deliveryType"] = isUnreadableText(o["deliveryType"])
+		j.unreadable["links"] = hasUnreadableLinks(o)
 	case "flex":
 		j.state = o.text("status")
 	case "collection":
@@ -141,6 +147,27 @@ func countLinks(o object) int {
 		n = 1 // two forms of one link
 	}
 	return n
+}
+
+// hasUnreadableLinks returns whether a field that may contain a link of a dedicated job is of another type.
+func hasUnreadableLinks(o object) bool {
+	isLink := func(v any) bool { _, ok := v.(string); return v == nil || ok }
+	areLinks := func(v any) bool {
+		list, ok := v.([]any)
+		return isLink(v) || ok && !slices.ContainsFunc(list, func(v any) bool { return !isLink(v) })
+	}
+	areObjects := func(v any, readable func(object) bool) bool {
+		list, ok := v.([]any)
+		return v == nil || ok && !slices.ContainsFunc(list, func(v any) bool {
+			fields, ok := v.(map[string]any)
+			return v != nil && (!ok || !readable(fields))
+		})
+	}
+	private := func(o object) bool {
+		return areObjects(o["privateDownloadDeliveryUrls"], func(o object) bool { return areLinks(o["deliveryUrl"]) })
+	}
+	component := func(o object) bool { return areLinks(o["downloadUrl"]) && private(o) }
+	return !areLinks(o["deliveryUrl"]) || !private(o) || !areObjects(o["components"], component)
 }
 
 // object is a decoded JSON object. Its methods return nothing if a field is absent, null, or of another type.

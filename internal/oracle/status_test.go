@@ -56,6 +56,8 @@ func snapshotDownloadStatus(j job, now time.Time) (string, string) {
 		return ready, "download: any link"
 	case j.finished != nil:
 		return completed, "download: finishedAt"
+	case j.unreadable["finishedAt"], j.unreadable["links"]: // the job may have finished
+		return unknown, "download: unreadable finishedAt or link"
 	}
 	return inProgress, "download: else"
 }
@@ -74,10 +76,14 @@ func snapshotRestoreStatus(j job) (string, string) {
 		return completed, "restore: finishedAt and expired"
 	case j.finished != nil:
 		return completed, "restore: finishedAt"
+	case j.unreadable["finishedAt"]: // the job may have finished
+		return unknown, "restore: unreadable finishedAt"
 	case isSet(j.expired):
 		return expired, "restore: expired"
 	case j.unreadable["expired"]:
 		return unknown, "restore: unreadable flag"
+	case j.unreadable["deliveryType"]: // the job may be a download
+		return unknown, "restore: unreadable delivery type"
 	}
 	return inProgress, "restore: else"
 }
