@@ -73,21 +73,18 @@
 // # Known jobs and limits
 //
 // Known jobs are stored by ID. Each job that was read is added, or replaces its last known state. After each poll,
-// finished jobs beyond the [Limits] are evicted: those created more than MaxAge ago, and those that are not among the
-// MaxJobs newest known jobs. There are two exceptions:
+// finished jobs beyond the [Limits] are evicted: those created more than MaxAge ago, and of the others those that are
+// not among the MaxJobs newest jobs. Unfinished jobs count as well, but are never evicted. So there can be old known
+// jobs, and more than MaxJobs of them.
 //
-//   - Unfinished jobs are never evicted, so there can be old known jobs, and more than MaxJobs of them.
-//   - If MaxJobs would split a batch (see below) of known jobs, the whole batch is kept.
+// Atlas was never seen to remove evicted jobs from a list. To recognize them, the history stores which job was the
+// newest to be evicted because of MaxJobs (dropped). A job that is not known is beyond the limits if it is too old, or
+// not newer than that job. If such a job is finished, only its event is retained. If it is unfinished, it becomes known.
+// Jobs without a creation time count as the oldest for MaxJobs, and are never too old for MaxAge.
 //
-// Atlas was never seen to remove evicted jobs from a list. To recognize them, the history stores the creation time of
-// the newest job that was evicted because of MaxJobs (droppedUpTo). A job that is not known is beyond the limits if it
-// is too old, or was not created after droppedUpTo. If such a job is finished, only its event is retained. If it is
-// unfinished, it becomes known. Jobs without a creation time count as the oldest for MaxJobs, and are never too old for
-// MaxAge.
-//
-// An eviction because of MaxAge doesn't change droppedUpTo, because the clock may be wrong. After a clock that was set
-// ahead is corrected, the next full poll adds the evicted jobs again. If the limits change, droppedUpTo is reset, and
-// the next poll is a full poll.
+// Each full poll determines dropped again, because newer jobs may have been removed. An eviction because of MaxAge
+// doesn't change dropped, because the clock may be wrong. After a clock that was set ahead is corrected, the next full
+// poll adds the evicted jobs again. If the limits change, dropped is reset, and the next poll is a full poll.
 //
 // # Recreated clusters
 //
@@ -123,8 +120,8 @@
 // jobs that it has dropped, and a summary combines them with those of the known jobs.
 //
 // After a restart, finished jobs beyond the limits were never known. Full polls and conclusive lists retain their
-// events as well. The events of a batch (see below) are retained only if the list is conclusive, because other readings
-// may end within a batch.
+// events as well, but not the creation time of the newest job, which is that of a known job. The events of a batch (see
+// below) are retained only if the whole list was read, because other readings may end within a batch.
 //
 // The current state of a job always replaces its retained events: when a job is stored or retained again, the events
 // that name it are dropped first. Otherwise, a success would remain after Atlas has changed the job to a failure. There

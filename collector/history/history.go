@@ -2,6 +2,7 @@ package history
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,8 +30,8 @@ type History struct {
 	// oldest is a lower bound of the creation times of the known jobs, so that most polls needn't check every job.
 	oldest atlas.Timestamp
 
-	retained    latestRestores  // from jobs that are not, or no longer, known
-	droppedUpTo atlas.Timestamp // creation time of the newest job evicted because of MaxJobs, or 1; zero if none
+	retained latestRestores // from jobs that are not, or no longer, known
+	dropped  position       // of the newest job that is beyond MaxJobs; zero if none is
 	// incompleteBatches contains, by batch ID, the jobs that finished without success and are not, or no longer, known.
 	incompleteBatches map[string]restore
 
@@ -65,7 +66,7 @@ func (h *History) SetPolicy(policy Policy, now time.Time) (incomplete bool) {
 		h.dropEarlier(now)
 	}
 	if before.Limits != policy.Limits {
-		h.droppedUpTo, h.pages = 0, 0
+		h.dropped, h.pages = position{}, 0
 		return true
 	}
 	return false
@@ -91,6 +92,11 @@ func (h *History) Merge(reading *Reading, now time.Time) {
 	summary, retained := h.summary, h.retained.clone()
 	h.summary = nil // even if a panic stops Merge halfway
 	changed := false
+	removed := h.updateNotFound(reading)
+	if reading.conclusive() {
+		removed = append(removed, h.updateAbsent(reading)...)
+	}
+	h.dropped = h.firstBeyond(reading, removed, now)
 
 	var beyond []*atlas.RestoreJob
 	for id, job := range reading.jobs {
@@ -110,14 +116,10 @@ func (h *History) Merge(reading *Reading, now time.Time) {
 	h.requested = cmp.Or(reading.requested, h.requested)
 	if reading.full || reading.conclusive() {
 		h.pages = reading.pages
-		if !reading.conclusive() {
+		if !reading.whole() {
 			beyond = slices.DeleteFunc(beyond, func(job *atlas.RestoreJob) bool { return job.BatchID != "" })
 		}
 		changed = h.retain(beyond, now) || changed // no batch of which a part may be missing
-	}
-	removed := h.updateNotFound(reading)
-	if reading.conclusive() {
-		removed = append(removed, h.updateAbsent(reading)...)
 	}
 	changed = h.drop(removed, now) || changed
 	changed = h.drop(h.evictable(now), now) || changed
@@ -215,6 +217,7 @@ func (h *History) drop(ids []string, now time.Time) bool {
 	for _, id := range ids {
 		if job := h.jobs[id]; job != nil {
 			dropped = append(dropped, job)
+			h.retained.created[job.DeliveryType] = max(h.retained.created[job.DeliveryType], job.Created)
 		}
 		h.remove(id)
 	}
@@ -233,27 +236,74 @@ func (h *History) remove(id string) {
 	delete(h.notFound, id)
 }
 
-// evictable returns the IDs of the known jobs that are beyond the limits, and updates droppedUpTo.
+// evictable returns the IDs of the known jobs that are beyond the limits.
 func (h *History) evictable(now time.Time) []string {
 	if len(h.jobs) <= h.policy.Limits.MaxJobs && !h.anyTooOld(now) {
 		return nil
 	}
-	jobs := h.newestFirst()
 	var ids []string
-	kept := true
-	for i, job := range jobs {
-		tooOld := h.tooOld(job.Created, now)
-		sameBatch := i > 0 && job.BatchID != "" && job.BatchID == jobs[i-1].BatchID
-		kept = (!tooOld && i < h.policy.Limits.MaxJobs) || (kept && sameBatch)
-		if kept || mayChange(job, now) {
-			continue
-		}
-		ids = append(ids, job.ID)
-		if !tooOld { // not for age, because the clock may be wrong
-			h.droppedUpTo = max(h.droppedUpTo, job.Created, 1)
+	for id, job := range h.jobs {
+		if h.beyondLimits(job, now) && !mayChange(job, now) {
+			ids = append(ids, id)
 		}
 	}
 	return ids
+}
+
+// firstBeyond returns the position of the newest job beyond MaxJobs, given all jobs that are known or were read, except
+// those to be removed. An incremental poll doesn't read older jobs, so it only moves the position ahead.
+func (h *History) firstBeyond(reading *Reading, removed []string, now time.Time) position {
+	dropped := h.dropped
+	if reading.full {
+		dropped = position{}
+	}
+	most := len(h.jobs) - len(removed)
+	for id, job := range reading.jobs {
+		if h.jobs[id] == nil && positionOf(job).compare(dropped) > 0 {
+			most++
+		}
+	}
+	if most <= h.policy.Limits.MaxJobs {
+		return dropped
+	}
+	skipped := map[string]bool{}
+	for _, id := range removed {
+		skipped[id] = true
+	}
+	var all []position
+	add := func(job *atlas.RestoreJob) {
+		tooOld := h.tooOld(job.Created, now) && !mayChange(job, now) // evicted, so it doesn't count
+		if at := positionOf(job); !tooOld && at.compare(dropped) > 0 {
+			all = append(all, at)
+		}
+	}
+	for id, job := range h.jobs {
+		if !skipped[id] && reading.jobs[id] == nil {
+			add(job)
+		}
+	}
+	for _, job := range reading.jobs {
+		if !h.ignores(job, now) {
+			add(job)
+		}
+	}
+	if len(all) <= h.policy.Limits.MaxJobs {
+		return dropped
+	}
+	slices.SortFunc(all, func(a, b position) int { return b.compare(a) })
+	return all[h.policy.Limits.MaxJobs]
+}
+
+// position is the position of a job in the order of creation.
+type position struct {
+	created atlas.Timestamp
+	id      string
+}
+
+func positionOf(job *atlas.RestoreJob) position { return position{job.Created, job.ID} }
+
+func (p position) compare(other position) int {
+	return cmp.Or(cmp.Compare(p.created, other.created), cmp.Compare(p.id, other.id))
 }
 
 // anyTooOld reports whether a known job that isn't expected to change is older than the limits allow.
@@ -281,24 +331,18 @@ func (h *History) isEarlier(job *atlas.RestoreJob) bool {
 
 // beyondLimits reports whether a job that isn't known was evicted, or would be if it isn't expected to change.
 func (h *History) beyondLimits(job *atlas.RestoreJob, now time.Time) bool {
-	return (h.droppedUpTo != 0 && job.Created <= h.droppedUpTo) || h.tooOld(job.Created, now)
+	return positionOf(job).compare(h.dropped) <= 0 || h.tooOld(job.Created, now)
 }
 
 func (h *History) tooOld(created atlas.Timestamp, now time.Time) bool {
 	return created != 0 && created < atlas.TimestampOf(now.Add(-h.policy.Limits.MaxAge))
 }
 
-// newestFirst returns the known jobs sorted by creation time, batch and ID, so that the order of the list doesn't
-// matter.
+// newestFirst returns the known jobs sorted by creation time and ID, so that the order of the list doesn't matter.
 func (h *History) newestFirst() []*atlas.RestoreJob {
-	jobs := make([]*atlas.RestoreJob, 0, len(h.jobs))
-	for _, job := range h.jobs {
-		jobs = append(jobs, job)
-	}
-	slices.SortFunc(jobs, func(a, b *atlas.RestoreJob) int {
-		return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(b.BatchID, a.BatchID), cmp.Compare(b.ID, a.ID))
+	return slices.SortedFunc(maps.Values(h.jobs), func(a, b *atlas.RestoreJob) int {
+		return positionOf(b).compare(positionOf(a))
 	})
-	return jobs
 }
 
 // earlier returns the earlier of two times, of which zero means unknown.

@@ -233,10 +233,27 @@ func TestMerge_EvictsJobsWhenTheyAreTooOld(t *testing.T) {
 	expectKnown(t, h)
 }
 
-func TestMerge_KeepsBatchesWholeAtTheLimit(t *testing.T) {
-	h := newHistory(Limits{MaxAge: 400 * day, MaxJobs: 4})
-	mergeList(h, threeBatches()...)
-	expectKnown(t, h, "a2", "a1", "b3", "b2", "b1")
+func TestMerge_KeepsExactlyTheNewestJobs(t *testing.T) {
+	var jobs []atlas.RestoreJob
+	for _, id := range []string{"5", "4", "3", "2", "1"} {
+		jobs = append(jobs, job(id, time.Hour, atlas.StatusCompleted, inBatch("b")))
+	}
+	h := newHistory(Limits{MaxAge: day, MaxJobs: 3})
+	mergeList(h, jobs...)
+	expectKnown(t, h, "5", "4", "3")
+	mergeList(h, jobs[1:]...)
+	expectKnown(t, h, "5", "4", "3") // 5 is missing once
+	mergeList(h, jobs[1:]...)
+	mergeList(h, jobs[1:]...)
+	expectKnown(t, h, "4", "3", "2")
+	mergeList(h, jobs[1:3]...)
+	mergeList(h, jobs[1:3]...)
+	mergeList(h, jobs...)
+	expectKnown(t, h, "5", "4", "3")
+	for range 3 {
+		mergeList(h, jobs[3:]...)
+	}
+	expectKnown(t, h, "2", "1")
 }
 
 func TestMerge_FindsAllJobsAgainAfterTheClockWasWrong(t *testing.T) {

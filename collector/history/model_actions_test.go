@@ -91,9 +91,9 @@ func (m *model) addLateJobs() {
 	}
 }
 
-// isFull reports whether a full poll could hardly read a longer list.
+// isFull reports whether a full poll could hardly read a longer list, even if it lists each job twice.
 func (m *model) isFull() bool {
-	return len(m.atlas.jobs)+2*m.atlas.pageSize > MaxPages*m.atlas.pageSize
+	return 2*(len(m.atlas.jobs)+m.atlas.pageSize) > MaxPages*m.atlas.pageSize
 }
 
 func (m *model) removeJob() {

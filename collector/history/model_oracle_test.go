@@ -192,12 +192,12 @@ func (m *model) knownJobs() []*atlas.RestoreJob {
 		jobs = append(jobs, job)
 	}
 	slices.SortFunc(jobs, func(a, b *atlas.RestoreJob) int {
-		return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(b.BatchID, a.BatchID), cmp.Compare(b.ID, a.ID))
+		return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(b.ID, a.ID))
 	})
 	return jobs
 }
 
-// checkValues checks promise 15.
+// checkValues checks promise 14.
 func (m *model) checkValues(s *Summary) {
 	o, limits := m.oracle(), m.history.policy.JobSeries
 	var series, finished []string
@@ -259,7 +259,7 @@ func jobIDs(jobs []JobState) []string {
 	return ids
 }
 
-// checkEvents checks promises 16 and 17.
+// checkEvents checks promises 15 and 16.
 func (m *model) checkEvents(s *Summary) {
 	for _, ended := range m.oracle().outcomes(m.knownJobs()) {
 		got := s.Latest[ended.delivery][ended.purpose].Success
@@ -296,19 +296,22 @@ func (m *model) checkEvent(got outcome) {
 	}
 }
 
-// checkAllListed checks promise 18.
-func (m *model) checkAllListed(fresh *Summary) {
+// checkAllListed checks promise 17.
+func (m *model) checkAllListed(fresh *History) {
 	o := m.oracle()
 	o.failedAt = nil
 	var jobs []*atlas.RestoreJob
-	var created [atlas.DeliveryCount]atlas.Timestamp
 	for _, job := range m.atlas.jobs {
 		if !o.ignores(&job.RestoreJob) {
 			jobs = append(jobs, &job.RestoreJob)
-			created[job.DeliveryType] = max(created[job.DeliveryType], job.Created)
 		}
 	}
-	if want := o.latest(jobs); fresh.Latest != want || fresh.LastCreated != created {
-		m.Fatalf("latest restores %+v\nwant %+v\nnewest jobs %v\nwant %v", fresh.Latest, want, fresh.LastCreated, created)
+	var created [atlas.DeliveryCount]atlas.Timestamp
+	for _, job := range fresh.jobs {
+		created[job.DeliveryType] = max(created[job.DeliveryType], job.Created)
+	}
+	summary := fresh.Summarize(m.now())
+	if want := o.latest(jobs); summary.Latest != want || summary.LastCreated != created {
+		m.Fatalf("latest restores %+v\nwant %+v\nnewest jobs %v\nwant %v", summary.Latest, want, summary.LastCreated, created)
 	}
 }

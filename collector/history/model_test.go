@@ -28,21 +28,21 @@ import (
 //  6. never loses a job that still exists, except finished jobs beyond the limits,
 //  7. sees each new job and each change of an unfinished job,
 //  8. never replaces an event by an earlier one,
-//  13. reports whether the list contradicts itself,
-//  14. dates the failure of a job that it saw unfinished,
-//  15. publishes the values of the known jobs as the oracle computes them,
-//  16. publishes no event that precedes that of a known job, and
-//  17. publishes only events that happened, with the current state of their jobs if these are known.
+//  12. reports whether the list contradicts itself,
+//  13. dates the failure of a job that it saw unfinished,
+//  14. publishes the values of the known jobs as the oracle computes them,
+//  15. publishes no event that precedes that of a known job, and
+//  16. publishes only events that happened, with the current state of their jobs if these are known.
 //
 // Two full polls later, the history
 //
-//  9. has the same known jobs as a new history after one full poll, except for finished jobs that one of them evicted,
-//  10. has all finished jobs of a batch, or none,
-//  11. has the same latest restores,
-//  12. has the same summary if it has the same known jobs, and
-//  18. has the latest restores of all listed jobs as the oracle computes them, if it is new.
+//  9. has the same known jobs as a new history after one full poll,
+//  10. has the same latest restores,
+//  11. has the same summary, and
+//  17. has the latest restores of all listed jobs as the oracle computes them, and the creation of the newest known
+//     job, if it is new.
 //
-// Promises 6 to 8, 10 and 11 have exceptions: some events hide from a poll that something has happened. See events.
+// Promises 6 to 8, and 10 have exceptions: some events hide from a poll that something has happened. See events.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(t)

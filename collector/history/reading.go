@@ -91,11 +91,12 @@ func (r *Reading) contradicts() bool {
 	return r.complete && r.total >= 0 && items != r.total && items != r.lastTotal
 }
 
-// conclusive reports whether jobs that were not read are not in the list. A list that changed while it was read may
-// contain them, and so may a malformed item, or a page after an empty one.
-func (r *Reading) conclusive() bool {
-	return r.complete && !r.contradicts() && !r.shifted && !r.cut && r.malformed == 0
-}
+// conclusive reports whether jobs that were not read are not in the list. A malformed item may be any job.
+func (r *Reading) conclusive() bool { return r.whole() && r.malformed == 0 }
+
+// whole reports whether all items of the list were read. A list that changed while it was read may contain more, and so
+// may a page after an empty one.
+func (r *Reading) whole() bool { return r.complete && !r.contradicts() && !r.shifted && !r.cut }
 
 // Pages returns the number of pages read.
 func (r *Reading) Pages() int { return r.pages }

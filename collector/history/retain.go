@@ -34,9 +34,6 @@ func (h *History) retain(jobs []*atlas.RestoreJob, now time.Time) (incomplete bo
 			}
 		}
 	}
-	for _, job := range jobs {
-		h.retained.created[job.DeliveryType] = max(h.retained.created[job.DeliveryType], job.Created)
-	}
 	for r := range h.restoresOf(jobs, now) {
 		h.retained.add(r)
 	}

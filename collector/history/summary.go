@@ -18,7 +18,7 @@ const (
 type Summary struct {
 	Known  int // number of known jobs
 	Counts [atlas.DeliveryCount][atlas.StatusCount]int
-	// LastCreated is the creation time of the newest job, known or not; zero if there was none.
+	// LastCreated is the creation time of the newest job that is, or was, known; zero if there was none.
 	LastCreated [atlas.DeliveryCount]atlas.Timestamp
 	Latest      [atlas.DeliveryCount][PurposeCount]Latest
 	// OldestActive is the active job that was created first; nil if none is active and has a creation time. If several

@@ -38,42 +38,28 @@ func isWithin(t *time.Time, now time.Time, age time.Duration) bool {
 	return t != nil && now.Sub(*t) < age
 }
 
-// compareNewest sorts jobs "newest first": latest creation, then greatest ID. Jobs without a creation time are
-// last. The jobs of a batch are adjacent.
+// compareNewest sorts jobs "newest first": latest creation, then greatest ID. Jobs without a creation time are last.
 func compareNewest(a, b job) int {
-	return cmp.Or(compareTimes(b.created, a.created), strings.Compare(b.batchID, a.batchID), strings.Compare(b.id, a.id))
+	return cmp.Or(compareTimes(b.created, a.created), strings.Compare(b.id, a.id))
 }
 
-// evict: "known jobs: the jobs of a target within its history limits (age and count), merged across polls by job
-// ID. Unfinished jobs are known regardless of the limits." The count is that of the newest jobs, unfinished jobs
-// included. The limits don't split a batch.
-func (h *state) evict(s Settings, now time.Time) {
-	newest := sorted(h.known)
+// withinLimits returns the known jobs: "the jobs of a target within its history limits (age and count), merged across
+// polls by job ID. Unfinished jobs are known regardless of the limits." The count is that of the newest jobs that the
+// age allows, unfinished jobs included.
+func withinLimits(s Settings, jobs map[string]record, now time.Time) map[string]record {
+	known, count := map[string]record{}, 0
+	newest := sorted(jobs)
 	slices.SortStableFunc(newest, func(a, b record) int { return compareNewest(a.job, b.job) })
-	splits := func(i int) bool {
-		return i > 0 && newest[i].job.batchID != "" && newest[i].job.batchID == newest[i-1].job.batchID
-	}
-	kept := true
-	for i, r := range newest {
-		kept = i < s.HistoryMaxJobs && !isTooOld(s, r, now) || kept && splits(i)
-		if kept || mayChange(r.job, now) {
+	for _, r := range newest {
+		unfinished := mayChange(r.job, now)
+		if isTooOld(s, r, now) && !unfinished {
 			continue
 		}
-		delete(h.known, r.job.id)
-		h.others[r.job.id] = r
-		if !isTooOld(s, r, now) && (h.droppedUpTo == nil || compareTimes(r.job.created, h.droppedUpTo) > 0) {
-			h.droppedUpTo = r.job.created
-			if r.job.created == nil {
-				h.droppedUpTo = &time.Time{}
-			}
+		if count++; count <= s.HistoryMaxJobs || unfinished {
+			known[r.job.id] = r
 		}
 	}
-}
-
-// isBeyondLimits: a job that is not known does not become known if it is too old, or not newer than a job that was
-// evicted because of the count.
-func (h state) isBeyondLimits(s Settings, r record, now time.Time) bool {
-	return isTooOld(s, r, now) || h.droppedUpTo != nil && compareTimes(r.job.created, h.droppedUpTo) <= 0
+	return known
 }
 
 // isTooOld: the age of a job is the time since its creation, inclusive. A job without it is not too old.
@@ -100,14 +86,15 @@ func isAbsentTwice(r *record, now time.Time, conclusive bool) bool {
 	return before && r.notFound
 }
 
-// lastValuesOf returns the last_* values. They cover each job that was ever listed, known or not, according to
-// its last reading. Jobs that are not known were evaluated when they were listed last, or ceased to be known.
+// lastValuesOf returns the last_* values. last_success_* and last_failure_* cover "all" jobs: each that was ever listed,
+// known or not, in its last reading. Jobs that are not known were evaluated when they were listed last, or ceased to be
+// known. last_created_* covers known jobs only. All values "are retained after their jobs are removed".
 //
-// A job that was removed while it was unfinished doesn't prevent the success of its batch.
+// A job that was removed while it was unfinished doesn't prevent the success of its batch: Atlas has no such job.
 func lastValuesOf(s Settings, h state) *lastValues {
 	last := newLastValues()
 	jobs := slices.Concat(sorted(h.known), sorted(h.others))
-	last.observeCreated(jobs)
+	last.observeCreated(slices.Concat(sorted(h.known), h.former))
 	last.observe(s, jobs)
 	last.observe(s, slices.DeleteFunc(jobs, func(r record) bool {
 		_, isKnown := h.known[r.job.id]

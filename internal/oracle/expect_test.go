@@ -79,9 +79,9 @@ func Expect(s Settings, polls []Poll) map[string]float64 {
 
 // state is the state of a target after a poll.
 type state struct {
-	known       map[string]record
-	others      map[string]record // jobs that are not, or no longer, known, but were listed
-	droppedUpTo *time.Time        // creation time of the newest job that was evicted because of the count
+	known  map[string]record
+	others map[string]record // jobs that are not, or no longer, known, but were listed
+	former []record          // jobs when they ceased to be known
 }
 
 func newState() state {
@@ -99,32 +99,35 @@ func replay(s Settings, polls []Poll) []state {
 	return states
 }
 
-// after merges a list into the known jobs: "the jobs of a target [...] merged across polls by job ID".
+// after merges a list into the known jobs: "the jobs of a target [...] merged across polls by job ID". A job that is not
+// known can become known only if it is listed.
 func (h state) after(s Settings, poll *Poll) state {
-	next := state{known: map[string]record{}, others: maps.Clone(h.others), droppedUpTo: h.droppedUpTo}
-	listed, conclusive := h.listed(s, poll), isConclusive(poll)
-	for id, r := range listed {
-		_, wasKnown := h.known[id]
-		switch {
-		case wasKnown, mayChange(r.job, poll.Now), !h.isBeyondLimits(s, r, poll.Now):
-			next.known[id] = r
-			delete(next.others, id)
-		case conclusive, r.job.batchID == "":
-			next.others[id] = r // a part of a batch may be missing
-		}
-	}
+	next := state{others: maps.Clone(h.others), former: slices.Clone(h.former)}
+	merged, conclusive := h.listed(s, poll), isConclusive(poll)
 	for id, r := range h.known {
-		if _, ok := listed[id]; ok {
+		if _, ok := merged[id]; ok {
 			continue
 		}
 		r.at = poll.Now
 		if isAbsentTwice(&r, poll.Now, conclusive) {
 			next.others[id] = r
+			next.former = append(next.former, r)
 		} else {
-			next.known[id] = r
+			merged[id] = r
 		}
 	}
-	next.evict(s, poll.Now)
+	next.known = withinLimits(s, merged, poll.Now)
+	for id, r := range merged {
+		_, wasKnown := h.known[id]
+		if _, ok := next.known[id]; ok {
+			delete(next.others, id)
+			continue
+		}
+		next.others[id] = r
+		if wasKnown {
+			next.former = append(next.former, r)
+		}
+	}
 	return next
 }
 

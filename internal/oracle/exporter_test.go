@@ -22,7 +22,8 @@ import (
 )
 
 // export returns the series of the target after the exporter has polled it through its HTTP client. Each poll reads the
-// whole list at the time of the poll. It must be called in a synctest bubble.
+// whole list at the time of the poll. Before the last poll, the drill targets change with each poll, which must not
+// affect the result. It must be called in a synctest bubble.
 func export(t *testing.T, exposition *exposition, s Settings, polls []Poll) map[string]float64 {
 	t.Helper()
 	server := &listServer{}
@@ -44,6 +45,14 @@ func export(t *testing.T, exposition *exposition, s Settings, polls []Poll) map[
 	for i := range polls {
 		server.poll = &polls[i]
 		time.Sleep(time.Until(polls[i].Now))
+		current := s
+		if i < len(polls)-1 {
+			current.DrillTargets = [][]TargetRule{nil, {}, {{ProjectID: otherProject}}, {{ProjectID: sourceProject}}}[i%4]
+		}
+		config.Targets = []poll.Target{target(current)}
+		if err := manager.Apply(config); err != nil {
+			t.Fatal(err)
+		}
 		manager.PollOnce(t.Context(), func(snapshot *poll.Snapshot) {
 			if snapshot.Err != nil {
 				t.Errorf("poll %d: %v", i, snapshot.Err)
