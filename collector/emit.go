@@ -9,7 +9,7 @@ import (
 )
 
 // sink receives a sample of a family. The label values are those that all samples of the target have in common,
-// followed by others.
+// followed by others. It must not keep the slices.
 type sink func(family *Family, value float64, common, others []string)
 
 // targetEmitter converts the snapshot of a target to samples. Collector and Exposition share it, and differ in the
@@ -17,14 +17,18 @@ type sink func(family *Family, value float64, common, others []string)
 type targetEmitter struct {
 	sink   sink
 	common []string // values of the labels that all samples of the target have
+	others []string // of the last sample; kept so that not every sample needs an allocation
 }
 
 func newTargetEmitter(s *poll.State, sink sink) *targetEmitter {
-	return &targetEmitter{sink, []string{s.Target.ProjectID, s.Target.ClusterName, string(s.Target.BackupType)}}
+	return &targetEmitter{
+		sink: sink, common: []string{s.Target.ProjectID, s.Target.ClusterName, string(s.Target.BackupType)},
+	}
 }
 
 func (t *targetEmitter) emit(family *Family, value float64, labels ...string) {
-	t.sink(family, value, t.common, labels)
+	t.others = append(t.others[:0], labels...)
+	t.sink(family, value, t.common, t.others)
 }
 
 // emitTimestamp emits a timestamp unless it is unknown.

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,12 +92,28 @@ var labelEscaper = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 
 // appendLabel appends a label and a comma.
 func appendLabel(line []byte, name, value string) []byte {
+	if needsEscape(value) {
+		value = labelEscaper.Replace(value)
+	}
 	line = append(append(line, name...), '=', '"')
-	return append(append(line, labelEscaper.Replace(value)...), '"', ',')
+	return append(append(line, value...), '"', ',')
+}
+
+// needsEscape is much faster than labelEscaper, which changes hardly any value.
+func needsEscape(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; c == '\\' || c == '\n' || c == '"' {
+			return true
+		}
+	}
+	return false
 }
 
 // appendValue appends a number with a decimal point, as client_golang does in OpenMetrics.
 func appendValue(line []byte, value float64) []byte {
+	if whole := int64(value); float64(whole) == value && (whole != 0 || !math.Signbit(value)) {
+		return append(strconv.AppendInt(line, whole, 10), '.', '0')
+	}
 	start := len(line)
 	line = strconv.AppendFloat(line, value, 'f', -1, 64)
 	if bytes.IndexByte(line[start:], '.') < 0 {
