@@ -33,13 +33,28 @@ type Exposition struct {
 	logger   *slog.Logger
 	renderer *renderer
 	headers  map[expfmt.FormatType][]gzipcat.Block // one for each family of the renderer
+	maxText  int64                                 // see maxText
 
 	// mu protects the cache. It is held while metrics are gathered and rendered, not while they are sent.
 	mu       sync.Mutex
 	liveSize int // of the last text of the live metrics
 	groups   []*targetGroup
-	bodies   [partCount]map[expfmt.FormatType]gzipcat.Block // joined blocks of all groups; absent if outdated
+	bodies   [partCount]map[expfmt.FormatType]*body // of all groups; absent if outdated
+	plainAt  time.Time                              // when the last uncompressed response was requested
 }
+
+// body is a part of a response: the joined blocks of all groups. While clients request uncompressed responses, it is kept
+// uncompressed, too.
+type body struct {
+	block gzipcat.Block
+	text  []byte // nil unless it is kept
+}
+
+// Uncompressed texts are kept for textLife after the last request for one, unless all of them are larger than maxText.
+const (
+	textLife = 5 * time.Minute
+	maxText  = 64 << 20
+)
 
 // targetsPerGroup is the number of targets that are rendered together. With fewer, a change costs less, but compression
 // is worse.
@@ -84,9 +99,10 @@ func NewExposition(source Source, live prometheus.Gatherer, fallback http.Handle
 	e := &Exposition{
 		source: source, live: live, fallback: fallback, logger: logger,
 		renderer: newRenderer(familiesOf(byCollector)), headers: map[expfmt.FormatType][]gzipcat.Block{},
+		maxText: maxText,
 	}
 	for kind := range e.bodies {
-		e.bodies[kind] = map[expfmt.FormatType]gzipcat.Block{}
+		e.bodies[kind] = map[expfmt.FormatType]*body{}
 	}
 	for _, format := range []expfmt.FormatType{expfmt.TypeTextPlain, expfmt.TypeOpenMetrics} {
 		for _, text := range e.renderer.texts {
@@ -103,35 +119,88 @@ func (e *Exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.fallback.ServeHTTP(w, r)
 		return
 	}
-	body, live, err := e.read(format)
+	plain := !gzipcat.AcceptsGzip(r) && r.Method != http.MethodHead
+	blocks, texts, live, err := e.read(format, plain)
 	if err != nil {
 		e.logger.LogAttrs(r.Context(), slog.LevelError, "gathering metrics failed", slog.Any("err", err))
 	}
 	w.Header().Set("Content-Type", string(format))
 	w.Header().Add("Vary", "Accept")
 	w.Header().Add("Vary", "Accept-Encoding")
-	if err := gzipcat.Serve(w, r, body, live); err != nil {
+	if texts != nil {
+		err = gzipcat.ServeText(w, r, append(texts, live)...)
+	} else {
+		err = gzipcat.Serve(w, r, blocks, live)
+	}
+	if err != nil {
 		e.logger.LogAttrs(r.Context(), slog.LevelDebug, "sending metrics failed", slog.Any("err", err))
 	}
 }
 
-// read returns the current text of all targets and the live metrics. Concurrent scrapes wait for each other here, but
-// not while responses are sent.
-func (e *Exposition) read(format expfmt.Format) (body []gzipcat.Block, live []byte, err error) {
+// read returns the current blocks of all targets and the live metrics. If the response is to be uncompressed, it also
+// returns the texts of the blocks, unless they are too large to be kept. Concurrent scrapes wait for each other here,
+// but not while responses are sent.
+func (e *Exposition) read(
+	format expfmt.Format, plain bool,
+) (blocks []gzipcat.Block, texts [][]byte, live []byte, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	live, err = e.gather(format)
-	e.refresh(e.source.States(), time.Now())
-	formatType := format.FormatType()
+	now := time.Now()
+	e.refresh(e.source.States(), now)
+	var parts []*body
 	for kind, bodies := range e.bodies {
-		joined, ok := bodies[formatType]
-		if !ok {
-			joined = e.join(kind, formatType)
-			bodies[formatType] = joined
+		part := bodies[format.FormatType()]
+		if part == nil {
+			part = &body{block: e.join(kind, format.FormatType())}
+			bodies[format.FormatType()] = part
 		}
-		body = append(body, joined)
+		parts, blocks = append(parts, part), append(blocks, part.block)
 	}
-	return body, live, err
+	if plain {
+		e.plainAt = now
+		texts = e.textsOf(parts)
+	} else if now.Sub(e.plainAt) > textLife {
+		e.dropTexts()
+	}
+	return blocks, texts, live, err
+}
+
+// textsOf returns the texts of parts of a response and keeps them, or returns nil if they are too large. The caller must
+// hold e.mu.
+func (e *Exposition) textsOf(parts []*body) (texts [][]byte) {
+	size := int64(0)
+	for _, bodies := range e.bodies {
+		for _, part := range bodies {
+			if part.text != nil || slices.Contains(parts, part) {
+				size += part.block.Len()
+			}
+		}
+	}
+	if size > e.maxText {
+		e.dropTexts()
+		return nil
+	}
+	for _, part := range parts {
+		if part.text == nil {
+			text, err := part.block.Text()
+			if err != nil {
+				return nil // Serve returns the same error
+			}
+			part.text = text
+		}
+		texts = append(texts, part.text)
+	}
+	return texts
+}
+
+// dropTexts drops all texts that are kept. The caller must hold e.mu.
+func (e *Exposition) dropTexts() {
+	for _, bodies := range e.bodies {
+		for _, part := range bodies {
+			part.text = nil
+		}
+	}
 }
 
 // gather returns the text of the live metrics, with the end marker of the format. The caller must hold e.mu.

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/common/expfmt"
+
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
 	"atlas-restore-exporter/collector/poll"
@@ -246,6 +248,55 @@ func TestExposition_AllocatesNoMoreForManyTargetsThanForFew(t *testing.T) {
 	if many > few+50 {
 		t.Errorf("%v allocations for 500 targets, %v for 10", many, few)
 	}
+}
+
+// keptTexts returns the number of parts of responses whose text is kept.
+func keptTexts(e *Exposition) (n int) {
+	for _, bodies := range e.bodies {
+		for _, part := range bodies {
+			if part.text != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func TestExposition_KeepsTextsWhileClientsRequestThem(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		fleet := newFleet(2*targetsPerGroup, 3)
+		e := newEndpoints(t, fleet)
+		exposition := e.cached
+		expectKept := func(method, accept, encoding string, want int) {
+			t.Helper()
+			e.get(e.cached, method, accept, encoding)
+			if got := keptTexts(exposition); got != want {
+				t.Errorf("%d texts are kept after %s of %s as %s, want %d", got, method, accept, encoding, want)
+			}
+		}
+		expectKept(http.MethodGet, acceptText, "gzip", 0)
+		expectKept(http.MethodHead, acceptText, "identity", 0)
+		expectKept(http.MethodGet, acceptText, "identity", partCount)
+		kept := &exposition.bodies[statePart][expfmt.TypeTextPlain].text[0]
+		time.Sleep(time.Second)
+		fleet.publishTimes()
+		expectKept(http.MethodGet, acceptText, "gzip", 1)
+		expectKept(http.MethodGet, acceptText, "identity", partCount)
+		if &exposition.bodies[statePart][expfmt.TypeTextPlain].text[0] != kept {
+			t.Error("an unchanged text was decompressed again")
+		}
+		expectKept(http.MethodGet, acceptOpenMetrics, "identity", 2*partCount)
+		fleet.publishSummaries(1)
+		expectKept(http.MethodGet, acceptOpenMetrics, "gzip", 2)
+		time.Sleep(textLife)
+		expectKept(http.MethodGet, acceptText, "gzip", 2)
+		time.Sleep(1)
+		expectKept(http.MethodGet, acceptText, "gzip", 0)
+		e.expectEqual("after the texts were dropped")
+		exposition.maxText = exposition.bodies[statePart][expfmt.TypeTextPlain].block.Len()
+		expectKept(http.MethodGet, acceptText, "identity", 0)
+		e.expectEqual("while the texts are too large to be kept")
+	})
 }
 
 // discard is a client that discards the response.

@@ -86,6 +86,7 @@ func scrapesOf(ctx context.Context, jobs, rounds int) error {
 	}
 	steps := []func() error{
 		func() error { _, _, err := scrape(ctx, urls[cached], true); return err },
+		func() error { _, _, err := scrape(ctx, urls[cached], false); return err },
 		func() error { return measure("exposition, idle", cached, true) },
 		func() error { return measure("exposition, idle, uncompressed", cached, false) },
 		func() error {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -187,7 +188,10 @@ func newFloor(fleet *polledFleet) http.Handler {
 	}
 	own := handlerFor(live(fleet))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = w.Write(bodies[strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")])
-		own.ServeHTTP(w, r)
+		body, recorder := bodies[strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")], httptest.NewRecorder()
+		own.ServeHTTP(recorder, r)
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)+recorder.Body.Len()))
+		_, _ = w.Write(body)
+		_, _ = w.Write(recorder.Body.Bytes())
 	})
 }

@@ -89,6 +89,13 @@ func Compress(text []byte) Block {
 	return Block{bytes.Clone(c.stream.Bytes()), int64(len(text)), crc32.ChecksumIEEE(text)}
 }
 
+// Text returns the text. The error is always nil, unless the memory of the Block is corrupt.
+func (b *Block) Text() ([]byte, error) {
+	text := bytes.NewBuffer(make([]byte, 0, b.size))
+	err := b.writeText(text)
+	return text.Bytes(), err
+}
+
 var decompressors = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 
 // writeText writes the text.

@@ -100,6 +100,40 @@ func (closedConnection) Header() http.Header       { return http.Header{} }
 func (closedConnection) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 func (closedConnection) WriteHeader(int)           {}
 
+func TestServeText_SendsTheTextsOfBlocks(t *testing.T) {
+	var texts [][]byte
+	for _, block := range append(blocksOf("first\n", "", strings.Repeat("second\n", 1000)), Block{}) {
+		text, err := block.Text()
+		if err != nil || int64(len(text)) != block.Len() || cap(text) != len(text) {
+			t.Errorf("%d bytes with capacity %d, want %d; error %v", len(text), cap(text), block.Len(), err)
+		}
+		texts = append(texts, text)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		recorder := httptest.NewRecorder()
+		if err := ServeText(recorder, httptest.NewRequest(method, "/", http.NoBody), texts...); err != nil {
+			t.Error(err)
+		}
+		want := "first\n" + strings.Repeat("second\n", 1000)
+		if recorder.Header().Get("Content-Length") != strconv.Itoa(len(want)) {
+			t.Errorf("%s: Content-Length %s", method, recorder.Header().Get("Content-Length"))
+		}
+		if method == http.MethodHead {
+			want = ""
+		}
+		if recorder.Body.String() != want {
+			t.Errorf("%s: %d bytes", method, recorder.Body.Len())
+		}
+	}
+}
+
+func TestServeText_ReturnsErrorsOfTheConnection(t *testing.T) {
+	request := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	if err := ServeText(closedConnection{}, request, []byte("text")); !errors.Is(err, io.ErrClosedPipe) {
+		t.Error(err)
+	}
+}
+
 func TestAcceptsGzip_FollowsRFC9110(t *testing.T) {
 	for _, test := range []struct {
 		values []string // of Accept-Encoding
@@ -135,7 +169,7 @@ func TestAcceptsGzip_FollowsRFC9110(t *testing.T) {
 		{[]string{",;=, gzip"}, true},
 		{[]string{"(), gzip"}, true},
 	} {
-		if got := acceptsGzip(http.Header{"Accept-Encoding": test.values}); got != test.want {
+		if got := AcceptsGzip(&http.Request{Header: http.Header{"Accept-Encoding": test.values}}); got != test.want {
 			t.Errorf("Accept-Encoding %q: got %t, want %t", test.values, got, test.want)
 		}
 	}

@@ -16,7 +16,7 @@ var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}
 // accepts gzip. Serve compresses only end. It sets Content-Encoding and Content-Length; the caller sets all other
 // headers, such as Vary. The error is that of the client's connection.
 func Serve(w http.ResponseWriter, r *http.Request, blocks []Block, end []byte) error {
-	if acceptsGzip(r.Header) {
+	if AcceptsGzip(r) {
 		return serveGzip(w, r, blocks, end)
 	}
 	length := int64(len(end))
@@ -34,6 +34,24 @@ func Serve(w http.ResponseWriter, r *http.Request, blocks []Block, end []byte) e
 	}
 	_, err := w.Write(end)
 	return err
+}
+
+// ServeText writes an uncompressed response with several texts. See Serve for headers and the error.
+func ServeText(w http.ResponseWriter, r *http.Request, texts ...[]byte) error {
+	length := 0
+	for _, text := range texts {
+		length += len(text)
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(length))
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	for _, text := range texts {
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func serveGzip(w http.ResponseWriter, r *http.Request, blocks []Block, end []byte) error {
@@ -65,11 +83,11 @@ func serveGzip(w http.ResponseWriter, r *http.Request, blocks []Block, end []byt
 	return nil
 }
 
-// acceptsGzip reports whether a client accepts gzip (RFC 9110, section 12.5.3). "*" matches gzip only if the header
+// AcceptsGzip reports whether a client accepts gzip (RFC 9110, section 12.5.3). "*" matches gzip only if the header
 // doesn't list gzip. A client that sends no such header gets an uncompressed response.
-func acceptsGzip(request http.Header) bool {
+func AcceptsGzip(r *http.Request) bool {
 	accepted := false
-	for _, coding := range header.ParseAccept2(request, "Accept-Encoding") {
+	for _, coding := range header.ParseAccept2(r.Header, "Accept-Encoding") {
 		switch coding.Value {
 		case "gzip":
 			return coding.Q > 0
