@@ -257,6 +257,7 @@ func TestTokenEndpoint_IsRequestedAgainIfTheConnectionIsLost(t *testing.T) {
 			if err := readError(t, client); succeeds != (err == nil) {
 				t.Errorf("lost %d times: %v", times, err)
 			}
+			synctest.Wait() // until the simulator has recorded the lost requests
 			expectTokenRequests(t, sim, 3)
 		})
 	}
