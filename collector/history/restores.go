@@ -56,7 +56,7 @@ func (h *History) restoreOf(jobs []*atlas.RestoreJob, now time.Time) Restore {
 		joined.join(&other)
 	}
 	r := Restore{
-		Event: joined.event, BatchID: jobs[0].BatchID, DeliveryType: joined.delivery, Purpose: joined.purpose,
+		Event: joined.event, BatchID: jobs[0].BatchID, DeliveryType: joined.to.delivery, Purpose: h.policy.purpose(joined.to),
 		Failed: joined.failed, Succeeded: joined.succeeded,
 	}
 	r.End = joined.end
