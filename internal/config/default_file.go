@@ -27,7 +27,9 @@ func FindDefaultFile() (string, error) {
 		if current, err := os.Getwd(); err == nil {
 			directory = current
 		}
-		return "", fmt.Errorf("no configuration file: %s do not exist in %s; set the path with --config.file", names, directory)
+		return "", fmt.Errorf("no configuration file: %s do not exist in %s; set the path with --config.file",
+			names, directory)
 	}
-	return "", fmt.Errorf("two configuration files: %s exist; remove one of them, or set the path with --config.file", names)
+	return "", fmt.Errorf("two configuration files: %s exist; remove one of them, or set the path with --config.file",
+		names)
 }

@@ -37,8 +37,8 @@ func TestExampleConfiguration_ContainsEverySetting(t *testing.T) {
 	example := readExample(t)
 	for _, name := range []string{
 		"rawConfig", "rawAtlas", "rawCredential", "rawServiceAccount", "rawAPIKey", "rawPolling", "rawDiscovery",
-		"rawHistory", "rawJobSeries", "rawInherited", "rawObjectives", "rawLabels", "rawTagLabels", "rawRestoreTarget", "rawProject",
-		"rawCluster", "rawRule",
+		"rawHistory", "rawJobSeries", "rawInherited", "rawObjectives", "rawLabels", "rawTagLabels",
+		"rawRestoreTarget", "rawProject", "rawCluster", "rawRule",
 	} {
 		keys := keysOf(reflect.TypeFor[rawConfig](), "config."+name)
 		if len(keys) == 0 {

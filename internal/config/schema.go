@@ -15,7 +15,7 @@ import (
 // the types that decode the file. It accepts every valid file, but not only valid files: it can't express that values
 // depend on each other.
 func Schema() []byte {
-	root := schemaGenerator{settings()}.object(reflect.TypeFor[rawConfig]())
+	root := schemaGenerator{settings}.object(reflect.TypeFor[rawConfig]())
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
 	root["title"] = "Configuration of atlas-restore-exporter"
 	root["required"] = []string{"credentials", "projects"}

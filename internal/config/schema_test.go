@@ -56,7 +56,7 @@ func rows(prefix string, t reflect.Type) []row {
 }
 
 func TestSettings_DocumentExactlyTheKeysOfTheFile(t *testing.T) {
-	documented, used := settings(), map[string]bool{}
+	documented, used := settings, map[string]bool{}
 	for _, row := range rows("", reflect.TypeFor[rawConfig]()) {
 		used[row.setting] = true
 		if documented[row.setting].meaning == "" {

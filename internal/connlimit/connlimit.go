@@ -2,8 +2,8 @@
 // the rest of the program needs.
 //
 // At the limit, a new connection replaces the one that has made no progress for the longest time. It may be waiting
-// for a request, for the rest of one, or for a client that does not read its response. A client that sends and reads within
-// its timeout is therefore served, no matter how many others do not.
+// for a request, for the rest of one, or for a client that does not read its response. A client that sends and reads
+// within its timeout is therefore served, no matter how many others do not.
 package connlimit
 
 import (

@@ -35,8 +35,8 @@ func (e *TooLargeError) Error() string {
 // blocked has the paths with an abandoned read that has not returned.
 var blocked sync.Map
 
-// Read returns the content of a regular file of at most limit bytes. Its errors are ErrTimeout, errors that wrap ErrNotRegular, a
-// *TooLargeError, or a *fs.PathError.
+// Read returns the content of a regular file of at most limit bytes. Its errors are ErrTimeout, errors that wrap
+// ErrNotRegular, a *TooLargeError, or a *fs.PathError.
 func Read(path string, limit int64) ([]byte, error) { return readWithin(Timeout, read, path, limit) }
 
 type result struct {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -43,7 +44,7 @@ func New(cfg *config.Config, options Options) (*Exporter, error) {
 	e := &Exporter{
 		options:     options,
 		metrics:     collector.NewExporter(options.Build),
-		connections: connlimit.New(connlimit.Default()),
+		connections: connlimit.New(cmp.Or(options.MaxConnections, connlimit.Default())),
 		live:        prometheus.NewRegistry(),
 		targets:     prometheus.NewRegistry(),
 		reloads:     reloadResults{failed: map[string]bool{}, errors: map[string]string{}},

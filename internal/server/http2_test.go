@@ -16,14 +16,14 @@ import (
 )
 
 // startTLSEndpoint returns an endpoint with a certificate, and the authority that issued it.
-func startTLSEndpoint(t *testing.T, writeTimeout time.Duration) (*testutil.Authority, *endpoint) {
+func startTLSEndpoint(t *testing.T) (*testutil.Authority, *endpoint) {
 	t.Helper()
 	authority := testutil.NewAuthority(t)
 	authority.IssueServer()
 	webFile := filepath.Join(authority.Dir, "web.yaml")
 	testutil.WriteFile(t, webFile, "tls_server_config: {cert_file: server.pem, key_file: server-key.pem}\n")
 	return authority, startEndpoint(t, newSimulation(t, "{name: prod}").configFile, func(o *Options) {
-		o.WebConfigFile, o.WriteTimeout = webFile, writeTimeout
+		o.WebConfigFile = webFile
 	})
 }
 
@@ -56,7 +56,7 @@ func (e *endpoint) scrapeHTTP2(transport *http.Transport, body io.Reader, header
 }
 
 func TestHTTP2_LargeHeadersAreRejected(t *testing.T) {
-	authority, e := startTLSEndpoint(t, 0)
+	authority, e := startTLSEndpoint(t)
 	transport := newHTTP2Transport(t, authority.Pool)
 	if status := e.scrapeHTTP2(transport, http.NoBody, strings.Repeat("x", 1<<10)); status != http.StatusOK {
 		t.Errorf("1 KiB: status %d", status)
@@ -67,7 +67,7 @@ func TestHTTP2_LargeHeadersAreRejected(t *testing.T) {
 }
 
 func TestHTTP2_AnEndlessBodyDoesNotDelayTheResponse(t *testing.T) {
-	authority, e := startTLSEndpoint(t, 0)
+	authority, e := startTLSEndpoint(t)
 	body, writer := io.Pipe()
 	defer func() { _ = writer.Close() }()
 	if status := e.scrapeHTTP2(newHTTP2Transport(t, authority.Pool), body, ""); status != http.StatusOK {
@@ -140,7 +140,7 @@ const protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.Met
 // Clients that don't read their responses use all the slots for uncached scrapes and more uncached scrapes follow.
 func TestLimits_ClientsThatNeverReadKeepNoOtherClientOut(t *testing.T) {
 	t.Parallel()
-	authority, e := startTLSEndpoint(t, 0)
+	authority, e := startTLSEndpoint(t)
 	client := &http.Client{Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: authority.Pool, MinVersion: tls.VersionTLS12},
 	}}
@@ -148,10 +148,10 @@ func TestLimits_ClientsThatNeverReadKeepNoOtherClientOut(t *testing.T) {
 		status, _ := get(t, client, "https://"+e.address+"/-/ready")
 		return status == http.StatusOK
 	}, e.log.String)
-	for range 4 * maxScrapes {
+	for range 4 * maxConcurrent {
 		e.startStalledScrape(authority.Pool, "text/plain")
 	}
-	for range maxScrapes {
+	for range maxConcurrent {
 		e.startStalledScrape(authority.Pool, protobuf)
 	}
 	const scrapeTimeout = 10 * time.Second // the default of Prometheus

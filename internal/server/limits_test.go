@@ -82,7 +82,7 @@ func TestLimits_UnfinishedRequestsAreClosedAndDelayNoOtherClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var slow []*net.TCPConn
-			for range 2 * maxScrapes {
+			for range 2 * maxConcurrent {
 				slow = append(slow, e.send(text))
 			}
 			e.expectStatus("/-/healthy", http.StatusOK)
@@ -136,7 +136,7 @@ func TestLimits_EndlessBodiesAreNotReadToTheEnd(t *testing.T) {
 }
 
 // startLargeEndpoint serves a response that is larger than the buffers of a connection.
-func startLargeEndpoint(t *testing.T) *endpoint {
+func startLargeEndpoint(t *testing.T, change func(*Options)) *endpoint {
 	t.Helper()
 	cluster := strings.Repeat("long-", 12)
 	s := newSimulation(t, "{name: "+cluster+"}")
@@ -144,7 +144,7 @@ func startLargeEndpoint(t *testing.T) *endpoint {
 	list := atlas.List{ProjectID: payments, ClusterName: cluster, BackupType: atlas.Dedicated}
 	s.AddJobs(list, make([]atlastest.Job, 2500)...)
 	s.editConfig("{interval: 1s}", "{interval: 1h}\njob_series: {max_per_target: 10000}")
-	e := startEndpoint(t, s.configFile, nil)
+	e := startEndpoint(t, s.configFile, change)
 	e.waitUntilReady()
 	return e
 }
@@ -165,7 +165,7 @@ func (e *endpoint) startSlowScrape() *net.TCPConn {
 // One client never reads its response, and another one reads a byte per second.
 func TestLimits_SlowReadersDelayNoOtherClient(t *testing.T) {
 	t.Parallel()
-	e := startLargeEndpoint(t)
+	e := startLargeEndpoint(t, nil)
 	e.startSlowScrape()
 	slow := e.startSlowScrape()
 	go func() {

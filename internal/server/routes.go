@@ -16,13 +16,6 @@ import (
 	"atlas-restore-exporter/internal/status"
 )
 
-// Concurrent requests whose responses are made for one client alone.
-const (
-	maxScrapes = 8 // scrapes that the cached exposition can't serve, such as those in the protobuf format
-	maxPages   = 8 // requests for the status page, for runbooks, and for each route of Options
-	maxReloads = 8 // requests for a reload, which wait for each other
-)
-
 // Handler serves /metrics, the health endpoints, the status page, and the runbooks, and POST /-/reload by means of
 // reload. If reload is nil, POST /-/reload is forbidden.
 func (e *Exporter) Handler(reload http.Handler) http.Handler {
@@ -48,13 +41,13 @@ func (e *Exporter) Handler(reload http.Handler) http.Handler {
 		writeText(w, http.StatusOK, "healthy")
 	})
 	mux.HandleFunc("GET /-/ready", readyHandler(e.manager))
-	mux.Handle("POST /-/reload", limitConcurrency(maxReloads, reload))
-	mux.Handle("GET /{$}", limitConcurrency(maxPages, page))
-	runbook := limitConcurrency(maxPages, runbooks.Handler{Style: status.Style()})
+	mux.Handle("POST /-/reload", limitConcurrency(reload))
+	mux.Handle("GET /{$}", limitConcurrency(page))
+	runbook := limitConcurrency(runbooks.Handler{Style: status.Style()})
 	mux.Handle("GET /runbooks", runbook)
 	mux.Handle("GET /runbooks/{alert}", runbook)
 	for pattern, handler := range e.options.Routes {
-		mux.Handle(pattern, limitConcurrency(maxPages, handler))
+		mux.Handle(pattern, limitConcurrency(handler))
 	}
 	return securityHeaders(recoverPanics(e.options.Logger, mux))
 }
@@ -77,7 +70,7 @@ func (e *Exporter) metricsHandler() http.Handler {
 		EnableOpenMetrics: true,
 		Registry:          e.live,
 	})
-	limited := limitConcurrency(maxScrapes, uncached)
+	limited := limitConcurrency(uncached)
 	exposition := collector.NewExposition(e.manager, e.live, limited, e.options.Logger)
 	return promhttp.InstrumentMetricHandler(e.live, exposition)
 }

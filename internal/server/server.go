@@ -60,8 +60,10 @@ type Options struct {
 	Routes map[string]http.Handler
 	// OnListen, if not nil, is called with the address of each socket after it is bound.
 	OnListen func(net.Addr)
-	// ReadTimeout and WriteTimeout bound the time for a request and for its response. If zero, defaults apply.
-	ReadTimeout, WriteTimeout time.Duration
+	// MaxConnections is the connection limit of the endpoint. If zero, it depends on the limit of file descriptors.
+	MaxConnections int
+	// ReadTimeout bounds the time for a request. If zero, a default applies.
+	ReadTimeout time.Duration
 	// DialContext opens the connections to Atlas. If nil, the net package does.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -125,7 +127,7 @@ func newHTTPServer(handler http.Handler, options Options) *http.Server {
 
 		ReadTimeout:       cmp.Or(options.ReadTimeout, readTimeout),
 		ReadHeaderTimeout: cmp.Or(options.ReadTimeout, readTimeout),
-		WriteTimeout:      cmp.Or(options.WriteTimeout, writeTimeout),
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		HTTP2: &http.HTTP2Config{

@@ -8,6 +8,8 @@ import (
 )
 
 const (
+	maxConcurrent = 8 // requests of one kind whose responses are made for one client alone
+
 	slotTimeout = 5 * time.Second // how long a request waits for a slot
 	slotRetry   = 50 * time.Millisecond
 	stallLimit  = time.Second // a response that a client has not read for so long can be aborted for another request
@@ -15,11 +17,11 @@ const (
 	maxChunk = 64 << 10 // bytes of a response that are written without a sign of progress
 )
 
-// limitConcurrency serves at most limit concurrent requests. Further requests wait for a slot, at most for slotTimeout,
+// limitConcurrency serves at most maxConcurrent requests concurrently. Further requests wait for a slot, at most for slotTimeout,
 // and then get status 503. Meanwhile, the response whose client has not read for longest is aborted, so that clients
 // that never read can't keep others out.
-func limitConcurrency(limit int, next http.Handler) http.Handler {
-	s := &slots{limit: limit, start: time.Now(), used: map[*slot]struct{}{}}
+func limitConcurrency(next http.Handler) http.Handler {
+	s := &slots{start: time.Now(), used: map[*slot]struct{}{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		slot := &slot{ResponseWriter: w, start: s.start}
 		if !s.wait(r, slot) {
@@ -32,7 +34,6 @@ func limitConcurrency(limit int, next http.Handler) http.Handler {
 }
 
 type slots struct {
-	limit int
 	start time.Time // of the clock of all slots
 	mu    sync.Mutex
 	used  map[*slot]struct{}
@@ -60,7 +61,7 @@ func (s *slots) wait(r *http.Request, taken *slot) bool {
 func (s *slots) take(taken *slot) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.used) < s.limit {
+	if len(s.used) < maxConcurrent {
 		s.used[taken] = struct{}{}
 		return true
 	}

@@ -129,7 +129,8 @@ func TestWriteCheck_FailsWithoutTargets(t *testing.T) {
 func TestWriteCheck_GroupsEqualFailures(t *testing.T) {
 	poller := &fakePoller{}
 	for i := range 13 {
-		poller.snapshots = append(poller.snapshots, failed(fmt.Sprintf("cluster-%02d", i), atlas.Flex, context.DeadlineExceeded))
+		name := fmt.Sprintf("cluster-%02d", i)
+		poller.snapshots = append(poller.snapshots, failed(name, atlas.Flex, context.DeadlineExceeded))
 	}
 	poller.snapshots = append(poller.snapshots, failed("old", atlas.Dedicated, errNoCluster))
 	var output strings.Builder
@@ -156,7 +157,8 @@ func TestCheck_ListsTheProjectsOfTheCredentialIfAProjectIsNotFound(t *testing.T)
 	} {
 		t.Run(name, func(t *testing.T) {
 			poller := &fakePoller{snapshots: []*poll.Snapshot{
-				failed("a", atlas.Dedicated, unknown), failed("b", atlas.Flex, unknown), failed("old", atlas.Dedicated, errNoCluster),
+				failed("a", atlas.Dedicated, unknown), failed("b", atlas.Flex, unknown),
+				failed("old", atlas.Dedicated, errNoCluster),
 			}}
 			calls := 0
 			results, err := Check(t.Context(), poller, CheckOptions{
