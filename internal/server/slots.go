@@ -17,9 +17,9 @@ const (
 	maxChunk = 64 << 10 // bytes of a response that are written without a sign of progress
 )
 
-// limitConcurrency serves at most maxConcurrent requests concurrently. Further requests wait for a slot, at most for slotTimeout,
-// and then get status 503. Meanwhile, the response whose client has not read for longest is aborted, so that clients
-// that never read can't keep others out.
+// limitConcurrency serves at most maxConcurrent requests concurrently. Further requests wait for a slot, at most for
+// slotTimeout, and then get status 503. Meanwhile, the response whose client has not read for longest is aborted, so
+// that clients that never read can't keep others out.
 func limitConcurrency(next http.Handler) http.Handler {
 	s := &slots{start: time.Now(), used: map[*slot]struct{}{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
