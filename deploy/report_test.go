@@ -44,7 +44,8 @@ func TestChart_RejectsInvalidReports(t *testing.T) {
 		"report.period=yesterday": "report/period",
 		"report.format=pdf":       "report/format",
 	} {
-		output, err := exec.CommandContext(t.Context(), helm, "template", "x", chart, example, "--set="+values).CombinedOutput()
+		args := []string{"template", "x", chart, example, "--set=" + values}
+		output, err := exec.CommandContext(t.Context(), helm, args...).CombinedOutput()
 		if err == nil || !strings.Contains(string(output), want) {
 			t.Errorf("%s: %v\n%s", values, err, output)
 		}

@@ -195,13 +195,15 @@ func TestRun_ServesAnExampleReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"<h1>Restore report</h1>", ">pass by Ada Lovelace on ", ">fail by Ada Lovelace on ", ">not validated<",
-		`<b class="good">met</b>`, `<b class="bad">missed</b>`, "Collection restores", "old-function", "clusters without backup",
+		`<b class="good">met</b>`, `<b class="bad">missed</b>`, "Collection restores", "old-function",
+		"clusters without backup",
 	} {
 		if !strings.Contains(strings.ToLower(body), strings.ToLower(want)) {
 			t.Errorf("the report doesn't contain %s", want)
 		}
 	}
-	if status, _ := testutil.SendRequest(t, http.DefaultClient, http.MethodPost, url+"/report"); status != http.StatusMethodNotAllowed {
+	status, _ = testutil.SendRequest(t, http.DefaultClient, http.MethodPost, url+"/report")
+	if status != http.StatusMethodNotAllowed {
 		t.Errorf("status %d of POST", status)
 	}
 }

@@ -86,141 +86,6 @@ func number(o object, key string, limit int64) int64 {
 	return n
 }
 
-// read derives the values of one job from its wire format.
-func (o *oracle) read(backupType string, job object) *restored {
-	const day = 24 * 60 * 60
-	soon, expiryLimit := o.now+day, o.now+400*day
-	r := &restored{ids: []string{text(job, "id")}, collection: backupType == "collection"}
-	var status, kind, project, cluster string
-	var expiry, snapshot, point int64
-	links, copies, indexes := false, false, "false"
-	switch backupType {
-	case "dedicated", "serverless":
-		kind = map[string]string{"automated": "automated", "pointInTime": "point_in_time", "download": "download"}[text(job, "deliveryType")]
-		project, cluster = text(job, "targetGroupId"), text(job, "targetClusterName")
-		r.finished, expiry = at(text(job, "finishedAt"), soon), at(text(job, "expiresAt"), expiryLimit)
-		snapshot = at(text(job, "timestamp"), soon)
-		point = first(at(text(job, "desiredTimestamp.date"), soon), number(job, "pointInTimeUTCSeconds", soon), number(job, "oplogTs", soon))
-		urls, _ := job["deliveryUrl"].([]any)
-		links = len(urls) > 0
-		flag := func(key string) bool { return job[key] == true }
-		switch {
-		case flag("failed"):
-			status = "failed"
-		case kind == "download" && (flag("expired") || (expiry != 0 && expiry <= o.now)):
-			status = "expired"
-		case flag("cancelled"):
-			status = "cancelled"
-		case kind == "download" && links:
-			status = "ready"
-		case r.finished != 0:
-			status = "completed"
-		case flag("expired"):
-			status = "expired"
-		default:
-			status = "in_progress"
-		}
-	case "flex":
-		kind = map[string]string{"RESTORE": "automated", "DOWNLOAD": "download"}[text(job, "deliveryType")]
-		project, cluster = text(job, "targetProjectId"), text(job, "targetDeploymentItemName")
-		r.created, r.finished = at(text(job, "restoreScheduledDate"), soon), at(text(job, "restoreFinishedDate"), soon)
-		expiry, snapshot = at(text(job, "expirationDate"), expiryLimit), at(text(job, "snapshotFinishedDate"), soon)
-		status = map[string]string{"FAILED": "failed", "COMPLETED": "completed", "RUNNING": "in_progress", "PENDING": "pending",
-			"QUEUED": "pending"}[text(job, "status")]
-		if status == "completed" && kind == "download" {
-			if expiry != 0 && expiry <= o.now {
-				status = "expired"
-			} else if text(job, "snapshotUrl") != "" {
-				status = "ready"
-			}
-		}
-	case "collection":
-		kind = "automated"
-		project, cluster = text(job, "targetGroupId"), text(job, "targetClusterName")
-		r.created, r.finished = at(text(job, "createdAt"), soon), at(text(job, "finishedAt"), soon)
-		point = first(number(job, "pointInTimeUtcSeconds", soon), number(job, "oplogTs", soon))
-		if point != 0 {
-			kind = "point_in_time"
-		}
-		snapshot = secondsOfID(text(job, "snapshotId"), soon)
-		copies = text(job, "writeStrategy") == "CREATE_NEW"
-		if text(job, "indexStatus.state") == "FAILED" {
-			indexes = "true"
-		}
-		status = map[string]string{"FAILED": "failed", "CANCELED": "cancelled", "SUCCESSFUL": "completed",
-			"IN_PROGRESS": "in_progress", "FINALIZING": "in_progress", "INITIALIZING": "pending"}[text(job, "state")]
-	case "legacy":
-		project, cluster = text(job, "delivery.targetGroupId"), text(job, "delivery.targetClusterName")
-		switch text(job, "delivery.methodName") {
-		case "AUTOMATED_RESTORE":
-			kind = "automated"
-		case "HTTP":
-			kind = "download"
-			if cluster != "" {
-				kind = "automated"
-			}
-		case "QUERY", "CLIENT_PIT_HTTP":
-			kind = "download"
-		}
-		r.created, snapshot = at(text(job, "created"), soon), at(text(job, "timestamp.date"), soon)
-		expiry = at(text(job, "delivery.expires"), expiryLimit)
-		delivery := text(job, "delivery.statusName")
-		status = map[string]string{"BROKEN": "failed", "KILLED": "cancelled", "IN_PROGRESS": "in_progress"}[text(job, "statusName")]
-		switch {
-		case text(job, "statusName") != "FINISHED":
-		case delivery == "FAILED" || delivery == "INTERRUPTED":
-			status = "failed"
-		case kind == "automated":
-			status = "completed"
-		case delivery == "READY" && expiry != 0 && expiry <= o.now:
-			status = "expired"
-		default:
-			status = map[string]string{"EXPIRED": "expired", "MAX_DOWNLOADS_EXCEEDED": "completed", "READY": "ready",
-				"NOT_STARTED": "in_progress", "PENDING": "in_progress", "IN_PROGRESS": "in_progress"}[delivery]
-		}
-	}
-	if kind == "" {
-		kind = "other"
-	}
-	if status == "" {
-		status = "unknown"
-	}
-	if kind == "download" {
-		project, cluster = "", ""
-	}
-	r.created = first(r.created, secondsOfID(r.ids[0], soon))
-	r.rp = first(point, snapshot)
-	r.end = first(r.finished, r.created)
-	if status == "expired" && kind == "download" && expiry != 0 {
-		r.end = expiry
-	}
-	if status == "failed" {
-		r.end = first(r.end, r.rp)
-	}
-	r.failed = status == "failed"
-	r.succeeded = status == "completed" || (kind == "download" && (status == "ready" || status == "expired"))
-	r.undecided = status == "in_progress" || status == "pending" || status == "ready" ||
-		(status == "unknown" && r.created != 0 && r.created > o.now-7*day)
-	r.purpose = "other"
-	inProject := func(clusters []string) bool { return project == o.project && slices.Contains(clusters, cluster) }
-	switch {
-	case kind == "download":
-	case project == o.project && cluster == o.name && !copies:
-		r.purpose = "in_place"
-	case inProject(o.drillTargets):
-		r.purpose = "drill"
-	}
-	r.isDrill = !r.collection && status == "completed" && (kind == "automated" || kind == "point_in_time") &&
-		(o.drillTargets == nil || r.purpose == "drill")
-	r.object = object{
-		"job_id": r.ids[0], "backup_type": backupType, "kind": kind, "purpose": r.purpose, "status": status,
-		"target_project_id": project, "target_cluster_name": cluster, "in_place": strconv.FormatBool(r.purpose == "in_place"),
-		"unexpected_target": strconv.FormatBool(o.allowed != nil && kind != "download" && !inProject(o.allowed)),
-		"indexes_failed":    indexes, "batch_id": text(job, "batchId"),
-	}
-	return r
-}
-
 // later reports whether the first of two restores comes last: by end, creation, and ID.
 func later(a, b *restored) bool {
 	if a.end != b.end {
@@ -281,7 +146,7 @@ func (o *oracle) restores() []*restored {
 		}
 	}
 	for _, r := range all {
-		r.counted = !(r.created != 0 && r.created < o.created)
+		r.counted = r.created == 0 || r.created >= o.created
 		r.object["validation"] = "not_validated"
 		for _, id := range r.ids {
 			if result := o.signOffs[id]; result == "fail" || (result == "pass" && r.object["validation"] != "fail") {
@@ -312,13 +177,7 @@ func (o *oracle) rows() []string {
 		}
 		r.object["followed_up_by"] = o.followUp(r, all)
 		for _, objective := range []string{"duration", "recovery_point_age"} {
-			value := int64(-1 << 62)
-			switch {
-			case objective == "duration" && r.created != 0 && r.finished != 0 && r.finished >= r.created:
-				value = r.finished - r.created
-			case objective == "recovery_point_age" && r.created != 0 && r.rp != 0:
-				value = r.created - r.rp
-			}
+			value := r.value(objective)
 			verdict := "no_objective"
 			limit, set := o.objectives[objective]
 			switch {
@@ -332,7 +191,7 @@ func (o *oracle) rows() []string {
 				judged[objective] = append(judged[objective], verdict)
 			}
 			r.object[objective] = verdict
-			if value > -1<<62 {
+			if value != unknownValue {
 				r.object[objective] = fmt.Sprint(verdict, " ", value)
 			}
 		}
@@ -356,6 +215,19 @@ func (o *oracle) rows() []string {
 	return rows
 }
 
+const unknownValue = -1 << 62
+
+// value returns the value of a restore for an objective.
+func (r *restored) value(objective string) int64 {
+	switch {
+	case objective == "duration" && r.created != 0 && r.finished != 0 && r.finished >= r.created:
+		return r.finished - r.created
+	case objective == "recovery_point_age" && r.created != 0 && r.rp != 0:
+		return r.created - r.rp
+	}
+	return unknownValue
+}
+
 func (o *oracle) onlyCollections() bool {
 	_, collections := o.lists["collection"]
 	return collections && len(o.lists) == 1
@@ -363,7 +235,7 @@ func (o *oracle) onlyCollections() bool {
 
 func compare(value, limit int64) string {
 	switch {
-	case value == -1<<62:
+	case value == unknownValue:
 		return "not_measurable"
 	case value > limit:
 		return "missed"
@@ -397,8 +269,8 @@ func (o *oracle) listOf(r *restored) string {
 func (o *oracle) followUp(r *restored, all []*restored) string {
 	next := int64(0)
 	for _, other := range all {
-		if r.failed && other.succeeded && other.purpose == r.purpose && other.collection == r.collection && other.end > r.end &&
-			(next == 0 || other.end < next) {
+		matches := other.succeeded && other.purpose == r.purpose && other.collection == r.collection
+		if r.failed && matches && other.end > r.end && (next == 0 || other.end < next) {
 			next = other.end
 		}
 	}
@@ -416,16 +288,16 @@ func (o *oracle) drillAge(all []*restored) string {
 	}
 	ages, unknown := []int64{}, false
 	start := max(o.from, o.created)
-	instants := []int64{o.to}
+	times := []int64{o.to}
 	for _, r := range all {
 		if r.isDrill && r.counted && r.end > start && r.end < o.to {
-			instants = append(instants, r.end)
+			times = append(times, r.end)
 		}
 	}
-	for _, instant := range instants {
+	for _, end := range times {
 		last := o.created
 		for _, r := range all {
-			if r.isDrill && r.counted && r.end != 0 && r.end < instant {
+			if r.isDrill && r.counted && r.end != 0 && r.end < end {
 				last = max(last, r.end)
 			}
 		}
@@ -433,10 +305,10 @@ func (o *oracle) drillAge(all []*restored) string {
 			unknown = true
 			continue
 		}
-		ages = append(ages, instant-last)
+		ages = append(ages, end-last)
 	}
 	// A drill that ended at the start already counts there. The age before it is not part of the period.
-	worst := int64(-1 << 62)
+	worst := int64(unknownValue)
 	for _, age := range ages {
 		worst = max(worst, age)
 	}
