@@ -21,7 +21,7 @@ INCIDENTS := TestIncidents|TestHealthyYear
 export PATH := $(TOOLS)/bin:$(TOOLS)/usr/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint contract bench fuzz incidents soak golden demo tools prometheus3 vulncheck release packages reproduce clean
+.PHONY: help build test race lint contract bench fuzz incidents soak golden demo tools browser prometheus3 vulncheck release packages reproduce clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -69,7 +69,7 @@ golden: ## rewrite golden files, runbooks, dashboards, and tables in the documen
 demo: ## run the exporter against a simulated Atlas API
 	go run . demo
 
-tools: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) $(TOOLS)/debian $(TOOLS)/bin/helm-$(HELM_VERSION) \
+tools: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) $(TOOLS)/debian $(TOOLS)/browser $(TOOLS)/bin/helm-$(HELM_VERSION) \
 	$(TOOLS)/bin/kubectl-validate-$(KUBECTL_VALIDATE_VERSION) ## install the tools of the gate in .cache
 
 $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION):
@@ -107,6 +107,18 @@ $(TOOLS)/debian:
 	$(SUDO) mkdir -p /usr/share/prometheus/alertmanager
 	$(SUDO) cp $(TOOLS)/usr/share/prometheus/alertmanager/*.tmpl /usr/share/prometheus/alertmanager/
 	touch $@
+
+# Without Chromium, the tests of the pages in a browser are skipped.
+$(TOOLS)/browser:
+	command -v chromium || { $(SUDO) apt-get update && \
+		$(SUDO) apt-get install --yes --no-install-recommends chromium fonts-dejavu-core; } || true
+	mkdir -p $(TOOLS) && touch $@
+
+# The version of axe-core, which checks the accessibility of pages.
+AXE_VERSION := 4.10.3
+browser: $(TOOLS)/browser ## check the pages in Chromium, including their accessibility (needs npm and its registry)
+	mkdir -p .cache/axe && cd .cache/axe && npm pack axe-core@$(AXE_VERSION) && tar xzf axe-core-$(AXE_VERSION).tgz
+	AXE_CORE=$(CURDIR)/.cache/axe/package/axe.min.js go test -count=1 -v -run TestPages ./internal/e2e
 
 prometheus3: $(TOOLS)/debian ## run the incidents with the current Prometheus, built from source (10 CPU minutes)
 	mkdir -p .cache/prometheus3

@@ -30,7 +30,7 @@ func TestIncidents_AreNotifiedWithinTwoMinutes(t *testing.T) {
 	m.watch()
 	start := time.Now().Add(40 * time.Second) // the rules have been evaluated then
 	for _, e := range events {
-		wait := time.Duration(rand.Int64N(int64(time.Minute))) //nolint:gosec // a test
+		wait := time.Duration(rand.Int64N(int64(time.Minute)))
 		e.at = start.Add(wait)
 		time.AfterFunc(time.Until(e.at), func() { m.addJob(e.cluster, e.job) })
 	}

@@ -52,7 +52,8 @@ func TestPage_OfAnUnknownClusterIsNotFound(t *testing.T) {
 
 func TestPage_LinksAreRelativeWithoutAnExternalURL(t *testing.T) {
 	page := getPage(t, newLargeFleet(), "/")
-	expectContains(t, page, `href="./metrics"`, `href="./runbooks/atlasrestorecannotpoll"`, `href="./-/ready"`,
+	expectContains(t, page, `href="./metrics"`, `href="./-/ready"`,
+		`href="./runbooks/atlasrestorecannotpoll?project=`+payments+`&amp;cluster=cluster-0"`,
 		`<a href=".`+html.EscapeString(clusterPath("cluster-0"))+`">cluster-0</a>`)
 	expectNotContains(t, page, `href="/`, "https:")
 }

@@ -1,6 +1,10 @@
 package status
 
-import "strings"
+import (
+	"strings"
+
+	"atlas-restore-exporter/collector/poll"
+)
 
 // links is the external URL of the exporter, without a trailing slash. If it is empty, links are relative, which works
 // behind every path prefix that ends with a slash.
@@ -14,5 +18,8 @@ func (l links) page(path string) string {
 	return string(l) + "/" + path
 }
 
-// runbook returns the link to the runbook of an alert.
-func (l links) runbook(alert string) string { return l.page("runbooks/" + strings.ToLower(alert)) }
+// runbook returns the link to the runbook of an alert about a cluster.
+func (l links) runbook(alert string, target *poll.Target) string {
+	of := selection{project: target.ProjectID, cluster: target.ClusterName}
+	return l.page("runbooks/"+strings.ToLower(alert)) + of.query()
+}

@@ -111,7 +111,7 @@ func newRow(t *inspected, base links, now time.Time) rowView {
 	if len(t.findings) > 0 {
 		first := &t.findings[0]
 		row.Finding, row.Class, row.Remedy, row.More = first.Text, first.Class, first.Remedy, len(t.findings)-1
-		row.Runbook, row.Detail = base.runbook(first.Alert), first.Detail
+		row.Runbook, row.Detail = base.runbook(first.Alert, target), first.Detail
 	}
 	if t.Summary != nil {
 		row.LastRestore = atTimestamp(lastSuccess(t.Summary), now)

@@ -79,6 +79,9 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	if !view.Selected.paused {
+		w.Header().Set("Refresh", "30") // seconds
+	}
 	if view.Selected.oneCluster() && view.Cluster == nil {
 		w.WriteHeader(http.StatusNotFound)
 	}

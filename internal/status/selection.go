@@ -51,7 +51,10 @@ func (s selection) oneCluster() bool { return s.cluster != "" }
 func (s selection) filtered() bool { return s.project != "" || s.team != "" || s.status != "" }
 
 // link returns the link to the page of the selection.
-func (s selection) link(base links) string {
+func (s selection) link(base links) string { return base.page("") + s.query() }
+
+// query returns the query of the selection with its question mark, or "" if everything is selected.
+func (s selection) query() string {
 	var query []string
 	add := func(name, value string) {
 		if value != "" {
@@ -72,9 +75,9 @@ func (s selection) link(base links) string {
 		query = append(query, "all")
 	}
 	if len(query) == 0 {
-		return base.page("")
+		return ""
 	}
-	return base.page("?" + strings.Join(query, "&"))
+	return "?" + strings.Join(query, "&")
 }
 
 // inspected is a target and its findings.

@@ -96,7 +96,7 @@ func newTargetView(t *inspected, selected selection, base links, now time.Time) 
 		Collection: s.Target.BackupType == atlas.Collection,
 	}
 	for _, p := range t.findings {
-		view.Findings = append(view.Findings, findingView{p, base.runbook(p.Alert)})
+		view.Findings = append(view.Findings, findingView{p, base.runbook(p.Alert, s.Target)})
 	}
 	switch {
 	case s.LastPoll.IsZero():
