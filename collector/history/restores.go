@@ -17,8 +17,8 @@ type Restore struct {
 	DeliveryType atlas.DeliveryType
 	Purpose      Purpose
 	Expiry       atlas.Timestamp
-	// Status is that of the job that names the restore. For a batch, it is the status of a job that is not completed, if
-	// there is one.
+	// Status is that of the job that names the restore. For a batch that is unfinished, or neither failed nor succeeded, it
+	// is the status of a job that causes that.
 	Status atlas.Status
 
 	Unfinished bool // not failed, and any job is unfinished
@@ -61,21 +61,36 @@ func (h *History) restoreOf(jobs []*atlas.RestoreJob, now time.Time) Restore {
 	}
 	r.End = joined.end
 	for _, job := range jobs {
-		status := job.StatusAt(now)
-		decided, names := r.Failed || r.Succeeded, job.ID == r.JobID
-		if names {
+		if job.ID == r.JobID {
 			r.Expiry = job.Expiry
-		}
-		if (decided && names) || (!decided && status != atlas.StatusCompleted) {
-			r.Status = status
 		}
 		r.JobIDs = append(r.JobIDs, job.ID)
 		r.Unfinished = r.Unfinished || (!r.Failed && unfinished(job, now))
 		r.Unexpected = r.Unexpected || !h.policy.allows(job)
 	}
 	slices.Sort(r.JobIDs)
+	r.Status = h.decisiveStatus(&r, jobs, now)
 	intoCluster := r.DeliveryType == atlas.DeliveryAutomated || r.DeliveryType == atlas.DeliveryPointInTime
 	r.Drill = r.Succeeded && intoCluster && h.list.BackupType != atlas.Collection &&
 		(r.Purpose == PurposeDrill || h.policy.DrillTargets == nil)
 	return r
+}
+
+// decisiveStatus returns the status of a restore. If several jobs of a batch prevent its success, an unknown status is
+// preferred.
+func (h *History) decisiveStatus(r *Restore, jobs []*atlas.RestoreJob, now time.Time) atlas.Status {
+	var statuses []atlas.Status
+	for _, job := range jobs {
+		decides := job.ID == r.JobID
+		switch {
+		case r.Unfinished:
+			decides = unfinished(job, now)
+		case !r.Failed && !r.Succeeded:
+			decides = !h.newRestore(job, now).succeeded
+		}
+		if decides {
+			statuses = append(statuses, job.StatusAt(now))
+		}
+	}
+	return slices.Min(statuses)
 }

@@ -102,6 +102,11 @@ func TestRestores_JoinBatches(t *testing.T) {
 	job := func(id string, created atlas.Timestamp, status atlas.Status) atlas.RestoreJob {
 		return atlas.RestoreJob{ID: id, BatchID: "b", Created: created, DeliveryType: atlas.DeliveryAutomated, Status: status}
 	}
+	download := func(id string, created atlas.Timestamp, status atlas.Status) atlas.RestoreJob {
+		j := job(id, created, status)
+		j.DeliveryType = atlas.DeliveryDownload
+		return j
+	}
 	for name, test := range map[string]struct {
 		jobs []atlas.RestoreJob
 		want string
@@ -121,6 +126,22 @@ func TestRestores_JoinBatches(t *testing.T) {
 		"cancelled": {
 			[]atlas.RestoreJob{job("1", 5, atlas.StatusCompleted), job("2", 4, atlas.StatusCancelled)},
 			"1 [1 2] automated other cancelled end 5\noldest 4\n",
+		},
+		"unfinished, some cancelled": {
+			[]atlas.RestoreJob{job("1", 5, atlas.StatusInProgress), job("2", 4, atlas.StatusCancelled)},
+			"1 [1 2] automated other in_progress end 5 unfinished\noldest 4\n",
+		},
+		"downloads, one ready": {
+			[]atlas.RestoreJob{download("1", 5, atlas.StatusExpired), download("2", 4, atlas.StatusReady)},
+			"1 [1 2] download other ready end 5 unfinished succeeded\noldest 4\n",
+		},
+		"downloads, one in progress": {
+			[]atlas.RestoreJob{download("1", 5, atlas.StatusInProgress), download("2", 4, atlas.StatusExpired)},
+			"1 [1 2] download other in_progress end 5 unfinished\noldest 4\n",
+		},
+		"downloads, one cancelled": {
+			[]atlas.RestoreJob{download("1", 5, atlas.StatusCancelled), download("2", 4, atlas.StatusExpired)},
+			"1 [1 2] download other cancelled end 5\noldest 4\n",
 		},
 	} {
 		if got := describe(t, list, Policy{}, time.Unix(10, 0), test.jobs...); got != test.want {
