@@ -17,8 +17,8 @@ type Restore struct {
 	DeliveryType atlas.DeliveryType
 	Purpose      Purpose
 	Expiry       atlas.Timestamp
-	// Status is that of the job that names the restore. For a batch that is unfinished, or neither failed nor succeeded, it
-	// is the status of a job that causes that.
+	// Status is that of the job that names the restore. For a batch that is unfinished, or neither failed nor succeeded,
+	// it is the status of a job that causes that.
 	Status atlas.Status
 
 	Unfinished bool // not failed, and any job is unfinished

@@ -181,8 +181,11 @@ func (h *history) addLists(c *clusterInput) {
 		h.addList(c, "legacy")
 	default:
 		h.kinds[c.Name] = atlastest.DedicatedCluster
-		h.addList(c, "dedicated")
-		if h.chance(50) {
+		whole := h.chance(85)
+		if whole {
+			h.addList(c, "dedicated")
+		}
+		if !whole || h.chance(50) {
 			h.addList(c, "collection")
 		}
 	}

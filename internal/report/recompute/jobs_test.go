@@ -122,7 +122,7 @@ func (h *history) addJob(l *list, backup string, s *spec) {
 // add encodes a job. Some have no dates, unreadable ones, or implausible ones, and some no target.
 func (h *history) add(l *list, f fields) {
 	if h.chance(20) {
-		h.spoil(f)
+		h.invalidate(f)
 	}
 	raw, err := json.Marshal(f)
 	if err != nil {

@@ -3,6 +3,7 @@ package recompute
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -168,7 +169,7 @@ func (s *clusterState) place(r *restore) string {
 
 // purpose: "in_place (its target is its source cluster), drill (its target is in the configured drill_targets), or
 // other (any other target, an unknown target, every download)". "A collection restore with writeStrategy CREATE_NEW is
-// never in place."
+// never in place".
 func (s *clusterState) purpose(r *restore) string {
 	switch {
 	case r.kind == "download", r.targetCluster == "":
@@ -211,7 +212,7 @@ func (s *clusterState) isUnexpected(r *restore) bool {
 	})
 }
 
-// followUp: "A failed restore counts as followed up if a later restore with the same purpose succeeded."
+// followUp: "A failed restore counts as followed up if a later restore with the same purpose succeeded".
 func (s *clusterState) followUp(failed *restore) any {
 	var first *restore
 	for _, r := range s.restores {
@@ -266,9 +267,7 @@ func (s *clusterState) restoreRow(r *restore) row {
 		"recovery_point_age": s.judgeDrill(r, "recovery_point_age", recoveryPointAge),
 		"followed_up_by":     s.followUp(r),
 	}
-	for name, value := range validation {
-		out[name] = value
-	}
+	maps.Copy(out, validation)
 	return out
 }
 

@@ -23,6 +23,7 @@ var required = []string{
 	"cluster: created after the period",
 	"cluster: created in the period",
 	"cluster: creation unknown",
+	"cluster: only collection restores",
 	"cluster: without objectives",
 	"date: 29 February of a common year",
 	"date: fraction of a second",
@@ -101,6 +102,7 @@ func (s situations) observe(h *history, want *rows) {
 		s.count("cluster: created after the period", !c.Created.Before(h.To))
 		s.count("cluster: created in the period", c.Created.After(h.From) && c.Created.Before(h.To))
 		s.count("cluster: creation unknown", c.Created.IsZero())
+		s.count("cluster: only collection restores", c.Lists["collection"] != nil && len(c.Lists) == 1)
 		s.count("cluster: without objectives", len(c.Objectives) == 0)
 		for _, objective := range []string{"drill_age", "duration", "recovery_point_age"} {
 			s[objective+": "+want.clusters[c.Name][objective].(row)["verdict"].(string)]++

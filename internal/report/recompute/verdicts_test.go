@@ -80,8 +80,8 @@ func (s *clusterState) judgeDrills(objective string, measure func(*restore) (int
 	return out
 }
 
-// judgeDrillAge: "drill_age is met if at no instant of the period, from the cluster's creation on, the latest drill was
-// older; the worst age is given."
+// judgeDrillAge: the objective is met if, from the creation of the cluster on, the latest drill was at no time of the
+// period older. The value is the worst age.
 func (s *clusterState) judgeDrillAge() row {
 	var ends []time.Time
 	for _, r := range s.restores {
@@ -107,6 +107,9 @@ func (s *clusterState) judgeDrillAge() row {
 		last = next
 	}
 	out := s.judge("drill_age", worst, gap)
+	if s.Lists["collection"] != nil && len(s.Lists) == 1 { // no list contains drills
+		out = s.judge("drill_age", 0, false)
+	}
 	if out["verdict"] == "met" && !known || out["verdict"] == "missed" && s.incomplete {
 		out["verdict"], out["missed_by_seconds"], out["reason"] = "not_measurable", nil, true
 	}

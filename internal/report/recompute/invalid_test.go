@@ -12,8 +12,8 @@ var dates = [][]string{
 	{"created"}, {"timestamp", "date"}, {"delivery", "expires"},
 }
 
-// spoil removes or changes dates, the ID, or the target of a job.
-func (h *history) spoil(f fields) {
+// invalidate removes or changes dates, the ID, or the target of a job.
+func (h *history) invalidate(f fields) {
 	switch h.IntN(6) {
 	case 0: // all times but the recovery point
 		f["id"] = h.id(h.Now.Add(3 * 365 * day))
