@@ -33,7 +33,7 @@ func TestIncidents_OneCauseIsAHandfulOfMessages(t *testing.T) {
 		m.addJob(fleetCluster(i), atlastest.Job{Takes: time.Nanosecond, Outcome: atlastest.Fails})
 	}
 	time.Sleep(15 * minute)
-	m.expectMessages("50 restores that fail at once", 1, 4, "AtlasRestoreFailed")
+	m.expectMessages("50 restores that fail at once", 1, 5, "AtlasRestoreFailed")
 	m.addJob(fleetCluster(0), atlastest.Job{Takes: time.Nanosecond, Outcome: atlastest.Fails})
 	time.Sleep(10 * minute)
 	m.expectMessages("a second failure of the same cluster", 1, 1, "AtlasRestoreFailed")
