@@ -128,6 +128,17 @@ func TestAlerts_DescribeTheFirstStep(t *testing.T) {
 	}
 }
 
+// TestAlerts_EndNoSentenceWithAValue checks that no value is taken for the number of a step: the templates of Alertmanager
+// put a number from 1 to 3, a period, and a capital letter on a line of its own.
+func TestAlerts_EndNoSentenceWithAValue(t *testing.T) {
+	end := regexp.MustCompile(`\{\{-? *(\$value|\.Value|\$labels\.\w+) *-?\}\}\. *(\{\{|[A-Z])`)
+	for _, alert := range readAlerts(t) {
+		if found := end.FindString(alert.Annotations["description"]); found != "" {
+			t.Errorf("%s: a sentence ends with a value: %s", alert.Alert, found)
+		}
+	}
+}
+
 // TestAlerts_QueryAtMostOncePerEvaluation protects Prometheus: a template is evaluated for each alert each time.
 func TestAlerts_QueryAtMostOncePerEvaluation(t *testing.T) {
 	for _, alert := range readAlerts(t) {

@@ -184,9 +184,13 @@ func (m *monitoring) expectText(in *incident, n notification) {
 	if in.cluster == "" {
 		return
 	}
+	statusURL := externalURL + "/?project=" + n.Labels["project_id"] + "&cluster=" + in.cluster
+	if in.alert == "AtlasRestoreTargetVanished" {
+		statusURL = "" // the status page does not contain a removed cluster
+	}
 	for name, want := range map[string]string{
 		"summary":       in.cluster + " (" + n.Labels["project_name"] + ")",
-		"status_url":    externalURL + "/?project=" + n.Labels["project_id"] + "&cluster=" + in.cluster,
+		"status_url":    statusURL,
 		"atlas_url":     "/v2/" + n.Labels["project_id"] + "#/clusters/backup/" + in.cluster,
 		"dashboard_url": in.cluster,
 	} {

@@ -146,14 +146,13 @@ func evaluateWorld(t *testing.T) []postedAlert {
 var (
 	foundAlert = regexp.MustCompile(`(?m)^ +Labels:(\{.*\})\n +Annotations:(\{.*\})$`)
 	labelPair  = regexp.MustCompile(`(\w+)=("(?:[^"\\]|\\.)*")`)
-	textTime   = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d UTC`)
+	textTime   = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d(:\d\d UTC|h)`)
 )
 
 // parseAlerts parses the alerts in the output of promtool. They were evaluated in 1970: times are moved to a night that
 // is easier to read.
 func parseAlerts(t *testing.T, output string) []postedAlert {
 	t.Helper()
-	const layout = "2006-01-02 15:04 MST"
 	night := time.Date(2026, 11, 7, 2, 0, 0, 0, time.UTC).Unix()
 	parse := func(pairs string) map[string]string {
 		parsed := map[string]string{}
@@ -163,6 +162,10 @@ func parseAlerts(t *testing.T, output string) []postedAlert {
 				t.Fatal(err)
 			}
 			parsed[pair[1]] = textTime.ReplaceAllStringFunc(value, func(text string) string {
+				layout := "2006-01-02 15:04 MST"
+				if strings.HasSuffix(text, "h") {
+					layout = "2006-01-02 15h" // of the label hour
+				}
 				at, err := time.Parse(layout, text)
 				if err != nil {
 					t.Fatal(err)
