@@ -65,7 +65,7 @@ func (c *reportCommand) Run(ctx context.Context, env *environment) error {
 		},
 	}
 	if r.SignOff != "" {
-		if options.SignOffs, err = config.LoadSignOffs(r.SignOff); err != nil {
+		if options.SignOffs, options.SignOffDigest, err = config.LoadSignOffs(r.SignOff); err != nil {
 			return err
 		}
 	}

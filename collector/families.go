@@ -134,7 +134,7 @@ var (
 	familyLastSuccessCreated = targetFamily("last_success_created_timestamp_seconds", "gauge",
 		"Unix time when the latest successful restore job was created.", "delivery_type", "purpose")
 	familyLastSuccessRecoveryPoint = targetFamily("last_success_recovery_point_timestamp_seconds", "gauge",
-		"Unix time of the data that the latest successful restore job restored. Absent if Atlas does not report it.",
+		"Unix time of the recovery point of the latest successful restore job. Absent if Atlas does not report it.",
 		"delivery_type", "purpose")
 	familyLastSuccessIndexesFailed = targetFamily("last_success_indexes_failed", "gauge",
 		"Whether indexes could not be built after the latest successful restore job. Collection restores only. "+
@@ -179,7 +179,7 @@ var (
 	familyListTruncated = targetFamily("list_truncated", "gauge",
 		"Whether the list is longer than a full poll reads.")
 	familyListInconsistent = targetFamily("list_inconsistent", "gauge",
-		"Whether the last list contradicted its own totalCount twice in a row. No job is removed while it does.")
+		"Whether the number of jobs in the last list differed from totalCount twice. Jobs are not removed while 1.")
 )
 
 // The families of a job, exported by Collector for unfinished jobs, and for finished jobs until job_series.max_age has
@@ -239,7 +239,7 @@ var (
 			"Failed attempts count, except temporary failures to read a list. A reload that adds credentials or projects "+
 			"resets it.")
 	familyTargets = stateFamily("targets", "gauge",
-		"Number of polled lists of restore jobs.", "backup_type")
+		"Number of targets.", "backup_type")
 	familyShards = stateFamily("shards", "gauge",
 		"Total number of shards. The label shard is the index of this exporter.", "shard")
 	familyRequests = eventFamily("api_requests_total", "counter",
@@ -257,7 +257,7 @@ var (
 	familyPollSlotsInUse = stateFamily("poll_slots_in_use", "gauge",
 		"Number of polls in progress.")
 	familyOldestWaiting = stateFamily("oldest_waiting_poll_timestamp_seconds", "gauge",
-		"Unix time since when the oldest due poll has been waiting for a slot. Absent if no poll is waiting.")
+		"Unix time when the oldest waiting poll became due. Absent if no poll is waiting.")
 	familyConnectionsRejected = stateFamily("connections_rejected_total", "counter",
 		"Number of connections to the endpoint that were rejected or closed because of the connection limit.")
 	familyPanics = eventFamily("poll_panics_total", "counter",
@@ -281,7 +281,7 @@ var (
 		"Unix time when the last successful discovery ended. project_id is empty for the list of projects.",
 		"credential", "project_id")
 	familyInventorySuccess = stateFamily("inventory_success", "gauge",
-		"Whether the last read of facts about the clusters of a project succeeded. Only for projects without discovery.",
+		"Whether the last request for cluster settings of a project succeeded. Only for projects without discovery.",
 		"credential", "project_id")
 	familyReloadSuccess = eventFamily("config_last_reload_successful", "gauge",
 		"Whether the last configuration reload succeeded.")

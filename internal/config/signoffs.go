@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -26,13 +28,16 @@ const (
 	maxNotesLength    = 2000
 )
 
-// LoadSignOffs reads and checks a sign-off file. If entries are invalid, the error has one line for each of them.
-func LoadSignOffs(path string) ([]SignOff, error) {
+// LoadSignOffs reads and checks a sign-off file. It also returns the SHA-256 digest of the file, in hexadecimal digits.
+// If entries are invalid, the error has one line for each of them.
+func LoadSignOffs(path string) (signOffs []SignOff, digest string, err error) {
 	text, err := ReadFile(path, MaxFileSize)
 	if err != nil {
-		return nil, fmt.Errorf("sign-off file: %w", err)
+		return nil, "", fmt.Errorf("sign-off file: %w", err)
 	}
-	return parseSignOffs(path, text)
+	sum := sha256.Sum256(text)
+	signOffs, err = parseSignOffs(path, text)
+	return signOffs, hex.EncodeToString(sum[:]), err
 }
 
 // rawSignOff is an entry of the file.

@@ -1,6 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -21,9 +24,16 @@ func TestLoadSignOffs_ReadsEveryField(t *testing.T) {
     Row counts differ: ${HOME}
     see the ticket.
 `)
-	got, err := LoadSignOffs(path)
+	got, digest, err := LoadSignOffs(path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := fmt.Sprintf("%x", sha256.Sum256(text)); digest != sum {
+		t.Errorf("digest %s, want %s", digest, sum)
 	}
 	want := []SignOff{
 		{JobID: "612345678901234567890123", Reviewer: "Ada Lovelace", Date: "2026-08-01", Pass: true, Line: 2},
@@ -76,7 +86,7 @@ func TestLoadSignOffs_LocatesInvalidEntries(t *testing.T) {
 
 func TestLoadSignOffs_ReportsAnUnreadableFile(t *testing.T) {
 	const want = "sign-off file: open missing.yaml: no such file or directory"
-	if _, err := LoadSignOffs("missing.yaml"); err == nil || err.Error() != want {
+	if _, _, err := LoadSignOffs("missing.yaml"); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -89,7 +89,7 @@ func networkFaults() []fault {
 			},
 		},
 		{
-			name:     "connection reset or closed in mid-response",
+			name:     "connection reset or closed mid-response",
 			reason:   poll.ReasonNetwork,
 			reach:    oneTarget,
 			maxPolls: 1,
@@ -104,7 +104,7 @@ func networkFaults() []fault {
 			},
 		},
 		{
-			name:     "a stream of HTTP/2 reset in mid-response",
+			name:     "a stream of HTTP/2 reset mid-response",
 			reason:   poll.ReasonNetwork,
 			reach:    oneTarget,
 			maxPolls: 1,

@@ -50,7 +50,7 @@ var situations = []situation{
 	},
 	{
 		"one list of clusters that contradicts its own `totalCount`, or lacks clusters",
-		"additions count at once, removals after two consistent lists",
+		"new clusters are added immediately, others removed after two consistent lists",
 		"collector/poll", "TestInventory_AcceptsOnlyAdditionsOfInconsistentReads",
 	},
 	{
@@ -164,7 +164,7 @@ var situations = []situation{
 func faultTable() string {
 	var table strings.Builder
 	table.WriteString(
-		"\n| fault | reason of `poll_error` | other targets | maximum polls until recovery |\n| --- | --- | --- | --- |\n",
+		"\n| failure | reason of `poll_error` | other targets | maximum polls until recovery |\n| --- | --- | --- | --- |\n",
 	)
 	for _, f := range allFaults() {
 		others := f.reach

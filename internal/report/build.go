@@ -42,6 +42,9 @@ func (r *reader) report(cfg *config.Config, now time.Time) (*Report, error) {
 	b.unlistedProjects()
 	complete := b.listsComplete()
 	var err error
+	for _, recorder := range b.recorders {
+		b.signOffs.registerListed(recorder.listed)
+	}
 	if b.report.Data.SignOffs, err = b.signOffs.result(b.options.SignOffFile, b.allRead()); err != nil {
 		return nil, err
 	}
@@ -84,7 +87,7 @@ func (b *builder) clusters() {
 // target returns the state of a target.
 func (b *builder) target(state *poll.State, restores []history.Restore, oldest atlas.Timestamp) Target {
 	target := Target{
-		ProjectID: state.Target.ProjectID, ClusterName: state.Target.ClusterName,
+		ProjectID: state.Target.ProjectID, ProjectName: state.Cluster.ProjectName, ClusterName: state.Target.ClusterName,
 		BackupType: string(state.Target.BackupType), Credential: state.Target.Credential,
 		Read: state.Err == nil && state.Summary != nil, Truncated: state.Truncated, Inconsistent: state.Inconsistent,
 		MalformedJobs: b.recorders[state.Target.Credential].malformedJobs(state.Target.List), Oldest: Time(oldest),
@@ -224,11 +227,15 @@ func (c *Counts) count(verdict Verdict) {
 // The statements of a report.
 const (
 	statementMissing = "Clusters that were deleted before this report was generated, and projects that no credential " +
-		"can access, are not included."
+		"can access, are not included. If a cluster was replaced by another one of the same name, the restores of the " +
+		"deleted cluster are not included."
 	statementValidated = "Atlas reports that a restore finished, not that the restored data is correct. A drill " +
 		"without a sign-off is not validated."
-	statementCurrent = "Objectives, backup settings, teams, and environments are those at the time of generation."
-	statementUTC     = "All times are in UTC."
+	statementCurrent = "Objectives, drill targets, allowed targets, backup settings, teams, and environments are those at " +
+		"the time of generation. Compare the history of the configuration file for changes during the period."
+	statementCreator = "Atlas does not report the creator of a restore in the list of restore jobs. The activity feed of " +
+		"the project contains it."
+	statementUTC = "All times are in UTC."
 )
 
 // header sets the header, including the digest of the data.
@@ -241,9 +248,9 @@ func (b *builder) header(cfg *config.Config, complete bool) error {
 	times := statementUTC + " The period was given as --from=" + period.FromGiven + " --to=" + period.ToGiven +
 		"; times without a zone are in UTC."
 	b.report.Header = Header{
-		Generated: timeOf(b.now), Version: b.options.Version, Configuration: cfg.Digest(), Digest: digest,
-		Complete:   complete,
-		Statements: []string{statementMissing, statementValidated, statementCurrent, times},
+		Generated: timeOf(b.now), Version: b.options.Version, BaseURL: cfg.BaseURL,
+		Configuration: cfg.Digest(), SignOffs: b.options.SignOffDigest, Digest: digest, Complete: complete,
+		Statements: []string{statementMissing, statementValidated, statementCurrent, statementCreator, times},
 	}
 	if period.ToIsNow {
 		b.report.Header.Statements = append(b.report.Header.Statements,

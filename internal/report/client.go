@@ -7,10 +7,12 @@ import (
 
 	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/collector/poll"
+	"atlas-restore-exporter/internal/config"
 )
 
 // recorder is a client that reads each list of projects and clusters only once, so that the targets and the scope are
-// based on the same lists. It also counts the malformed jobs of each list of restore jobs.
+// based on the same lists. It also counts the malformed jobs of each list of restore jobs, and finds jobs that are
+// signed off.
 type recorder struct {
 	poll.Client
 
@@ -18,6 +20,7 @@ type recorder struct {
 	projects  *result[atlas.ProjectList]
 	clusters  map[clusterList]result[atlas.ClusterList]
 	malformed map[atlas.List]int
+	listed    map[string]bool // whether a list contains a job that is signed off, by ID
 }
 
 // result is a response or an error.
@@ -31,10 +34,15 @@ type clusterList struct {
 	kind      atlas.ClusterKind
 }
 
-func newRecorder(client poll.Client) *recorder {
-	return &recorder{
+func newRecorder(client poll.Client, signOffs []config.SignOff) *recorder {
+	r := &recorder{
 		Client: client, clusters: map[clusterList]result[atlas.ClusterList]{}, malformed: map[atlas.List]int{},
+		listed: map[string]bool{},
 	}
+	for i := range signOffs {
+		r.listed[signOffs[i].JobID] = false
+	}
+	return r
 }
 
 // Projects lists the projects that the credential can access.
@@ -77,9 +85,21 @@ func (r *recorder) RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[a
 		defer func() { r.setMalformed(list, malformed) }()
 		for page, err := range r.Client.RestoreJobs(ctx, list) {
 			malformed += page.Malformed
+			r.setListed(page.Jobs)
 			if !yield(page, err) {
 				return
 			}
+		}
+	}
+}
+
+// setListed records the jobs that are signed off.
+func (r *recorder) setListed(jobs []atlas.RestoreJob) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range jobs {
+		if _, signedOff := r.listed[jobs[i].ID]; signedOff {
+			r.listed[jobs[i].ID] = true
 		}
 	}
 }

@@ -19,6 +19,7 @@ type clusterBuilder struct {
 	incomplete []string
 	whole      bool // a target contains restores of the whole cluster
 	drillEnds  []Time
+	oldestJob  Time // creation time of the oldest job in the lists of the whole cluster; zero if there is none
 	// followUps contains the successful restores that can follow up a failed one, in the order of events.
 	followUps map[restoreClass][]history.Event
 	failed    []failedRestore
@@ -60,7 +61,13 @@ func (c *clusterBuilder) add(state *poll.State, target *Target, restores []histo
 		c.incomplete = append(c.incomplete, "the list of "+string(backupType)+" restores "+target.flaw())
 	}
 	if len(c.cluster.BackupTypes) == 1 || (!collection && !c.whole) {
-		c.objectives = state.Target.Policy.Objectives
+		policy := &state.Target.Policy
+		c.objectives = policy.Objectives
+		c.cluster.DrillTargets = c.restoreTargets(policy.DrillTargets)
+		c.cluster.AllowedTargets = c.restoreTargets(policy.AllowedTargets)
+	}
+	if !collection && target.Oldest.Known() && (!c.oldestJob.Known() || target.Oldest < c.oldestJob) {
+		c.oldestJob = target.Oldest
 	}
 	c.whole = c.whole || !collection
 	for i := range restores {
@@ -79,6 +86,28 @@ func (c *clusterBuilder) add(state *poll.State, target *Target, restores []histo
 			c.drillEnds = append(c.drillEnds, Time(restore.End))
 		}
 	}
+}
+
+// restoreTargets returns a setting as it is reported.
+func (c *clusterBuilder) restoreTargets(targets []history.RestoreTarget) []RestoreTarget {
+	if targets == nil {
+		return nil
+	}
+	reported := make([]RestoreTarget, len(targets))
+	for i, target := range targets {
+		reported[i] = RestoreTarget{
+			target.ProjectID, c.projectName(target.ProjectID), append([]string{}, target.ClusterNames...),
+		}
+	}
+	return reported
+}
+
+// projectName returns the name of a project; empty if it is unknown.
+func (b *builder) projectName(id string) string {
+	if project := b.scope.projects[id]; project != nil {
+		return project.Name
+	}
+	return ""
 }
 
 // listOf returns the list to which a restore belongs; nil if it belongs to none.
@@ -111,7 +140,7 @@ func (c *clusterBuilder) restore(r *history.Restore, backupType atlas.BackupType
 		JobID: r.JobID, BatchID: r.BatchID, BackupType: string(backupType), Kind: r.DeliveryType.String(),
 		Purpose: r.Purpose.String(), Status: r.Status.String(), Requested: Time(r.Created), Finished: Time(r.Finished),
 		Ended: Time(r.End), RecoveryPoint: Time(r.RecoveryPoint), TargetProjectID: r.TargetProjectID,
-		TargetClusterName: r.TargetClusterName, InPlace: r.Purpose == history.PurposeInPlace,
+		TargetProjectName: c.projectName(r.TargetProjectID), TargetClusterName: r.TargetClusterName, InPlace: r.Purpose == history.PurposeInPlace,
 		UnexpectedTarget: r.Unexpected, IndexesFailed: r.Indexes == atlas.IndexesFailed, Validation: NotValidated,
 	}
 	if r.BatchID != "" {
@@ -148,9 +177,6 @@ func (c *clusterBuilder) restore(r *history.Restore, backupType atlas.BackupType
 func (c *clusterBuilder) notCounted(r *history.Restore) string {
 	if signOff := c.signOffs.of(r); signOff != nil && !signOff.Pass {
 		return reasonSignedOff
-	}
-	if r.Created != 0 && r.Created < c.created {
-		return reasonEarlierCluster
 	}
 	return ""
 }

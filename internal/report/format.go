@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -67,12 +68,28 @@ func formatOnOff(flag *bool) string {
 	return "off"
 }
 
-// explain returns the details of a judgment: by how much it was missed, or why there is no verdict.
+// explain returns the details of a judgment: by how much it was missed, why there is no verdict, and its assumption.
 func explain(j Judgment) string {
+	details := []string{j.Reason, j.Assumes}
 	if j.Verdict == Missed {
-		return "by " + formatSeconds(j.MissedBy)
+		details[0] = "by " + formatSeconds(j.MissedBy)
 	}
-	return j.Reason
+	return strings.Join(slices.DeleteFunc(details, func(s string) bool { return s == "" }), "; ")
+}
+
+// Validated returns a remark about the drills of a cluster that meets its objectives, but whose drills are not all
+// validated; else empty.
+func (c *Cluster) Validated() string {
+	open := 0
+	for i := range c.Drills {
+		if c.Drills[i].Validation == NotValidated {
+			open++
+		}
+	}
+	if c.Verdict != Met || open == 0 {
+		return ""
+	}
+	return fmt.Sprintf("(%d of %d drills not validated)", open, len(c.Drills))
 }
 
 // destination returns the target of a restore as text.
@@ -85,7 +102,7 @@ func (r *Restore) destination(cluster *Cluster) string {
 	case r.TargetProjectID == cluster.ProjectID:
 		return r.TargetClusterName
 	}
-	return strings.TrimPrefix(r.TargetProjectID+"/"+r.TargetClusterName, "/")
+	return strings.TrimPrefix(cmp.Or(r.TargetProjectName, r.TargetProjectID)+" / "+r.TargetClusterName, " / ")
 }
 
 // Name returns the name of the cluster with that of its project.
@@ -138,6 +155,16 @@ func (d *Data) unreadTargets() []Target {
 func (p *Period) String() string {
 	return formatTime(p.From) + " to " + formatTime(p.To) + " UTC"
 }
+
+// dates returns the period as dates, or as times if it doesn't consist of whole days.
+func (p *Period) dates() string {
+	if p.From%secondsOfDay != 0 || p.To%secondsOfDay != 0 {
+		return p.String()
+	}
+	return p.From.date() + " to " + p.To.date() + " (UTC)"
+}
+
+const secondsOfDay = 24 * 60 * 60
 
 // bucketLength returns the length of the parts into which a chart divides the period.
 func (p *Period) bucketLength() time.Duration {

@@ -25,7 +25,9 @@ type Options struct {
 	SignOffs []config.SignOff
 	// SignOffFile is the path of the sign-off file, for errors.
 	SignOffFile string
-	Version     string // of the exporter
+	// SignOffDigest is the SHA-256 digest of the sign-off file; empty if there is none.
+	SignOffDigest string
+	Version       string // of the exporter
 	// Polled is called after each poll with the numbers of polled targets and of all targets, never concurrently.
 	Polled func(done, total int, target *poll.Snapshot)
 	// DialContext opens the connections to Atlas. If nil, the net package does.
@@ -44,7 +46,7 @@ func Generate(ctx context.Context, cfg *config.Config, options Options) (*Report
 			return nil, err
 		}
 		defer client.Close()
-		r.recorders[credential.Name] = newRecorder(client)
+		r.recorders[credential.Name] = newRecorder(client, options.SignOffs)
 		r.credentials = append(r.credentials, credential.Name)
 		clients[credential.Name] = r.recorders[credential.Name]
 	}

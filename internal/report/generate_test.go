@@ -253,7 +253,8 @@ func TestSignOffs_AreCountedByUse(t *testing.T) {
 			Options{Period: thirdQuarter(t), Filter: Filter{Clusters: []string{"prod"}}, SignOffs: signOffs}
 		expect(t, "sign-offs", w.mustGenerate(cfg, options).Data.SignOffs.sentence(),
 			"Sign-offs: 1 used, 2 ignored because the restore did not end in the period, "+
-				"1 ignored because the filter does not select the cluster, 0 for unknown jobs.")
+				"1 ignored because the filter does not select the cluster, 0 ignored because the cluster was replaced, "+
+				"0 for unknown jobs.")
 		options.SignOffs = append(options.SignOffs,
 			config.SignOff{JobID: "64a000000000000000000001", Line: 7}, config.SignOff{JobID: "x", Line: 8})
 		_, err := w.generate(cfg, options)

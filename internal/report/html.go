@@ -39,6 +39,7 @@ var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap
 // htmlView is the data of the template.
 type htmlView struct {
 	*Report
+	Title         string
 	Policy        string
 	Style         template.CSS
 	Fields        []headerField
@@ -55,7 +56,7 @@ type htmlView struct {
 func writeHTML(w io.Writer, r *Report) error {
 	buffered := bufio.NewWriter(w)
 	view := htmlView{
-		Report: r, Policy: contentSecurityPolicy, Style: template.CSS(reportCSS), //nolint:gosec // a constant
+		Report: r, Title: "Restore report, " + r.Data.Period.dates(), Policy: contentSecurityPolicy, Style: template.CSS(reportCSS), //nolint:gosec // a constant
 		Fields: headerFields(r), Chart: newChart(&r.Data), RestoreCounts: r.Data.restoreCounts(),
 		WithoutBackup: r.Data.withoutBackup(), Unread: r.Data.unreadTargets(), SignOffs: r.Data.SignOffs.sentence(),
 	}

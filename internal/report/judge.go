@@ -8,8 +8,7 @@ import (
 
 // Reasons for verdicts.
 const (
-	reasonSignedOff      = "signed off as fail"
-	reasonEarlierCluster = "restore of an earlier cluster of the same name"
+	reasonSignedOff = "signed off as fail"
 
 	reasonNoWholeTarget   = "no target contains restores of the whole cluster"
 	reasonCreatedLater    = "the cluster was created after the period"
@@ -77,9 +76,10 @@ func (c *clusterBuilder) judgeDrillAge(objective time.Duration) Judgment {
 	}
 	slices.Sort(c.drillEnds)
 	last, worst := created, Time(-1) // an unknown creation time is zero
-	for _, end := range append(c.drillEnds, period.To) {
-		if end > start && last != 0 {
-			worst = max(worst, end-last)
+	fromCreation := false
+	for i, end := range append(c.drillEnds, period.To) {
+		if end > start && last != 0 && end-last > worst {
+			worst, fromCreation = end-last, i == 0
 		}
 		last = max(last, end)
 	}
@@ -87,6 +87,9 @@ func (c *clusterBuilder) judgeDrillAge(objective time.Duration) Judgment {
 	if worst >= 0 {
 		j.Value = secondsOf(int64(worst))
 		j.compare()
+		if fromCreation && j.Objective.known {
+			j.Assumes = c.noEarlierDrill()
+		}
 	}
 	switch {
 	case unknownStart && j.Verdict != Missed:
@@ -95,6 +98,15 @@ func (c *clusterBuilder) judgeDrillAge(objective time.Duration) Judgment {
 		j.giveUp(strings.Join(c.incomplete, "; "))
 	}
 	return j
+}
+
+// noEarlierDrill returns the assumption of an age that counts from the creation of the cluster.
+func (c *clusterBuilder) noEarlierDrill() string {
+	text := "counted from the creation of the cluster on " + Time(c.created).date() + ", because Atlas lists no earlier drill"
+	if !c.oldestJob.Known() {
+		return text + " and no other job"
+	}
+	return text + "; the oldest listed job was created on " + c.oldestJob.date()
 }
 
 // judgeDrills judges a value of each drill that counts, and returns the judgment on all of them.

@@ -57,12 +57,15 @@ func TestDrillAge_IsJudgedAtAnyTime(t *testing.T) {
 
 func TestDrillAge_StartsWithTheCreationOfTheCluster(t *testing.T) {
 	for name, test := range map[string]struct {
-		created time.Time
-		want    string
+		created          time.Time
+		want, assumption string
 	}{
-		"in the period": {date(time.September, 20, 0), "met, objective 720h0m0s, value 264h0m0s"},
+		"in the period": {
+			date(time.September, 20, 0), "met, objective 720h0m0s, value 264h0m0s",
+			"counted from the creation of the cluster on 2026-09-20, because Atlas lists no earlier drill and no other job",
+		},
 		"after the period": {
-			date(time.October, 2, 0), "not_measurable, objective 720h0m0s, the cluster was created after the period",
+			date(time.October, 2, 0), "not_measurable, objective 720h0m0s, the cluster was created after the period", "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,13 +73,20 @@ func TestDrillAge_StartsWithTheCreationOfTheCluster(t *testing.T) {
 				w := newWorld(t, generatedAt)
 				w.sim.AddProject(payments, "Payments")
 				w.addCluster(payments, "prod", atlastest.DedicatedCluster, test.created)
-				w.addJobs(payments, "prod", atlas.Dedicated, drill(date(time.August, 1, 0))) // of an earlier cluster
+				earlier := w.addJobs(payments, "prod", atlas.Dedicated, drill(date(time.August, 1, 0)))
 				report := w.mustGenerate(w.config("objectives: {drill_age: 30d, duration: 2h}\n"+
-					"projects: [{id: "+payments+", clusters: [{name: prod}]}]"), Options{Period: thirdQuarter(t)})
+					"projects: [{id: "+payments+", clusters: [{name: prod}]}]"), Options{
+					Period: thirdQuarter(t), SignOffs: []config.SignOff{{JobID: earlier[0], Pass: true}},
+				})
 				cluster := &report.Data.Clusters[0]
 				expect(t, "drill age", cluster.DrillAge.String(), test.want)
-				expect(t, "drill", cluster.Drills[0].Duration.String(),
-					"not_counted, objective 2h0m0s, value 1h0m0s, restore of an earlier cluster of the same name")
+				expect(t, "assumption", cluster.DrillAge.Assumes, test.assumption)
+				if len(cluster.Drills) > 0 {
+					t.Errorf("the drill of an earlier cluster is reported: %+v", cluster.Drills)
+				}
+				if signOffs := &report.Data.SignOffs; signOffs.EarlierCluster != 1 || len(signOffs.Unresolved) > 0 {
+					t.Errorf("got %+v, want 1 sign-off of an earlier cluster", signOffs)
+				}
 				expect(t, "duration", cluster.Duration.String(),
 					"not_measurable, objective 2h0m0s, no counted drill ended in the period")
 			})

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -100,7 +101,7 @@ func (m *markdown) clusters(data *Data) {
 	for i := range data.Clusters {
 		c := &data.Clusters[i]
 		m.row(c.Name(), c.Team, c.Environment, formatOnOff(c.BackupEnabled), formatOnOff(c.ContinuousBackup),
-			formatLabel(c.Verdict), oneLine(c.DrillAge), oneLine(c.Duration), oneLine(c.RecoveryPointAge),
+			strings.TrimSpace(formatLabel(c.Verdict)+" "+c.Validated()), oneLine(c.DrillAge), oneLine(c.Duration), oneLine(c.RecoveryPointAge),
 			strconv.Itoa(len(c.Drills)))
 	}
 }
@@ -146,7 +147,7 @@ func (m *markdown) restores(data *Data, table *restoreTable) {
 		c := &data.Clusters[i]
 		for _, r := range table.list(c) {
 			if !found {
-				m.table("Cluster", "Job", "Kind", "Purpose", "Status", "Requested", "Ended", "Duration", "Recovery point",
+				m.table("Cluster", "Job", "Kind", "Purpose", "Status at generation", "Requested", "Ended", "Duration", "Recovery point",
 					"Target", "Details")
 				found = true
 			}
@@ -186,7 +187,7 @@ func (m *markdown) completeness(data *Data) {
 	m.table("Project", "Cluster", "Backup type", "Read", "Jobs", "Oldest job created", "Restores without a known end")
 	for i := range data.Targets {
 		t := &data.Targets[i]
-		m.row(t.ProjectID, t.ClusterName, t.BackupType, t.State(), strconv.Itoa(t.Jobs), formatTime(t.Oldest),
+		m.row(cmp.Or(t.ProjectName, t.ProjectID), t.ClusterName, t.BackupType, t.State(), strconv.Itoa(t.Jobs), formatTime(t.Oldest),
 			strconv.Itoa(t.Undated))
 	}
 	m.line("\n%s", escapeMarkdown(data.SignOffs.sentence()))

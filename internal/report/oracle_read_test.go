@@ -45,6 +45,8 @@ func dedicatedValues(job object, l limits) values {
 		v.status = "ready"
 	case v.finished != 0:
 		v.status = "completed"
+	case text(job, "finishedAt") != "": // implausible
+		v.status = "unknown"
 	case flag("expired"):
 		v.status = "expired"
 	default:

@@ -135,6 +135,9 @@ func (o *oracle) restores() []*restored {
 		batches := map[string][]*restored{}
 		for _, job := range o.lists[backupType] {
 			r := o.read(backupType, job)
+			if r.created != 0 && r.created < o.created && !r.undecided {
+				continue // of an earlier cluster of the same name
+			}
 			if id := text(job, "batchId"); id != "" {
 				batches[id] = append(batches[id], r)
 				continue
@@ -146,14 +149,13 @@ func (o *oracle) restores() []*restored {
 		}
 	}
 	for _, r := range all {
-		r.counted = r.created == 0 || r.created >= o.created
 		r.object["validation"] = "not_validated"
 		for _, id := range r.ids {
 			if result := o.signOffs[id]; result == "fail" || (result == "pass" && r.object["validation"] != "fail") {
 				r.object["validation"] = result
 			}
 		}
-		r.counted = r.counted && r.object["validation"] != "fail"
+		r.counted = r.object["validation"] != "fail"
 	}
 	return all
 }

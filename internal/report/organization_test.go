@@ -42,7 +42,9 @@ func (w *world) addOrganization() {
 		atlastest.Job{Created: date(time.September, 1, 0), Takes: 5 * time.Minute, TargetClusterName: "elsewhere"})
 	w.addCluster(analytics, "sandbox", atlastest.FreeCluster, date(time.January, 1, 0))
 	w.addCluster(analytics, "scratch", atlastest.DedicatedCluster, date(time.January, 1, 0))
-	w.sim.ChangeCluster(analytics, "scratch", func(c *atlastest.ClusterState) { c.BackupEnabled = false })
+	w.sim.ChangeCluster(analytics, "scratch", func(c *atlastest.ClusterState) {
+		c.BackupEnabled, c.PointInTimeEnabled = false, false
+	})
 	w.sim.Script(atlastest.PathHas("scratch/collectionRestoreJobs"), 0,
 		atlastest.APIError(http.StatusForbidden, "FORBIDDEN", "not allowed"))
 

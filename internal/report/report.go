@@ -20,8 +20,10 @@ type Report struct {
 // Header describes how a report was made.
 type Header struct {
 	Generated     Time     `json:"generated"`
-	Version       string   `json:"version"` // of the exporter
+	Version       string   `json:"version"`  // of the exporter
+	BaseURL       string   `json:"base_url"` // of the Atlas API
 	Configuration string   `json:"configuration_sha256"`
+	SignOffs      string   `json:"sign_offs_sha256"` // of the sign-off file; empty if there is none
 	Digest        string   `json:"data_sha256"`
 	Complete      bool     `json:"complete"`
 	Statements    []string `json:"statements"` // that a reader must know
@@ -103,7 +105,8 @@ type Judgment struct {
 	Objective Seconds `json:"objective_seconds"`
 	Value     Seconds `json:"value_seconds"` // for a cluster, the worst value in the period
 	MissedBy  Seconds `json:"missed_by_seconds"`
-	Reason    string  `json:"reason"` // why the objective is not measurable or counted; else empty
+	Reason    string  `json:"reason"`     // why the objective is not measurable or counted; else empty
+	Assumes   string  `json:"assumption"` // that the value depends on; else empty
 }
 
 // Cluster contains the restores of a cluster in scope. Each restore is in exactly one of the lists.
@@ -117,6 +120,9 @@ type Cluster struct {
 	Created          Time     `json:"created"`
 	BackupEnabled    *bool    `json:"backup_enabled"`
 	ContinuousBackup *bool    `json:"continuous_backup_enabled"`
+	// The settings in force; null if they are not set.
+	DrillTargets   []RestoreTarget `json:"drill_targets"`
+	AllowedTargets []RestoreTarget `json:"allowed_targets"`
 
 	Verdict          Verdict  `json:"verdict"`
 	DrillAge         Judgment `json:"drill_age"`
@@ -129,6 +135,13 @@ type Cluster struct {
 	OtherRestores      []Restore `json:"other_restores"` // neither drills nor failed nor downloads
 	CollectionRestores []Restore `json:"collection_restores"`
 	Unfinished         []Restore `json:"unfinished_restores"` // at the end of the period
+}
+
+// RestoreTarget is a project, or clusters of a project, that restores write to.
+type RestoreTarget struct {
+	ProjectID    string   `json:"project_id"`
+	ProjectName  string   `json:"project_name"`  // empty if unknown
+	ClusterNames []string `json:"cluster_names"` // if empty, every cluster of the project
 }
 
 // Restore is a job or, in legacy backup, a batch of jobs.
@@ -147,6 +160,7 @@ type Restore struct {
 	RecoveryPoint Time     `json:"recovery_point"`
 	// The target is empty for downloads.
 	TargetProjectID   string `json:"target_project_id"`
+	TargetProjectName string `json:"target_project_name"` // empty if unknown
 	TargetClusterName string `json:"target_cluster_name"`
 	InPlace           bool   `json:"in_place"`
 	UnexpectedTarget  bool   `json:"unexpected_target"`
@@ -203,6 +217,7 @@ type UnlistedProject struct {
 // Target is a list of restore jobs of a selected cluster.
 type Target struct {
 	ProjectID   string `json:"project_id"`
+	ProjectName string `json:"project_name"` // empty if unknown
 	ClusterName string `json:"cluster_name"`
 	BackupType  string `json:"backup_type"`
 	Credential  string `json:"credential"`
@@ -228,6 +243,7 @@ func (t *Target) Complete() bool {
 type SignOffs struct {
 	Used           int      `json:"used"`
 	OutsidePeriod  int      `json:"ignored_outside_period"`
+	EarlierCluster int      `json:"ignored_earlier_cluster"` // which the cluster of the same name replaced
 	OutsideFilters int      `json:"ignored_outside_filters"`
 	Unresolved     []string `json:"unresolved_job_ids"` // that may be in a list that could not be read completely
 }

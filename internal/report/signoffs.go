@@ -19,7 +19,8 @@ type signOffs struct {
 type use int
 
 const (
-	unknownJob use = iota // in no list
+	unknownJob     use = iota // in no list
+	earlierCluster            // in a list, but of a cluster that was replaced by another one of the same name
 	outsideFilters
 	outsidePeriod
 	used
@@ -54,6 +55,15 @@ func (s *signOffs) register(restores []history.Restore, filtered bool, period *P
 	}
 }
 
+// registerListed records jobs that Atlas lists, whether or not they are restores of the current clusters.
+func (s *signOffs) registerListed(jobs map[string]bool) {
+	for id, listed := range jobs {
+		if listed {
+			s.uses[id] = max(s.uses[id], earlierCluster)
+		}
+	}
+}
+
 // of returns the sign-off of a restore; nil if there is none. If several jobs of a batch have one, a failure takes
 // precedence.
 func (s *signOffs) of(restore *history.Restore) *config.SignOff {
@@ -79,6 +89,8 @@ func (s *signOffs) result(file string, allRead bool) (SignOffs, error) {
 			counts.OutsidePeriod++
 		case outsideFilters:
 			counts.OutsideFilters++
+		case earlierCluster:
+			counts.EarlierCluster++
 		case unknownJob:
 			counts.Unresolved = append(counts.Unresolved, entry.JobID)
 			invalid = append(invalid, fmt.Sprintf("%s:%d: [%d].job_id: no list of restore jobs contains %s",

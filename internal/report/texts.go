@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -17,16 +18,70 @@ func headerFields(r *Report) []headerField {
 		{"Generated", formatTime(r.Header.Generated) + " UTC"},
 		{"Completeness", map[bool]string{true: "complete", false: "incomplete"}[r.Header.Complete]},
 		{"Version", "atlas-restore-exporter " + r.Header.Version},
+		{"Atlas API", r.Header.BaseURL},
 		{"Credentials", strings.Join(data.Credentials, ", ")},
 		{"Projects, clusters, targets", fmt.Sprintf("%d, %d, %d",
 			data.Totals.Projects, data.Totals.Clusters, data.Totals.Targets)},
+		{"Drills", data.settings(func(c *Cluster) string { return drillSetting(c.DrillTargets) })},
+		{"Allowed targets", data.settings(func(c *Cluster) string { return allowedSetting(c.AllowedTargets) })},
 		{"SHA-256 of the configuration", r.Header.Configuration},
+		{"SHA-256 of the sign-off file", cmp.Or(r.Header.SignOffs, "no sign-off file")},
 		{"SHA-256 of the data", r.Header.Digest},
 	}
 	if flags := data.Filter.flags(); flags != "" {
 		fields = append(fields, headerField{"Filter", flags})
 	}
 	return fields
+}
+
+// settings returns the values of a setting of the clusters, each with the number of clusters if they differ.
+func (d *Data) settings(of func(*Cluster) string) string {
+	var values []string
+	clusters := map[string]int{}
+	for i := range d.Clusters {
+		value := of(&d.Clusters[i])
+		if clusters[value] == 0 {
+			values = append(values, value)
+		}
+		clusters[value]++
+	}
+	if len(values) > 1 {
+		for i, value := range values {
+			values[i] = fmt.Sprintf("%s (%d clusters)", value, clusters[value])
+			if clusters[value] == 1 {
+				values[i] = value + " (1 cluster)"
+			}
+		}
+	}
+	return strings.Join(values, "; ")
+}
+
+func drillSetting(targets []RestoreTarget) string {
+	if targets == nil {
+		return "every whole-cluster restore counts as a drill because drill_targets is not set"
+	}
+	return "restores to " + targetNames(targets)
+}
+
+func allowedSetting(targets []RestoreTarget) string {
+	if targets == nil {
+		return "every target is allowed because allowed_targets is not set"
+	}
+	return targetNames(targets)
+}
+
+func targetNames(targets []RestoreTarget) string {
+	var names []string
+	for _, target := range targets {
+		name := cmp.Or(target.ProjectName, target.ProjectID)
+		if len(target.ClusterNames) == 0 {
+			names = append(names, name+" (all clusters)")
+		}
+		for _, cluster := range target.ClusterNames {
+			names = append(names, name+" / "+cluster)
+		}
+	}
+	return cmp.Or(strings.Join(names, ", "), "no cluster")
 }
 
 func teamName(team string) string {
@@ -79,7 +134,11 @@ func (r *Restore) details() string {
 		details = append(details, "indexes failed")
 	}
 	if r.UnexpectedTarget {
-		details = append(details, "unexpected target")
+		text := "unexpected target"
+		if r.InPlace {
+			text = "unexpected target: allowed_targets doesn't contain the cluster itself"
+		}
+		details = append(details, text)
 	}
 	if r.BatchID != "" {
 		details = append(details, fmt.Sprintf("batch %s of %d jobs", r.BatchID, len(r.BatchJobIDs)))
@@ -147,6 +206,7 @@ func (t *Target) State() string {
 // sentence describes the use of the sign-off file.
 func (s *SignOffs) sentence() string {
 	return fmt.Sprintf("Sign-offs: %d used, %d ignored because the restore did not end in the period, "+
-		"%d ignored because the filter does not select the cluster, %d for unknown jobs.",
-		s.Used, s.OutsidePeriod, s.OutsideFilters, len(s.Unresolved))
+		"%d ignored because the filter does not select the cluster, %d ignored because the cluster was replaced, "+
+		"%d for unknown jobs.",
+		s.Used, s.OutsidePeriod, s.OutsideFilters, s.EarlierCluster, len(s.Unresolved))
 }
