@@ -231,10 +231,10 @@ const (
 		"deleted cluster are not included."
 	statementValidated = "Atlas reports that a restore finished, not that the restored data is correct. A drill " +
 		"without a sign-off is not validated."
-	statementCurrent = "Objectives, drill targets, allowed targets, backup settings, teams, and environments are those at " +
-		"the time of generation. Compare the history of the configuration file for changes during the period."
-	statementCreator = "Atlas does not report the creator of a restore in the list of restore jobs. The activity feed of " +
-		"the project contains it."
+	statementCurrent = "Objectives, drill targets, allowed targets, backup settings, teams, and environments are those " +
+		"at the time of generation. Compare the history of the configuration file for changes during the period."
+	statementCreator = "Atlas does not report the creator of a restore in the list of restore jobs. The activity feed " +
+		"of the project contains it."
 	statementUTC = "All times are in UTC."
 )
 

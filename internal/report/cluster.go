@@ -140,8 +140,9 @@ func (c *clusterBuilder) restore(r *history.Restore, backupType atlas.BackupType
 		JobID: r.JobID, BatchID: r.BatchID, BackupType: string(backupType), Kind: r.DeliveryType.String(),
 		Purpose: r.Purpose.String(), Status: r.Status.String(), Requested: Time(r.Created), Finished: Time(r.Finished),
 		Ended: Time(r.End), RecoveryPoint: Time(r.RecoveryPoint), TargetProjectID: r.TargetProjectID,
-		TargetProjectName: c.projectName(r.TargetProjectID), TargetClusterName: r.TargetClusterName, InPlace: r.Purpose == history.PurposeInPlace,
-		UnexpectedTarget: r.Unexpected, IndexesFailed: r.Indexes == atlas.IndexesFailed, Validation: NotValidated,
+		TargetProjectName: c.projectName(r.TargetProjectID), TargetClusterName: r.TargetClusterName,
+		InPlace: r.Purpose == history.PurposeInPlace, UnexpectedTarget: r.Unexpected,
+		IndexesFailed: r.Indexes == atlas.IndexesFailed, Validation: NotValidated,
 	}
 	if r.BatchID != "" {
 		restore.BatchJobIDs = r.JobIDs

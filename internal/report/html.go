@@ -56,7 +56,8 @@ type htmlView struct {
 func writeHTML(w io.Writer, r *Report) error {
 	buffered := bufio.NewWriter(w)
 	view := htmlView{
-		Report: r, Title: "Restore report, " + r.Data.Period.dates(), Policy: contentSecurityPolicy, Style: template.CSS(reportCSS), //nolint:gosec // a constant
+		Report: r, Title: "Restore report, " + r.Data.Period.dates(), Policy: contentSecurityPolicy,
+		Style:  template.CSS(reportCSS), //nolint:gosec // a constant
 		Fields: headerFields(r), Chart: newChart(&r.Data), RestoreCounts: r.Data.restoreCounts(),
 		WithoutBackup: r.Data.withoutBackup(), Unread: r.Data.unreadTargets(), SignOffs: r.Data.SignOffs.sentence(),
 	}

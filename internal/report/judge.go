@@ -102,7 +102,8 @@ func (c *clusterBuilder) judgeDrillAge(objective time.Duration) Judgment {
 
 // noEarlierDrill returns the assumption of an age that counts from the creation of the cluster.
 func (c *clusterBuilder) noEarlierDrill() string {
-	text := "counted from the creation of the cluster on " + Time(c.created).date() + ", because Atlas lists no earlier drill"
+	text := "counted from the creation of the cluster on " + Time(c.created).date() +
+		", because Atlas lists no earlier drill"
 	if !c.oldestJob.Known() {
 		return text + " and no other job"
 	}

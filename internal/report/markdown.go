@@ -101,8 +101,8 @@ func (m *markdown) clusters(data *Data) {
 	for i := range data.Clusters {
 		c := &data.Clusters[i]
 		m.row(c.Name(), c.Team, c.Environment, formatOnOff(c.BackupEnabled), formatOnOff(c.ContinuousBackup),
-			strings.TrimSpace(formatLabel(c.Verdict)+" "+c.Validated()), oneLine(c.DrillAge), oneLine(c.Duration), oneLine(c.RecoveryPointAge),
-			strconv.Itoa(len(c.Drills)))
+			strings.TrimSpace(formatLabel(c.Verdict)+" "+c.Validated()), oneLine(c.DrillAge), oneLine(c.Duration),
+			oneLine(c.RecoveryPointAge), strconv.Itoa(len(c.Drills)))
 	}
 }
 
@@ -147,8 +147,8 @@ func (m *markdown) restores(data *Data, table *restoreTable) {
 		c := &data.Clusters[i]
 		for _, r := range table.list(c) {
 			if !found {
-				m.table("Cluster", "Job", "Kind", "Purpose", "Status at generation", "Requested", "Ended", "Duration", "Recovery point",
-					"Target", "Details")
+				m.table("Cluster", "Job", "Kind", "Purpose", "Status at generation", "Requested", "Ended", "Duration",
+					"Recovery point", "Target", "Details")
 				found = true
 			}
 			m.row(c.Name(), r.JobID, kindOf(&r), formatLabel(r.Purpose), formatLabel(r.Status), formatTime(r.Requested),
@@ -187,8 +187,8 @@ func (m *markdown) completeness(data *Data) {
 	m.table("Project", "Cluster", "Backup type", "Read", "Jobs", "Oldest job created", "Restores without a known end")
 	for i := range data.Targets {
 		t := &data.Targets[i]
-		m.row(cmp.Or(t.ProjectName, t.ProjectID), t.ClusterName, t.BackupType, t.State(), strconv.Itoa(t.Jobs), formatTime(t.Oldest),
-			strconv.Itoa(t.Undated))
+		m.row(cmp.Or(t.ProjectName, t.ProjectID), t.ClusterName, t.BackupType, t.State(), strconv.Itoa(t.Jobs),
+			formatTime(t.Oldest), strconv.Itoa(t.Undated))
 	}
 	m.line("\n%s", escapeMarkdown(data.SignOffs.sentence()))
 }
