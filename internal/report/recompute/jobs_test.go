@@ -81,8 +81,8 @@ func (h *history) moveToBorder(s *spec) {
 		return
 	}
 	border := pick(h, h.From, h.To).Add(-pick(h, 0, time.Second))
-	if h.chance(30) {
-		border = border.Add(-s.finished.Sub(s.created))
+	if h.chance(50) {
+		border = border.Add(s.finished.Sub(s.created))
 	}
 	if border.After(h.Now) {
 		return

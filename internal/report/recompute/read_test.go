@@ -15,6 +15,7 @@ type job struct {
 	state, delivery   string // Flex status, collection state, or legacy statusName, and delivery.statusName
 	failed, cancelled bool
 	expired, linked   bool
+	finishOmitted     bool // finishedAt is unreadable or implausible
 	batch             string
 
 	created, finished, expires, recovery time.Time
@@ -82,6 +83,7 @@ func (j *job) readTimes(o object, date time.Time) {
 			o.time("timestamp"))
 	}
 	j.finished = usual(o.time("finishedAt"), o.time("restoreFinishedDate"))
+	j.finishOmitted = o["finishedAt"] != nil && j.finished.IsZero()
 	for _, t := range []time.Time{o.time("expiresAt"), o.time("expirationDate"), o.time("delivery", "expires")} {
 		if !t.IsZero() && !t.After(date.Add(400*day)) {
 			j.expires = t

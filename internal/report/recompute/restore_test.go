@@ -43,6 +43,8 @@ func (j *job) status(now time.Time) string {
 		return "ready"
 	case !j.finished.IsZero():
 		return "completed"
+	case j.finishOmitted: // "a field that decides the status of a job is unreadable" (docs/failure-modes.md)
+		return "unknown"
 	case j.expired:
 		return "expired"
 	}

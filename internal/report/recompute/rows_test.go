@@ -60,7 +60,8 @@ type clusterState struct {
 	*clusterInput
 	*input
 	restores   []*restore
-	incomplete bool // a list of restores of the whole cluster
+	earlier    []string // IDs of jobs of an earlier cluster of the same name
+	incomplete bool     // a list of restores of the whole cluster
 }
 
 func recompute(in *input) *rows {
@@ -72,10 +73,15 @@ func recompute(in *input) *rows {
 		"failed_restores", "failed_restores_followed_up"} {
 		out.summary[name] = 0
 	}
-	used, outside, found := 0, 0, map[string]bool{}
+	used, outside, earlier, found := 0, 0, 0, map[string]bool{}
 	for _, c := range in.Clusters {
 		s := &clusterState{clusterInput: c, input: in}
 		s.read(out)
+		for _, id := range s.earlier {
+			if found[id] = true; slices.ContainsFunc(in.SignOffs, func(entry signOff) bool { return entry.JobID == id }) {
+				earlier++
+			}
+		}
 		for _, r := range s.restores {
 			for _, j := range r.jobs {
 				found[j.id] = true
@@ -99,7 +105,8 @@ func recompute(in *input) *rows {
 	}
 	slices.Sort(unresolved)
 	out.signOffs = row{"used": used, "ignored_outside_period": outside, "ignored_outside_filters": 0,
-		"unresolved_job_ids": unresolved}
+		"ignored_earlier_cluster": earlier,
+		"unresolved_job_ids":      unresolved}
 	return out
 }
 
@@ -115,6 +122,8 @@ func (s *clusterState) read(out *rows) {
 			case list.Denied:
 			case !ok:
 				malformed++
+			case !s.Created.IsZero() && !j.created.IsZero() && j.created.Before(s.Created) && !j.isUnfinished(s.Now):
+				s.earlier = append(s.earlier, j.id) // "A recreated cluster starts anew."
 			default:
 				jobs = append(jobs, j)
 				if oldest.IsZero() || !j.created.IsZero() && j.created.Before(oldest) {

@@ -65,6 +65,7 @@ var required = []string{
 	"restore: ended a second before the start",
 	"restore: ended at the end",
 	"restore: ended at the start",
+	"restore: requested at the end",
 	"restore: spans the end",
 	"restore: spans the start",
 	"restore: unexpected target",
@@ -158,6 +159,7 @@ func (s situations) observeRestore(c *clusterState, r *restore) {
 		s.count("batch: unfinished in part", r.unfinished && finished)
 		s.count("batch: neither failed nor succeeded", !r.unfinished && r.outcome != "failed" && !r.succeeded)
 	}
+	s.count("restore: requested at the end", r.created.Equal(c.To))
 	if r.unfinished {
 		return
 	}
