@@ -161,7 +161,9 @@ func TestClusters_ReturnsFactsOfEachKindOfCluster(t *testing.T) {
 				},
 			},
 			atlas.FlexClusters: {
-				{Name: "team", ID: "4", Created: longAgo, Tags: atlas.Tags{}, BackupEnabled: &no, CanHaveRestores: true, Flex: true},
+				{
+					Name: "team", ID: "4", Created: longAgo, Tags: atlas.Tags{}, BackupEnabled: &no, CanHaveRestores: true, Flex: true,
+				},
 			},
 		} {
 			got, err := client.Clusters(withDeadline(t), project, kind)

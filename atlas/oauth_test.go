@@ -302,7 +302,7 @@ func TestTokenEndpoint_LostConnectionIsANetworkError(t *testing.T) {
 }
 
 func TestTokenEndpoint_ResponseWithoutATokenIsMalformedAndRetried(t *testing.T) {
-	for _, body := range []string{`{}`, `<html>`, `{"access_token":5}`, `{"error":"odd"}`} {
+	for _, body := range []string{`{}`, `<html>`, `{"access_token":5}`, `{"error":"odd"}`, `{"access_token":"a\nb"}`} {
 		synctest.Test(t, func(t *testing.T) {
 			sim := newAtlas()
 			sim.Script(atlastest.TokenRequests, 1, atlastest.Body(200, "application/json", body))

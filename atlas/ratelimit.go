@@ -23,8 +23,8 @@ const (
 	maxBackoff   = 5 * time.Minute
 )
 
-// bucket identifies a token bucket of Atlas and, if single is set, only its requests for single items. A 429 response to
-// such a request doesn't block lists, but a 429 response for a list blocks both.
+// bucket identifies a token bucket of Atlas and, if single is set, only its requests for single items. A 429 response
+// to such a request doesn't block lists, but a 429 response for a list blocks both.
 type bucket struct {
 	projectID, operations string
 	single                bool

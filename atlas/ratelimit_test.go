@@ -71,7 +71,7 @@ func TestRateLimit_OfASingleJobDoesNotBlockItsList(t *testing.T) {
 		readJob := func() {
 			t.Helper()
 			_, err := client.RestoreJob(withDeadline(t), dedicated, "6a794733c0eb9e7a17740663")
-			asAPIError(t, err, 429)
+			_ = asAPIError(t, err, 429)
 		}
 		readJob()
 		before := len(requestsWithStatus(sim, 429))

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -189,6 +190,9 @@ func (s *tokenSource) request(ctx context.Context) (*oauth2.Token, error) {
 	tokenCtx, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, s.client), tokenTimeout)
 	defer cancel()
 	token, err := s.config.Token(tokenCtx)
+	if err == nil && !printable(token.AccessToken) {
+		token, err = nil, errUnusableToken
+	}
 	if err != nil && ctx.Err() != nil && time.Since(requested) < minTokenWait {
 		return nil, ctx.Err() // the caller's deadline is not a failure of the token endpoint
 	}
@@ -247,6 +251,14 @@ func (s *tokenSource) secretsLocked() []string {
 	return append(slices.Clip(s.encodedSecret), s.current.AccessToken)
 }
 
+// errUnusableToken means that an access token can't be sent in a header.
+var errUnusableToken = errors.New("the access token contains invalid characters")
+
+// printable reports whether a token consists of printable ASCII characters without spaces.
+func printable(token string) bool {
+	return !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 // convertTokenError converts an error of package oauth2, which quotes the whole response, to an error of this package.
 func convertTokenError(err error, secrets []string) error {
 	if retrieveErr, ok := errors.AsType[*oauth2.RetrieveError](err); ok && retrieveErr.Response != nil {
@@ -258,6 +270,9 @@ func convertTokenError(err error, secrets []string) error {
 	}
 	if urlErr, ok := errors.AsType[*url.Error](err); ok {
 		return transportError(urlErr, secrets)
+	}
+	if errors.Is(err, errUnusableToken) {
+		return &MalformedError{Operation: OperationToken, Err: errUnusableToken}
 	}
 	return &MalformedError{Operation: OperationToken, Err: errors.New("no access token in the response")}
 }

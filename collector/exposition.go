@@ -43,8 +43,8 @@ type Exposition struct {
 	plainAt  time.Time                              // when the last uncompressed response was requested
 }
 
-// body is a part of a response: the joined blocks of all groups. While clients request uncompressed responses, it is kept
-// uncompressed, too.
+// body is a part of a response: the joined blocks of all groups. While clients request uncompressed responses, it is
+// kept uncompressed, too.
 type body struct {
 	block gzipcat.Block
 	text  []byte // nil unless it is kept
@@ -166,8 +166,8 @@ func (e *Exposition) read(
 	return blocks, texts, live, err
 }
 
-// textsOf returns the texts of parts of a response and keeps them, or returns nil if they are too large. The caller must
-// hold e.mu.
+// textsOf returns the texts of parts of a response and keeps them, or returns nil if they are too large. The caller
+// must hold e.mu.
 func (e *Exposition) textsOf(parts []*body) (texts [][]byte) {
 	size := int64(0)
 	for _, bodies := range e.bodies {

@@ -139,7 +139,8 @@ var ruleSettings = map[string]string{
     AtlasRestoreFailed: {severity: warning, for: 5m, labels: {receiver: payments}}
     AtlasRestoreExporterDown: {for: 1h30m}
     AtlasRestoreDrillOverdue: {enabled: true}
-  urls: {runbooks: "https://example.net/runbooks#", statusPage: "https://s.example.net", dashboards: "https://g.example.net"}`,
+  urls:
+    {runbooks: "https://example.net/runbooks#", statusPage: "https://s.example.net", dashboards: "https://g.example.net"}`,
 	"a label with characters that YAML quotes": `{enabled: true, alertLabels: {note: "{{ $value }}: # 'yes'"}}`,
 }
 

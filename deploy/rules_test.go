@@ -128,8 +128,8 @@ func TestAlerts_DescribeTheFirstStep(t *testing.T) {
 	}
 }
 
-// TestAlerts_EndNoSentenceWithAValue checks that no value is taken for the number of a step: the templates of Alertmanager
-// put a number from 1 to 3, a period, and a capital letter on a line of its own.
+// TestAlerts_EndNoSentenceWithAValue checks that no value is taken for the number of a step: the templates of
+// Alertmanager put a number from 1 to 3, a period, and a capital letter on a line of its own.
 func TestAlerts_EndNoSentenceWithAValue(t *testing.T) {
 	end := regexp.MustCompile(`\{\{-? *(\$value|\.Value|\$labels\.\w+) *-?\}\}\. *(\{\{|[A-Z])`)
 	for _, alert := range readAlerts(t) {

@@ -79,8 +79,8 @@
 //
 // Atlas was never seen to remove evicted jobs from a list. To recognize them, the history stores which job was the
 // newest to be evicted because of MaxJobs (dropped). A job that is not known is beyond the limits if it is too old, or
-// not newer than that job. If such a job is finished, only its event is retained. If it is unfinished, it becomes known.
-// Jobs without a creation time count as the oldest for MaxJobs, and are never too old for MaxAge.
+// not newer than that job. If such a job is finished, only its event is retained. If it is unfinished, it becomes
+// known. Jobs without a creation time count as the oldest for MaxJobs, and are never too old for MaxAge.
 //
 // Each full poll determines dropped again, because newer jobs may have been removed. An eviction because of MaxAge
 // doesn't change dropped, because the clock may be wrong. After a clock that was set ahead is corrected, the next full

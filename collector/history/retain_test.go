@@ -155,7 +155,8 @@ func TestSetPolicy_ReclassifiesRetainedEvents(t *testing.T) {
 // TestSetPolicy_KeepsEventsOfDrillsWhileThereAreNoDrillTargets removes drill targets and adds them again, after later
 // restores into other targets.
 func TestSetPolicy_KeepsEventsOfDrillsWhileThereAreNoDrillTargets(t *testing.T) {
-	with := Policy{Limits: wideLimits, DrillTargets: []RestoreTarget{{ProjectID: project, ClusterNames: []string{"drill"}}}}
+	drillTargets := []RestoreTarget{{ProjectID: project, ClusterNames: []string{"drill"}}}
+	with := Policy{Limits: wideLimits, DrillTargets: drillTargets}
 	without := Policy{Limits: wideLimits, DrillTargets: []RestoreTarget{}}
 	drill := job("a", 5*time.Hour, atlas.StatusCompleted, into(project, "drill"))
 	failedDrill := job("b", 4*time.Hour, atlas.StatusFailed, into(project, "drill"))

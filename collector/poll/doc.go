@@ -82,8 +82,8 @@
 // Each remaining target keeps its poller, which adopts changed settings and publishes the known jobs as summarized
 // under the new policy. Its polls take place as usual: a running poll continues, and the next one is never postponed.
 // A poll is due at once only if the client has changed, or if jobs may be missing under the new policy. A failure of a
-// running poll doesn't count if the client was replaced meanwhile. If the number of concurrent polls is lowered, no poll
-// starts until fewer than the new number are running.
+// running poll doesn't count if the client was replaced meanwhile. If the number of concurrent polls is lowered, no
+// poll starts until fewer than the new number are running.
 //
 // # Readiness
 //

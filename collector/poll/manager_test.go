@@ -99,7 +99,8 @@ func TestApply_PollsOnlyNewTargetsAtOnce(t *testing.T) {
 		if s := snapshots[0]; s.Summary == nil || s.Summary.Known != 0 {
 			t.Errorf("the new target: %+v", s)
 		}
-		if s := snapshots[2]; s.Summary.Known != 3 || s.LastSuccess != before.LastSuccess || s.Target.Interval != 2*time.Minute {
+		s := snapshots[2]
+		if s.Summary.Known != 3 || s.LastSuccess != before.LastSuccess || s.Target.Interval != 2*time.Minute {
 			t.Errorf("the changed target: %+v", s)
 		}
 		w.expectRequests("1 lists, 0 jobs")

@@ -163,7 +163,7 @@ func TestRun_PublishesAnExpiryBetweenPolls(t *testing.T) {
 		synctest.Wait()
 		w.expectDownloads("in_progress 1, ready 1, cancelled 1")
 		before := w.manager.Snapshots()[0]
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		w.expectDownloads("expired 3")
 		if s := w.manager.Snapshots()[0]; s.LastPoll != before.LastPoll {
@@ -250,6 +250,7 @@ func (w *world) expectFailure(id string) {
 }
 
 func TestApply_KeepsAListOnlyUntilDiscoveryHasReadItsClusters(t *testing.T) {
+	other := Pattern{Include: regexp.MustCompile("^other$")}
 	for name, test := range map[string]struct {
 		rules  []Rule
 		during string // until the lists of clusters can be read
@@ -261,9 +262,9 @@ func TestApply_KeepsAListOnlyUntilDiscoveryHasReadItsClusters(t *testing.T) {
 		},
 		"another project":     {[]Rule{ruleFor(sandbox)}, ""},
 		"another backup type": {[]Rule{ruleFor("", func(r *Rule) { r.BackupTypes = []atlas.BackupType{atlas.Flex} })}, ""},
-		"another name":        {[]Rule{ruleFor("", func(r *Rule) { r.Clusters = Pattern{Include: regexp.MustCompile("^other$")} })}, ""},
+		"another name":        {[]Rule{ruleFor("", func(r *Rule) { r.Clusters = other })}, ""},
 		"another project name": {
-			[]Rule{ruleFor("", func(r *Rule) { r.Projects = Pattern{Include: regexp.MustCompile("^other$")} })}, "prod/dedicated",
+			[]Rule{ruleFor("", func(r *Rule) { r.Projects = other })}, "prod/dedicated",
 		},
 	} {
 		runInBubble(t, name, func(t *testing.T) {

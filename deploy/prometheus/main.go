@@ -1,5 +1,5 @@
-// Command prometheus writes the rules with the settings of a file to its output, for a Prometheus without the Prometheus
-// Operator. The file has the settings of the chart below prometheusRule:
+// Command prometheus writes the rules with the settings of a file to its output, for a Prometheus without the
+// Prometheus Operator. The file has the settings of the chart below prometheusRule:
 //
 //	go run ./deploy/prometheus -values values.yaml > rules.yaml
 package main

@@ -83,7 +83,8 @@ prometheusRule:
 		},
 		{
 			"dashboard", failed.Annotations["dashboard_url"],
-			"https://g/d/atlas-restore-cluster?var-project={{ $labels.project_id }}&var-cluster={{ $labels.cluster_name | urlquery }}",
+			"https://g/d/atlas-restore-cluster?var-project={{ $labels.project_id }}" +
+				"&var-cluster={{ $labels.cluster_name | urlquery }}",
 		},
 		{"for of another alert", down.For, "5m"},
 		{"label of another alert", down.Labels["owner"], "x"},
@@ -101,7 +102,8 @@ func TestRun_RejectsInvalidSettings(t *testing.T) {
 		"prometheusRule: {alerts: {AtlasRestoreFailed: {severity: page}}}": `AtlasRestoreFailed: invalid severity "page": ` +
 			"use critical, warning, or info",
 	} {
-		if _, err := customize(t, settings); err == nil || !bytes.HasSuffix([]byte(err.Error()), []byte("prometheusRule: "+want)) {
+		_, err := customize(t, settings)
+		if err == nil || !bytes.HasSuffix([]byte(err.Error()), []byte("prometheusRule: "+want)) {
 			t.Errorf("%s: %v, want %s", settings, err, want)
 		}
 	}

@@ -188,7 +188,8 @@ func (w *notificationWorld) credentials() {
 func (w *notificationWorld) exporters() {
 	w.add("exporter_config_last_reload_successful", production, always(0))
 	w.add("exporter_config_last_reload_success_timestamp_seconds", production, before(26*60))
-	w.add("exporter_api_rate_limit_remaining", production+fmt.Sprintf(`,operation="dedicated_list",project_id=%q`, payments),
+	w.add("exporter_api_rate_limit_remaining",
+		production+fmt.Sprintf(`,operation="dedicated_list",project_id=%q`, payments),
 		always(0))
 	w.exporter("restores-1:10058", "production", 1, until)
 	w.exporter("analytics-0:10058", "analytics", 3, always)

@@ -86,9 +86,9 @@ func isAbsentTwice(r *record, now time.Time, conclusive bool) bool {
 	return before && r.notFound
 }
 
-// lastValuesOf returns the last_* values. last_success_* and last_failure_* cover "all" jobs: each that was ever listed,
-// known or not, in its last reading. Jobs that are not known were evaluated when they were listed last, or ceased to be
-// known. last_created_* covers known jobs only. All values "are retained after their jobs are removed".
+// lastValuesOf returns the last_* values. last_success_* and last_failure_* cover "all" jobs: each that was ever
+// listed, known or not, in its last reading. Jobs that are not known were evaluated when they were listed last, or
+// ceased to be known. last_created_* covers known jobs only. All values "are retained after their jobs are removed".
 //
 // A job that was removed while it was unfinished doesn't prevent the success of its batch: Atlas has no such job.
 func lastValuesOf(s Settings, h state) *lastValues {

@@ -99,8 +99,8 @@ func replay(s Settings, polls []Poll) []state {
 	return states
 }
 
-// after merges a list into the known jobs: "the jobs of a target [...] merged across polls by job ID". A job that is not
-// known can become known only if it is listed.
+// after merges a list into the known jobs: "the jobs of a target [...] merged across polls by job ID". A job that is
+// not known can become known only if it is listed.
 func (h state) after(s Settings, poll *Poll) state {
 	next := state{others: maps.Clone(h.others), former: slices.Clone(h.former)}
 	merged, conclusive := h.listed(s, poll), isConclusive(poll)

@@ -14,7 +14,8 @@ var (
 	otherPaths = []string{
 		"/-/quit", "/-/", "/-/healthy/", "/metrics/", "/metrics/x", "/metrics.json", "/status", "/config", "/config.yaml",
 		"/web.yaml", "/index.html", "/status.html", "/favicon.ico", "/robots.txt", "/.git/config", "/api/v1/query", "/probe",
-		"/health", "/report", "/runbooks/", "/debug/", "/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline",
+		"/health", "/report", "/runbooks/", "/debug/", "/debug/pprof", "/debug/pprof/",
+		"/debug/pprof/heap", "/debug/pprof/cmdline",
 		"/debug/pprof/profile", "/debug/vars", "/debug/requests", "/debug/events", "/%2e%2e/config.yaml",
 		"/..%2fconfig.yaml", "/" + strings.Repeat("a", 1000), "/metrics%00", "/%2d/healthy/x",
 	}

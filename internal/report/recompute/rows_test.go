@@ -123,7 +123,7 @@ func (s *clusterState) read(out *rows) {
 			case !ok:
 				malformed++
 			case !s.Created.IsZero() && !j.created.IsZero() && j.created.Before(s.Created) && !j.isUnfinished(s.Now):
-				s.earlier = append(s.earlier, j.id) // "A recreated cluster starts anew."
+				s.earlier = append(s.earlier, j.id) // "A recreated cluster starts again."
 			default:
 				jobs = append(jobs, j)
 				if oldest.IsZero() || !j.created.IsZero() && j.created.Before(oldest) {
