@@ -124,11 +124,12 @@ type restore struct {
 	succeeded bool            // all
 }
 
-// newRestore returns the restore of a single job. A download succeeds as soon as its archive is ready.
+// newRestore returns the restore of a single job. A download succeeds as soon as its archive is ready. A download that
+// was cancelled never succeeds, even if its status is expired later, because its archive may never have existed.
 func (h *History) newRestore(job *atlas.RestoreJob, now time.Time) restore {
 	status := job.StatusAt(now)
 	archived := job.DeliveryType == atlas.DeliveryDownload &&
-		(status == atlas.StatusReady || status == atlas.StatusExpired)
+		(status == atlas.StatusReady || (status == atlas.StatusExpired && !job.CancelledFlag))
 	indexes := job.Indexes
 	if n, known := job.IndexFailures.Value(); known && n > 0 {
 		indexes = atlas.IndexesFailed

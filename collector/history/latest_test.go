@@ -223,3 +223,20 @@ func TestDuration_IsUnknownUnlessBothTimesAreInOrder(t *testing.T) {
 		}
 	}
 }
+
+// A cancelled download expires by the clock, but its archive may never have existed. Its expiry must not hide an earlier
+// failure.
+func TestLatest_AnExpiredDownloadThatWasCancelledIsNoSuccess(t *testing.T) {
+	h := newHistory(wideLimits)
+	mergeList(h, job("1", time.Hour, atlas.StatusCancelled, func(j *atlas.RestoreJob) {
+		j.DeliveryType, j.HasFlags, j.CancelledFlag, j.ExpiresUnready = atlas.DeliveryDownload, true, true, true
+		j.Finished, j.Expiry = ago(50*time.Minute), ago(time.Minute)
+	}))
+	s := h.Summarize(noon)
+	if s.Counts[atlas.DeliveryDownload][atlas.StatusExpired] != 1 {
+		t.Errorf("counts %v, want one expired download", s.Counts)
+	}
+	if latest := s.Latest[atlas.DeliveryDownload][PurposeOther]; latest.Success.End != 0 || latest.Failure.End != 0 {
+		t.Errorf("latest %+v, want neither a success nor a failure", latest)
+	}
+}

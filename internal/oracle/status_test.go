@@ -192,11 +192,13 @@ func isActive(j job, now time.Time) bool {
 	return st == pending || st == inProgress
 }
 
-// isSuccessful: a completed job; "for downloads, [...] all completed, ready, or expired jobs".
+// isSuccessful: a completed job; "for downloads, [...] all completed, ready, or expired jobs". The exporter deviates: a
+// cancelled download may never have had an archive, so that its expiry is not a success.
 func isSuccessful(j job, now time.Time) bool {
 	st, _ := status(j, now)
 	if j.deliveryType == download {
-		return st == completed || st == ready || st == expired
+		cancelled := j.cancelled != nil && *j.cancelled
+		return st == completed || st == ready || (st == expired && !cancelled)
 	}
 	return st == completed
 }

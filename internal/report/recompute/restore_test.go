@@ -101,8 +101,10 @@ func (j *job) isSuccessful(now time.Time) bool {
 	switch j.status(now) {
 	case "completed":
 		return true
-	case "ready", "expired":
+	case "ready":
 		return j.kind == "download"
+	case "expired": // a cancelled download may never have had an archive
+		return j.kind == "download" && !j.cancelled
 	}
 	return false
 }
