@@ -140,7 +140,9 @@ var ruleSettings = map[string]string{
     AtlasRestoreExporterDown: {for: 1h30m}
     AtlasRestoreDrillOverdue: {enabled: true}
   urls:
-    {runbooks: "https://example.net/runbooks#", statusPage: "https://s.example.net", dashboards: "https://g.example.net"}`,
+    runbooks: "https://example.net/runbooks#"
+    statusPage: "https://s.example.net"
+    dashboards: "https://g.example.net"`,
 	"a label with characters that YAML quotes": `{enabled: true, alertLabels: {note: "{{ $value }}: # 'yes'"}}`,
 }
 

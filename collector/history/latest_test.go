@@ -224,8 +224,8 @@ func TestDuration_IsUnknownUnlessBothTimesAreInOrder(t *testing.T) {
 	}
 }
 
-// A cancelled download expires by the clock, but its archive may never have existed. Its expiry must not hide an earlier
-// failure.
+// A cancelled download expires by the clock, but its archive may never have existed. Its expiry must not hide an
+// earlier failure.
 func TestLatest_AnExpiredDownloadThatWasCancelledIsNoSuccess(t *testing.T) {
 	h := newHistory(wideLimits)
 	mergeList(h, job("1", time.Hour, atlas.StatusCancelled, func(j *atlas.RestoreJob) {
