@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,6 +25,18 @@ import (
 )
 
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){name: main}) }
+
+func TestLimitGarbage_DoesNotOverrideGOGC(t *testing.T) {
+	original := debug.SetGCPercent(123)
+	t.Cleanup(func() { debug.SetGCPercent(original) })
+	for value, want := range map[string]int{"200": 123, "": 50} {
+		t.Setenv("GOGC", value)
+		limitGarbage()
+		if got := debug.SetGCPercent(123); got != want {
+			t.Errorf("with GOGC=%s, the percentage is %d, want %d", value, got, want)
+		}
+	}
+}
 
 // TestScripts runs the scripts in testdata/script. Each script tests one promise of the command line.
 func TestScripts(t *testing.T) {

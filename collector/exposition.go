@@ -46,8 +46,8 @@ type Exposition struct {
 // body is a part of a response: the joined blocks of all groups. While clients request uncompressed responses, it is
 // kept uncompressed, too.
 type body struct {
-	block gzipcat.Block
-	text  []byte // nil unless it is kept
+	joined gzipcat.Sequence // shares the memory of the blocks
+	text   []byte           // nil unless it is kept
 }
 
 // Uncompressed texts are kept for textLife after the last request for one, unless all of them are larger than maxText.
@@ -120,7 +120,7 @@ func (e *Exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	plain := !gzipcat.AcceptsGzip(r) && r.Method != http.MethodHead
-	blocks, texts, live, err := e.read(format, plain)
+	joined, texts, live, err := e.read(format, plain)
 	if err != nil {
 		e.logger.LogAttrs(r.Context(), slog.LevelError, "gathering metrics failed", slog.Any("err", err))
 	}
@@ -130,19 +130,19 @@ func (e *Exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if texts != nil {
 		err = gzipcat.ServeText(w, r, append(texts, live)...)
 	} else {
-		err = gzipcat.Serve(w, r, blocks, live)
+		err = gzipcat.Serve(w, r, joined, live)
 	}
 	if err != nil {
 		e.logger.LogAttrs(r.Context(), slog.LevelDebug, "sending metrics failed", slog.Any("err", err))
 	}
 }
 
-// read returns the current blocks of all targets and the live metrics. If the response is to be uncompressed, it also
-// returns the texts of the blocks, unless they are too large to be kept. Concurrent scrapes wait for each other here,
+// read returns the current text of all targets and the live metrics. If the response is to be uncompressed, it also
+// returns the text uncompressed, unless that is too large to be kept. Concurrent scrapes wait for each other here,
 // but not while responses are sent.
 func (e *Exposition) read(
 	format expfmt.Format, plain bool,
-) (blocks []gzipcat.Block, texts [][]byte, live []byte, err error) {
+) (joined []gzipcat.Sequence, texts [][]byte, live []byte, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	live, err = e.gather(format)
@@ -152,10 +152,10 @@ func (e *Exposition) read(
 	for kind, bodies := range e.bodies {
 		part := bodies[format.FormatType()]
 		if part == nil {
-			part = &body{block: e.join(kind, format.FormatType())}
+			part = &body{joined: e.join(kind, format.FormatType())}
 			bodies[format.FormatType()] = part
 		}
-		parts, blocks = append(parts, part), append(blocks, part.block)
+		parts, joined = append(parts, part), append(joined, part.joined)
 	}
 	if plain {
 		e.plainAt = now
@@ -163,7 +163,7 @@ func (e *Exposition) read(
 	} else if now.Sub(e.plainAt) > textLife {
 		e.dropTexts()
 	}
-	return blocks, texts, live, err
+	return joined, texts, live, err
 }
 
 // textsOf returns the texts of parts of a response and keeps them, or returns nil if they are too large. The caller
@@ -173,7 +173,7 @@ func (e *Exposition) textsOf(parts []*body) (texts [][]byte) {
 	for _, bodies := range e.bodies {
 		for _, part := range bodies {
 			if part.text != nil || slices.Contains(parts, part) {
-				size += part.block.Len()
+				size += part.joined.Len()
 			}
 		}
 	}
@@ -183,7 +183,7 @@ func (e *Exposition) textsOf(parts []*body) (texts [][]byte) {
 	}
 	for _, part := range parts {
 		if part.text == nil {
-			text, err := part.block.Text()
+			text, err := part.joined.Text()
 			if err != nil {
 				return nil // Serve returns the same error
 			}
@@ -290,7 +290,7 @@ func (p *part) render(r *renderer, members []poll.State, emit func(*targetEmitte
 }
 
 // join returns the blocks of a part of all groups, ordered by family and preceded by the header of the family.
-func (e *Exposition) join(kind int, format expfmt.FormatType) gzipcat.Block {
+func (e *Exposition) join(kind int, format expfmt.FormatType) gzipcat.Sequence {
 	var blocks []gzipcat.Block
 	for i, header := range e.headers[format] {
 		before := len(blocks)

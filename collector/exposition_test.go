@@ -293,7 +293,7 @@ func TestExposition_KeepsTextsWhileClientsRequestThem(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		expectKept(http.MethodGet, acceptText, "gzip", 0)
 		e.expectEqual("after the texts were dropped")
-		exposition.maxText = exposition.bodies[statePart][expfmt.TypeTextPlain].block.Len()
+		exposition.maxText = exposition.bodies[statePart][expfmt.TypeTextPlain].joined.Len()
 		expectKept(http.MethodGet, acceptText, "identity", 0)
 		e.expectEqual("while the texts are too large to be kept")
 	})

@@ -38,7 +38,8 @@ type Summary struct {
 
 // JobState is a job with its status as of the summary, which takes the expiry of downloads into account.
 type JobState struct {
-	atlas.RestoreJob
+	*atlas.RestoreJob // shared with the history; immutable
+
 	Status  atlas.Status
 	Purpose Purpose
 	// Unexpected is set if the target of the job is not allowed.
@@ -106,7 +107,7 @@ func (h *History) summarize(now time.Time) *Summary {
 	var ongoing, finished []JobState
 	for _, job := range jobs {
 		state := JobState{
-			*job, job.StatusAt(now), h.purpose(job), !h.policy.allows(job), unfinished(job, now),
+			job, job.StatusAt(now), h.purpose(job), !h.policy.allows(job), unfinished(job, now),
 			job.Expiry != 0 && job.Expiry <= s.validFrom, h.end(job, now),
 		}
 		s.count(&state)
@@ -151,7 +152,7 @@ func (s *Summary) count(job *JobState) {
 		s.limitValidity(job.Expiry) // its status, its end, or the number of its links changes then
 	}
 	if job.Status == atlas.StatusUnknown && job.unfinished {
-		s.limitValidity(decidedAt(&job.RestoreJob))
+		s.limitValidity(decidedAt(job.RestoreJob))
 	}
 }
 

@@ -69,9 +69,11 @@ func newManager(targets []poll.Target, client poll.Client, exporter *collector.E
 	return poll.NewManager(config, exporter, slog.New(slog.DiscardHandler))
 }
 
-// polledFleet is a collector.Source of targets that were polled once. It can pretend that something has changed.
+// polledFleet is a collector.Source of targets that were polled once. It can pretend that something has changed. Like an
+// exporter, it keeps the manager, and so the history of each target.
 type polledFleet struct {
 	exporter *collector.Exporter
+	manager  *poll.Manager
 	states   []poll.State
 }
 
@@ -93,12 +95,14 @@ func newPolledFleet(ctx context.Context, jobs int) (*polledFleet, error) {
 		return nil, err
 	}
 	defer client.Close()
-	manager, err := newManager(targets, client, exporter)
+	connected := &disconnectable{client}
+	manager, err := newManager(targets, connected, exporter)
 	if err != nil {
 		return nil, err
 	}
 	manager.PollOnce(ctx, func(*poll.Snapshot) {})
-	fleet := &polledFleet{exporter: exporter, states: manager.States()}
+	connected.Client = nil // otherwise, the manager would keep the simulated Atlas API in memory
+	fleet := &polledFleet{exporter: exporter, manager: manager, states: manager.States()}
 	for _, s := range fleet.states {
 		if s.Err != nil || len(s.Summary.Series) != jobsPerCluster {
 			return nil, fmt.Errorf("polling %s: unexpected result %+v: %w", s.Target.ClusterName, s.Summary, s.Err)
@@ -106,6 +110,8 @@ func newPolledFleet(ctx context.Context, jobs int) (*polledFleet, error) {
 	}
 	return fleet, nil
 }
+
+type disconnectable struct{ poll.Client }
 
 // States implements collector.Source.
 func (f *polledFleet) States() []poll.State { return f.states }

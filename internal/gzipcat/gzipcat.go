@@ -1,7 +1,7 @@
 // Package gzipcat concatenates separately compressed texts into one gzip stream.
 //
 // A large response of which only small parts change can be served without compressing all of it again: each part is
-// compressed once to a Block, Join concatenates Blocks, and Serve sends them. The result is a single gzip member
+// compressed once to a Block, Join concatenates Blocks without copying them, and Serve sends the result. The result is a single gzip member
 // (RFC 1952), because some clients ignore all members but the first.
 //
 // Three facts make this possible:
@@ -18,6 +18,7 @@ import (
 	"bytes"
 	"hash/crc32"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -29,36 +30,43 @@ var finalBlock = []byte{1, 0, 0, 0xff, 0xff}
 
 // Block is a compressed text that can be part of a DEFLATE stream. It is immutable. The zero Block is an empty text.
 type Block struct {
-	stream []byte // a DEFLATE stream that ends with finalBlock; nil in the zero Block
-	size   int64  // length of the text
-	sum    uint32 // CRC-32 of the text
+	data []byte // a DEFLATE stream without finalBlock
+	size int64  // length of the text
+	sum  uint32 // CRC-32 of the text
 }
 
 // Len returns the length of the text in bytes.
-func (b Block) Len() int64 { return b.size }
+func (b *Block) Len() int64 { return b.size }
 
-// data returns the stream without its final block.
-func (b *Block) data() []byte { return b.stream[:max(len(b.stream)-len(finalBlock), 0)] }
-
-// extend updates the size and the checksum for an appended Block. The caller appends its data.
-func (b *Block) extend(next *Block) {
-	b.sum = crc32Combine(b.sum, next.sum, next.size)
-	b.size += next.size
+// Sequence is the concatenated text of several Blocks. It shares their data. It is immutable. The zero Sequence is an
+// empty text.
+type Sequence struct {
+	parts  [][]byte // the data of the Blocks
+	length int      // of all parts
+	size   int64    // length of the text
+	sum    uint32   // CRC-32 of the text
 }
 
-// Join returns a Block of the concatenated texts of several Blocks.
-func Join(blocks []Block) Block {
-	length := len(finalBlock)
+// Join returns the concatenated texts of several Blocks.
+func Join(blocks []Block) Sequence {
+	s := Sequence{parts: make([][]byte, 0, len(blocks))}
 	for i := range blocks {
-		length += len(blocks[i].data())
+		block := &blocks[i]
+		s.parts, s.length = append(s.parts, block.data), s.length+len(block.data)
+		s.sum = crc32Combine(s.sum, block.sum, block.size)
+		s.size += block.size
 	}
-	joined := Block{stream: make([]byte, 0, length)}
-	for i := range blocks {
-		joined.stream = append(joined.stream, blocks[i].data()...)
-		joined.extend(&blocks[i])
-	}
-	joined.stream = append(joined.stream, finalBlock...)
-	return joined
+	return s
+}
+
+// Len returns the length of the text in bytes.
+func (s *Sequence) Len() int64 { return s.size }
+
+// Text returns the text. The error is always nil, unless the memory of a Block is corrupt.
+func (s *Sequence) Text() ([]byte, error) {
+	text := bytes.NewBuffer(make([]byte, 0, s.size))
+	err := s.writeText(text)
+	return text.Bytes(), err
 }
 
 // level is the compression level. Higher levels take longer and save little for the text of metrics.
@@ -85,30 +93,51 @@ func Compress(text []byte) Block {
 	c.writer.Reset(&c.stream)
 	_, _ = c.writer.Write(text) // writing to a bytes.Buffer returns no error
 	_ = c.writer.Flush()
-	_, _ = c.stream.Write(finalBlock)
 	return Block{bytes.Clone(c.stream.Bytes()), int64(len(text)), crc32.ChecksumIEEE(text)}
-}
-
-// Text returns the text. The error is always nil, unless the memory of the Block is corrupt.
-func (b *Block) Text() ([]byte, error) {
-	text := bytes.NewBuffer(make([]byte, 0, b.size))
-	err := b.writeText(text)
-	return text.Bytes(), err
 }
 
 var decompressors = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 
 // writeText writes the text.
-func (b *Block) writeText(w io.Writer) error {
-	if b.size == 0 {
+func (s *Sequence) writeText(w io.Writer) error {
+	if s.size == 0 {
 		return nil
 	}
 	reader := decompressors.Get().(io.ReadCloser) //nolint:forcetypeassert // the pool contains only readers
 	defer decompressors.Put(reader)
-	stream := bytes.NewReader(b.stream)
+	stream := &partsReader{parts: append(slices.Clip(s.parts), finalBlock)}
 	if err := reader.(flate.Resetter).Reset(stream, nil); err != nil { //nolint:forcetypeassert // documented by NewReader
 		return err
 	}
 	_, err := io.Copy(w, reader)
 	return err
+}
+
+// partsReader reads concatenated parts. As an io.ByteReader, it needs no buffer between itself and the decompressor.
+type partsReader struct{ parts [][]byte }
+
+func (r *partsReader) Read(p []byte) (int, error) {
+	if !r.next() {
+		return 0, io.EOF
+	}
+	n := copy(p, r.parts[0])
+	r.parts[0] = r.parts[0][n:]
+	return n, nil
+}
+
+func (r *partsReader) ReadByte() (byte, error) {
+	if !r.next() {
+		return 0, io.EOF
+	}
+	c := r.parts[0][0]
+	r.parts[0] = r.parts[0][1:]
+	return c, nil
+}
+
+// next skips parts that were read, and reports whether any is left.
+func (r *partsReader) next() bool {
+	for len(r.parts) > 0 && len(r.parts[0]) == 0 {
+		r.parts = r.parts[1:]
+	}
+	return len(r.parts) > 0
 }

@@ -28,7 +28,7 @@ func serve(t *testing.T, method, acceptEncoding string, blocks []Block) (http.He
 	request := httptest.NewRequest(method, "/", http.NoBody)
 	request.Header.Set("Accept-Encoding", acceptEncoding)
 	recorder := httptest.NewRecorder()
-	if err := Serve(recorder, request, blocks, []byte("end")); err != nil {
+	if err := Serve(recorder, request, []Sequence{Join(blocks), {}, Join(blocks)}, []byte("end")); err != nil {
 		t.Fatal(err)
 	}
 	return recorder.Header(), recorder.Body.Bytes()
@@ -52,7 +52,7 @@ func gunzip(t *testing.T, data []byte) string {
 func TestServe_SendsOneGzipMemberWithAllTexts(t *testing.T) {
 	long := strings.Repeat("a_metric{label=\"value\"} 1.0\n", 10_000)
 	blocks := blocksOf("first\n", "", long)
-	header, body := serve(t, http.MethodGet, "gzip", append(blocks, Block{}, Join(blocks)))
+	header, body := serve(t, http.MethodGet, "gzip", append(blocks, Block{}))
 	if text := gunzip(t, body); text != "first\n"+long+"first\n"+long+"end" {
 		t.Errorf("got %d bytes of text: %.50s", len(text), text)
 	}
@@ -63,7 +63,7 @@ func TestServe_SendsOneGzipMemberWithAllTexts(t *testing.T) {
 
 func TestServe_SendsPlainTextIfGzipIsNotAccepted(t *testing.T) {
 	blocks := blocksOf("first\n", "", "second\n")
-	header, body := serve(t, http.MethodGet, "identity", append(blocks, Block{}, Join(blocks), Join(nil)))
+	header, body := serve(t, http.MethodGet, "identity", append(blocks, Block{}))
 	if string(body) != "first\nsecond\nfirst\nsecond\nend" {
 		t.Errorf("got %q", body)
 	}
@@ -88,7 +88,7 @@ func TestServe_ReturnsErrorsOfTheConnection(t *testing.T) {
 	for _, encoding := range []string{"gzip", "identity"} {
 		request := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 		request.Header.Set("Accept-Encoding", encoding)
-		if err := Serve(closedConnection{}, request, blocksOf("first"), nil); !errors.Is(err, io.ErrClosedPipe) {
+		if err := Serve(closedConnection{}, request, []Sequence{Join(blocksOf("first"))}, nil); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("%s: %v", encoding, err)
 		}
 	}
@@ -103,8 +103,9 @@ func (closedConnection) WriteHeader(int)           {}
 func TestServeText_SendsTheTextsOfBlocks(t *testing.T) {
 	var texts [][]byte
 	for _, block := range append(blocksOf("first\n", "", strings.Repeat("second\n", 1000)), Block{}) {
-		text, err := block.Text()
-		if err != nil || int64(len(text)) != block.Len() || cap(text) != len(text) {
+		joined := Join([]Block{block})
+		text, err := joined.Text()
+		if err != nil || int64(len(text)) != block.Len() || joined.Len() != block.Len() || cap(text) != len(text) {
 			t.Errorf("%d bytes with capacity %d, want %d; error %v", len(text), cap(text), block.Len(), err)
 		}
 		texts = append(texts, text)

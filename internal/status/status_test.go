@@ -88,6 +88,6 @@ func failed(cluster string, backupType atlas.BackupType, err error) *poll.Snapsh
 // newJob returns a job that was created some time before now.
 func newJob(id string, status atlas.Status, age time.Duration) history.JobState {
 	return history.JobState{
-		RestoreJob: atlas.RestoreJob{ID: id, Created: atlas.TimestampOf(now.Add(-age))}, Status: status,
+		RestoreJob: &atlas.RestoreJob{ID: id, Created: atlas.TimestampOf(now.Add(-age))}, Status: status,
 	}
 }
