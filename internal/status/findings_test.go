@@ -63,7 +63,7 @@ func drilled(age time.Duration) change {
 
 func expiring(in time.Duration) change {
 	return func(s *poll.Snapshot, _ *poll.Cluster) {
-		s.Summary.NextExpiry = &history.JobState{RestoreJob: atlas.RestoreJob{ID: "1", Expiry: ago(-in)}}
+		s.Summary.NextExpiry = &history.JobState{RestoreJob: &atlas.RestoreJob{ID: "1", Expiry: ago(-in)}}
 		s.Target.Policy.Objectives.ExpiryNotice = 2 * time.Hour
 	}
 }
