@@ -125,8 +125,8 @@ func (*lateFailure) RestoreJobs(context.Context, atlas.List) iter.Seq2[atlas.Pag
 	}
 }
 
-// TestApply_PollsWithANewClientOnceTheRunningPollHasEnded has a first poll that fails after the client was replaced.
-func TestApply_PollsWithANewClientOnceTheRunningPollHasEnded(t *testing.T) {
+// TestApply_PollsWithTheNewClientOnceTheRunningPollHasEnded has a first poll that fails after the client was replaced.
+func TestApply_PollsWithTheNewClientOnceTheRunningPollHasEnded(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, prod)
 		good := w.client

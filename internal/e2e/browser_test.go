@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 
 	"atlas-restore-exporter/internal/testutil"
@@ -101,7 +100,7 @@ func TestPages_CanBeFilteredAndPausedWithoutScripts(t *testing.T) {
 // query returns the query of the current page.
 func (b *browser) query() url.Values {
 	b.Helper()
-	query, err := url.ParseQuery(strings.TrimPrefix(b.text("location.search"), "?"))
+	query, err := url.ParseQuery(b.text("document.URL.split(`?`)[1] ?? ``"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,8 +1,8 @@
 // Package gzipcat concatenates separately compressed texts into one gzip stream.
 //
 // A large response of which only small parts change can be served without compressing all of it again: each part is
-// compressed once to a Block, Join concatenates Blocks without copying them, and Serve sends the result. The result is a single gzip member
-// (RFC 1952), because some clients ignore all members but the first.
+// compressed once to a Block, Join concatenates Blocks without copying them, and Serve sends the result. It is a single
+// gzip member (RFC 1952), because some clients ignore all members but the first.
 //
 // Three facts make this possible:
 //

@@ -88,7 +88,8 @@ func TestServe_ReturnsErrorsOfTheConnection(t *testing.T) {
 	for _, encoding := range []string{"gzip", "identity"} {
 		request := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 		request.Header.Set("Accept-Encoding", encoding)
-		if err := Serve(closedConnection{}, request, []Sequence{Join(blocksOf("first"))}, nil); !errors.Is(err, io.ErrClosedPipe) {
+		err := Serve(closedConnection{}, request, []Sequence{Join(blocksOf("first"))}, nil)
+		if !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("%s: %v", encoding, err)
 		}
 	}
