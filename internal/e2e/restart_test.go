@@ -86,12 +86,13 @@ func (w *restartWorld) jobSeries(url string) map[string]string {
 }
 
 // describesProcess reports whether a restart may change the series of a family, because they describe the process: when
-// it polled last, how many polls failed since it started, and the metrics of the runtime and the client.
+// it polled last, how many polls failed or were missed since it started, and the metrics of the runtime and the client.
 func describesProcess(family string) bool {
 	families := []string{
 		"mongodbatlas_restore_last_poll_timestamp_seconds",
 		"mongodbatlas_restore_last_successful_poll_timestamp_seconds",
 		"mongodbatlas_restore_poll_failures_total",
+		"mongodbatlas_restore_poll_intervals_missed_total",
 	}
 	prefixes := []string{"mongodbatlas_restore_exporter_", "go_", "process_", "promhttp_"}
 	return slices.Contains(families, family) ||
