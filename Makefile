@@ -34,7 +34,7 @@ test: ## run the tests that need only Go
 	go -C deploy/grafana test ./...
 
 race: ## run the same tests as the gate: with the race detector, in random order
-	go test -race -shuffle=on -timeout 15m -skip '$(INCIDENTS)' ./...
+	go test -race -shuffle=on -timeout 20m -skip '$(INCIDENTS)' ./...
 	go -C internal/runbooks/generate test ./...
 	go -C deploy/grafana test ./...
 
@@ -56,7 +56,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 		go test -run '^$$' -fuzz "^$${target%%:*}\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $${target#*:} || exit 1; done
 
 incidents: ## test the alerts with a real Prometheus and Alertmanager (leave the machine idle meanwhile)
-	go test -count=1 -v -timeout 15m -run '$(INCIDENTS)' ./internal/e2e
+	go test -count=1 -v -timeout 25m -run '$(INCIDENTS)' ./internal/e2e
 
 soak: ## simulate days of polls within SOAK (SOAK_FLAGS=-race for the race detector)
 	SOAK=$(SOAK) go test $(SOAK_FLAGS) -count=1 -v -timeout 0 -run TestSoak ./internal/e2e
