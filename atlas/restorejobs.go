@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"iter"
 	"log/slog"
 	"net/url"
@@ -31,41 +30,6 @@ type Page struct {
 
 	Malformed    int   // number of items that are not jobs or have no ID, and are left out
 	MalformedErr error // for one of them; never quotes the response
-
-	// Mark recognizes the same page in a later response. It is zero, and recognizes nothing, if anything about the page
-	// must be reported each time: malformed jobs, omitted fields, unknown values, or a cut page.
-	Mark PageMark
-	// Unchanged is set if the response is the same as that of the mark that was passed for the page. Jobs is nil then.
-	Unchanged bool
-}
-
-// PageMark identifies the content of a page of a list. It must be used only for the same page of the same list.
-type PageMark struct {
-	size, items int
-	hash        uint64
-	totalCount  Count
-	last        bool
-}
-
-// pageSeed is the seed of the hashes of pages. It is secret, so that no response can be made to look like another one.
-var pageSeed = maphash.MakeSeed()
-
-// matches reports whether the body of a response is the one that the mark identifies.
-func (m PageMark) matches(body []byte) bool {
-	return m.size > 0 && m.size == len(body) && m.hash == maphash.Bytes(pageSeed, body)
-}
-
-// unchanged returns the page of a mark.
-func (m PageMark) unchanged() Page {
-	return Page{Items: m.items, TotalCount: m.totalCount, Last: m.last, Mark: m, Unchanged: true}
-}
-
-// mark returns the mark of a page that was decoded from a body.
-func (p *Page) mark(body []byte, found *findings) PageMark {
-	if p.Malformed > 0 || p.Cut || len(found.omitted) > 0 || len(found.unknown) > 0 {
-		return PageMark{}
-	}
-	return PageMark{len(body), p.Items, maphash.Bytes(pageSeed, body), p.TotalCount, p.Last}
 }
 
 const (
@@ -175,24 +139,10 @@ func observedField(backupType BackupType, field string) string {
 // page or an error. The number of pages is not limited here. A job can appear twice, because new jobs shift the pages.
 // If a page is larger than the client reads, the next call requests smaller pages.
 func (c *Client) RestoreJobs(ctx context.Context, list List) iter.Seq2[Page, error] {
-	return c.ChangedRestoreJobs(ctx, list, nil)
-}
-
-// ChangedRestoreJobs is like RestoreJobs, but doesn't decode pages that are the same as in an earlier reading. The
-// marks are those of the first pages in that reading, in order.
-//
-// The caller must pass the mark of a page only if decoding the page again would change nothing. If the page was read
-// while jobs were missing, or changed the state of the caller, it must be decoded again. The expiry of a job depends on
-// the clock, not on the page.
-func (c *Client) ChangedRestoreJobs(ctx context.Context, list List, marks []PageMark) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
 		size := c.pageSize(list)
 		for number := 1; ; number++ {
-			var mark PageMark
-			if number <= len(marks) {
-				mark = marks[number-1]
-			}
-			page, err := c.page(ctx, list, number, size, mark)
+			page, err := c.page(ctx, list, number, size)
 			if errors.Is(err, errTooLarge) {
 				c.changePageSize(list)
 			}
@@ -225,8 +175,7 @@ func (c *Client) changePageSize(list List) {
 	}
 }
 
-// page reads a page. It doesn't decode the page that the mark identifies.
-func (c *Client) page(ctx context.Context, list List, number, size int, mark PageMark) (page Page, err error) {
+func (c *Client) page(ctx context.Context, list List, number, size int) (page Page, err error) {
 	route, request, err := restoreRequest(list)
 	if err != nil {
 		return Page{}, err
@@ -238,13 +187,8 @@ func (c *Client) page(ctx context.Context, list List, number, size int, mark Pag
 	request.operation, request.query = listOperation(list.BackupType), query.Encode()
 	var found findings
 	err = c.get(ctx, request, func(response response) (err error) {
-		if mark.matches(response.body) {
-			page = mark.unchanged()
-			return nil
-		}
 		found = findings{now: response.date}
 		page, err = route.page(response.body, &found)
-		page.Mark = page.mark(response.body, &found)
 		return err
 	})
 	if err != nil {
