@@ -44,18 +44,21 @@ func (p *Policy) purpose(to destination) Purpose {
 // LastDrill returns the latest drill; nil if there was none. A drill is a successful restore of a whole cluster into
 // a drill target or, if drillTargets is nil, into any cluster. Downloads are not drills.
 func (s *Summary) LastDrill(backupType atlas.BackupType, drillTargets []RestoreTarget) *Event {
-	if backupType == atlas.Collection {
-		return nil
-	}
 	var last *Event
-	for _, delivery := range []atlas.DeliveryType{atlas.DeliveryAutomated, atlas.DeliveryPointInTime} {
+	for delivery := range atlas.DeliveryCount {
 		for purpose := range PurposeCount {
 			event := &s.Latest[delivery][purpose].Success
-			isDrill := event.End != 0 && (purpose == PurposeDrill || drillTargets == nil)
-			if isDrill && (last == nil || event.compare(last) > 0) {
+			known := event.End != 0 && isDrill(backupType, delivery, purpose, drillTargets)
+			if known && (last == nil || event.compare(last) > 0) {
 				last = event
 			}
 		}
 	}
 	return last
+}
+
+// isDrill reports whether a restore is a drill if it succeeds. See [Summary.LastDrill].
+func isDrill(backupType atlas.BackupType, delivery atlas.DeliveryType, purpose Purpose, targets []RestoreTarget) bool {
+	intoCluster := delivery == atlas.DeliveryAutomated || delivery == atlas.DeliveryPointInTime
+	return intoCluster && backupType != atlas.Collection && (purpose == PurposeDrill || targets == nil)
 }

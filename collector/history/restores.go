@@ -70,9 +70,7 @@ func (h *History) restoreOf(jobs []*atlas.RestoreJob, now time.Time) Restore {
 	}
 	slices.Sort(r.JobIDs)
 	r.Status = h.decisiveStatus(&r, jobs, now)
-	intoCluster := r.DeliveryType == atlas.DeliveryAutomated || r.DeliveryType == atlas.DeliveryPointInTime
-	r.Drill = r.Succeeded && intoCluster && h.list.BackupType != atlas.Collection &&
-		(r.Purpose == PurposeDrill || h.policy.DrillTargets == nil)
+	r.Drill = r.Succeeded && isDrill(h.list.BackupType, r.DeliveryType, r.Purpose, h.policy.DrillTargets)
 	return r
 }
 
