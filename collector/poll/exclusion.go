@@ -2,7 +2,6 @@ package poll
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -79,10 +78,8 @@ func (r *Rule) exclusion(cluster *atlas.Cluster) string {
 	if reason := r.Clusters.exclusion("discovery.", cluster.Name); reason != "" {
 		return reason
 	}
-	for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
-		if actual, ok := cluster.Tags[key]; !ok || actual != r.Tags[key] {
-			return fmt.Sprintf("discovery.tags %s", key)
-		}
+	if key, missing := r.missingTag(cluster); missing {
+		return "discovery.tags " + key
 	}
 	for _, backupType := range r.BackupTypes {
 		kind, listed := atlas.ClusterKindOf(backupType)

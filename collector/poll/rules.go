@@ -2,6 +2,7 @@ package poll
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 
@@ -34,12 +35,18 @@ func (p Pattern) equal(other Pattern) bool {
 }
 
 func (r *Rule) matches(cluster *atlas.Cluster) bool {
-	for key, value := range r.Tags {
-		if actual, ok := cluster.Tags[key]; !ok || actual != value {
-			return false
+	_, missing := r.missingTag(cluster)
+	return !missing && cluster.CanHaveRestores && r.Clusters.matches(cluster.Name)
+}
+
+// missingTag returns the first tag of the rule that a cluster doesn't have, if any.
+func (r *Rule) missingTag(cluster *atlas.Cluster) (key string, missing bool) {
+	for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
+		if actual, ok := cluster.Tags[key]; !ok || actual != r.Tags[key] {
+			return key, true
 		}
 	}
-	return cluster.CanHaveRestores && r.Clusters.matches(cluster.Name)
+	return "", false
 }
 
 // discoveryKeys returns the lists that discovery reads: projects, and clusters with their kinds. The projects
