@@ -165,8 +165,7 @@ func (b *builder) listsComplete() bool {
 // allRead reports whether all lists of jobs were read completely, so that a job that is in none of them doesn't exist.
 func (b *builder) allRead() bool {
 	for _, state := range b.manager.States() {
-		malformed := b.recorders[state.Target.Credential].malformedJobs(state.Target.List)
-		if state.Err != nil || state.Truncated || state.Inconsistent || malformed > 0 {
+		if target := b.target(&state, nil, 0); !target.Complete() {
 			return false
 		}
 	}

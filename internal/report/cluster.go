@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -185,23 +186,24 @@ func (c *clusterBuilder) notCounted(r *history.Restore) string {
 // build returns the cluster with its verdicts.
 func (c *clusterBuilder) build() Cluster {
 	c.followUp()
-	lists := []*[]Restore{
-		&c.cluster.Drills, &c.cluster.FailedRestores, &c.cluster.Downloads, &c.cluster.OtherRestores,
-		&c.cluster.CollectionRestores, &c.cluster.Unfinished,
-	}
-	for _, list := range lists { // several targets may have contributed
-		slices.SortStableFunc(*list, func(a, b Restore) int { return int(a.order() - b.order()) })
+	for _, list := range c.cluster.lists() { // several targets may have contributed
+		sortRestores(*list)
 	}
 	c.judge()
 	return c.cluster
 }
 
-// order returns the time by which restores are sorted.
-func (r *Restore) order() Time {
-	if r.Ended == 0 {
-		return r.Requested
+// lists returns the lists of restores. Each restore is in one of them.
+func (c *Cluster) lists() []*[]Restore {
+	return []*[]Restore{
+		&c.Drills, &c.FailedRestores, &c.Downloads, &c.OtherRestores, &c.CollectionRestores, &c.Unfinished,
 	}
-	return r.Ended
+}
+
+// sortRestores sorts restores by their end, or by their creation while they are unfinished.
+func sortRestores(restores []Restore) {
+	order := func(r *Restore) Time { return cmp.Or(r.Ended, r.Requested) }
+	slices.SortStableFunc(restores, func(a, b Restore) int { return int(order(&a) - order(&b)) })
 }
 
 // followUp sets the follow-ups of the failed restores.

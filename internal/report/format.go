@@ -106,26 +106,19 @@ func (r *Restore) destination(cluster *Cluster) string {
 }
 
 // Name returns the name of the cluster with that of its project.
-func (c *Cluster) Name() string {
-	if c.ProjectName == "" {
-		return c.ProjectID + " / " + c.ClusterName
-	}
-	return c.ProjectName + " / " + c.ClusterName
-}
+func (c *Cluster) Name() string { return cmp.Or(c.ProjectName, c.ProjectID) + " / " + c.ClusterName }
 
 // unexpected returns the restores that ended in the period or are unfinished, and whose target is not allowed.
 func (c *Cluster) unexpected() []Restore {
 	var found []Restore
-	for _, list := range [][]Restore{
-		c.Drills, c.FailedRestores, c.Downloads, c.OtherRestores, c.CollectionRestores, c.Unfinished,
-	} {
-		for i := range list {
-			if list[i].UnexpectedTarget {
-				found = append(found, list[i])
+	for _, list := range c.lists() {
+		for _, restore := range *list {
+			if restore.UnexpectedTarget {
+				found = append(found, restore)
 			}
 		}
 	}
-	slices.SortStableFunc(found, func(a, b Restore) int { return int(a.order() - b.order()) })
+	sortRestores(found)
 	return found
 }
 

@@ -172,12 +172,7 @@ var restoreTables = []restoreTable{
 	{"Restores to unexpected targets", (*Cluster).unexpected},
 }
 
-func (s *ScopeCluster) project() string {
-	if s.ProjectName == "" {
-		return s.ProjectID
-	}
-	return s.ProjectName
-}
+func (s *ScopeCluster) project() string { return cmp.Or(s.ProjectName, s.ProjectID) }
 
 // sentence describes a project whose clusters can't be listed.
 func (u *UnlistedProject) sentence() string {
