@@ -110,7 +110,7 @@ type environment struct {
 }
 
 func main() {
-	limitGarbage()
+	limitGarbage(servePercent)
 	log.SetOutput(io.Discard)      // net/http logs unexpected data of servers here, which may contain a download link
 	signal.Ignore(syscall.SIGPIPE) // a closed pipe behind the log must not end the process
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -119,10 +119,13 @@ func main() {
 	os.Exit(int(code))
 }
 
-// limitGarbage lets the heap grow less between garbage collections than Go's default, unless the environment variable
-// GOGC is set. Most of the heap lives long, so a collection finds little garbage, and the process needs less memory.
-func limitGarbage() {
-	const percent = 50
+// servePercent is the growth of the heap between two garbage collections. Most of the heap lives long, so a collection
+// finds little garbage, and the process needs less memory.
+const servePercent = 50
+
+// limitGarbage lets the heap grow less between garbage collections than Go's default of 100 percent, unless the
+// environment variable GOGC is set.
+func limitGarbage(percent int) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 	}

@@ -31,7 +31,7 @@ func TestLimitGarbage_DoesNotOverrideGOGC(t *testing.T) {
 	t.Cleanup(func() { debug.SetGCPercent(original) })
 	for value, want := range map[string]int{"200": 123, "": 50} {
 		t.Setenv("GOGC", value)
-		limitGarbage()
+		limitGarbage(servePercent)
 		if got := debug.SetGCPercent(123); got != want {
 			t.Errorf("with GOGC=%s, the percentage is %d, want %d", value, got, want)
 		}

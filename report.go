@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"time"
 
 	"atlas-restore-exporter/internal/config"
@@ -13,8 +12,8 @@ import (
 	"atlas-restore-exporter/internal/status"
 )
 
-// gcPercent lets the garbage collector run more often than by default, because the data of a report is large.
-const gcPercent = 40
+// reportPercent is less than servePercent, because the data of a report is large.
+const reportPercent = 40
 
 // errIncomplete means that a report was written, but that Atlas could not be read completely.
 var errIncomplete = errors.New("the report is incomplete: its sections Scope and Completeness contain the reasons")
@@ -40,7 +39,7 @@ type reportFlags struct {
 
 // Run implements the report command.
 func (c *reportCommand) Run(ctx context.Context, env *environment) error {
-	debug.SetGCPercent(gcPercent)
+	limitGarbage(reportPercent)
 	r := &c.Report
 	period, err := r.period(time.Now())
 	if err != nil {

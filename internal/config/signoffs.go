@@ -1,8 +1,6 @@
 package config
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -30,14 +28,13 @@ const (
 
 // LoadSignOffs reads and checks a sign-off file. It also returns the SHA-256 digest of the file, in hexadecimal digits.
 // If entries are invalid, the error has one line for each of them.
-func LoadSignOffs(path string) (signOffs []SignOff, digest string, err error) {
+func LoadSignOffs(path string) (signOffs []SignOff, sha256 string, err error) {
 	text, err := ReadFile(path, MaxFileSize)
 	if err != nil {
 		return nil, "", fmt.Errorf("sign-off file: %w", err)
 	}
-	sum := sha256.Sum256(text)
 	signOffs, err = parseSignOffs(path, text)
-	return signOffs, hex.EncodeToString(sum[:]), err
+	return signOffs, digest(text), err
 }
 
 // rawSignOff is an entry of the file.
