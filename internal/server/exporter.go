@@ -32,8 +32,7 @@ type Exporter struct {
 
 	active atomic.Pointer[config.Config] // the active configuration; scrapes read it while a reload holds mu
 
-	reloadError atomic.Pointer[string] // of the last reload; nil if it succeeded
-	reloads     reloadResults
+	reloads reloadResults
 
 	mu      sync.Mutex               // held while a configuration is applied
 	clients map[string]*atlas.Client // by name of the credential
@@ -127,10 +126,9 @@ func (e *Exporter) CredentialExpiry() map[string]time.Time { return e.active.Loa
 
 // ReloadError returns the error of the last reload of the configuration, or "" if it succeeded.
 func (e *Exporter) ReloadError() string {
-	if text := e.reloadError.Load(); text != nil {
-		return *text
-	}
-	return ""
+	e.reloads.mu.Lock()
+	defer e.reloads.mu.Unlock()
+	return strings.Join(slices.Sorted(maps.Values(e.reloads.errors)), "\n")
 }
 
 // Projects returns the projects that a credential can access.
@@ -187,9 +185,4 @@ func (e *Exporter) reloaded(file string, err error, ok bool) {
 		delete(r.errors, file)
 	}
 	e.metrics.Reloaded(!r.failed[configurationFile] && !r.failed[webConfiguration])
-	e.reloadError.Store(nil)
-	if len(r.errors) > 0 {
-		text := strings.Join(slices.Sorted(maps.Values(r.errors)), "\n")
-		e.reloadError.Store(&text)
-	}
 }
