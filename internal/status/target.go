@@ -183,23 +183,19 @@ func shownJobs(summary *history.Summary, all bool) []*history.JobState {
 	return jobs
 }
 
-// lastSuccess returns when the last successful restore of any kind ended; zero if there was none.
+// lastSuccess and lastFailure return when the last restore of any kind succeeded or failed; zero if there was none.
 func lastSuccess(summary *history.Summary) atlas.Timestamp {
-	var last atlas.Timestamp
-	for _, purposes := range summary.Latest {
-		for _, latest := range purposes {
-			last = max(last, latest.Success.End)
-		}
-	}
-	return last
+	return lastEnd(summary, func(latest *history.Latest) *history.Event { return &latest.Success })
 }
 
-// lastFailure returns when the last failed restore ended; zero if there was none.
 func lastFailure(summary *history.Summary) atlas.Timestamp {
-	var last atlas.Timestamp
+	return lastEnd(summary, func(latest *history.Latest) *history.Event { return &latest.Failure })
+}
+
+func lastEnd(summary *history.Summary, of func(*history.Latest) *history.Event) (last atlas.Timestamp) {
 	for _, purposes := range summary.Latest {
-		for _, latest := range purposes {
-			last = max(last, latest.Failure.End)
+		for purpose := range purposes {
+			last = max(last, of(&purposes[purpose]).End)
 		}
 	}
 	return last

@@ -108,7 +108,7 @@ func newPageView(p *Page, selected selection, now time.Time) pageView {
 			Attention: selection{status: statusAttention}.link(base), Pause: pauseLink(selected, base),
 		},
 		Filter:  newFilter(all, selected, base),
-		About:   about(p, now),
+		About:   about(p, states, now),
 		Tiles:   newTiles(all, base),
 		Notices: append(stateNotices(p, now), expiryNotices(p.expiries(found, selected), now)...),
 	}
@@ -148,7 +148,7 @@ func pauseLink(selected selection, base links) string {
 }
 
 // about describes the exporter.
-func about(p *Page, now time.Time) string {
+func about(p *Page, states []poll.State, now time.Time) string {
 	var parts []string
 	if !p.Started.IsZero() {
 		parts = append(parts, "running for "+formatDuration(max(now.Sub(p.Started), 0)))
@@ -156,7 +156,7 @@ func about(p *Page, now time.Time) string {
 	if shard := p.Source.Shard(); shard.Count > 1 {
 		parts = append(parts, fmt.Sprintf("shard %d/%d", shard.Index, shard.Count))
 	}
-	if next := nextPoll(p.Source.States()); !next.IsZero() {
+	if next := nextPoll(states); !next.IsZero() {
 		parts = append(parts, "next poll "+dueText(next, now))
 	}
 	if lists := p.Source.Discoveries(); len(lists) > 0 {
