@@ -117,17 +117,18 @@ func TestLimiter_ServesARequestWhileClientsThatNeverReadHoldEveryConnection(t *t
 
 // A slow client that reads a large response all the time keeps its place: the stalled one is replaced.
 func TestLimiter_KeepsASlowClientThatReads(t *testing.T) {
+	const size = 64 << 20 // more than the buffers of a connection hold, so that the response isn't finished early
 	limiter, server := serve(t, 2, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/large" {
-			_, _ = w.Write(make([]byte, 8<<20))
+			_, _ = w.Write(make([]byte, size))
 		}
 	})
 	server.Start()
+	idle := dial(t, server)
 	slow := dial(t, server)
 	if _, err := io.WriteString(slow, "GET /large HTTP/1.0\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	dial(t, server) // idle
 	received := int64(0)
 	for i := range 20 {
 		n, err := io.CopyN(io.Discard, slow, 256<<10)
@@ -136,14 +137,15 @@ func TestLimiter_KeepsASlowClientThatReads(t *testing.T) {
 			t.Fatalf("after %d bytes: %v", received, err)
 		}
 		if i == 15 {
-			dial(t, server) // replaces the idle connection
+			dial(t, server)
+			expectClosed(t, idle)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	if limiter.Rejected() == 0 {
-		t.Error("no connection was replaced")
+	if n := limiter.Rejected(); n != 1 {
+		t.Errorf("%d connections were replaced, want 1", n)
 	}
-	if rest, err := io.Copy(io.Discard, slow); err != nil || received+rest < 8<<20 {
+	if rest, err := io.Copy(io.Discard, slow); err != nil || received+rest < size {
 		t.Errorf("received %d bytes: %v", received+rest, err)
 	}
 }
