@@ -124,7 +124,9 @@ func TestPoll_OmitsMalformedJobsAndLogsThemOnce(t *testing.T) {
 			atlastest.Job{Extra: map[string]any{"deliveryType": "carrier pigeon"}},
 		)
 		for range 3 {
-			w.expectKnown(3)
+			if s := w.poll(); s.Err != nil || s.Summary.Known != 3 || s.Malformed != 1 {
+				t.Errorf("%d jobs known, %d malformed, want 3 and 1; error %v", s.Summary.Known, s.Malformed, s.Err)
+			}
 		}
 		w.expectLogged("omitting malformed jobs", 1)
 		w.expectLogged(`jobs=1 err="missing or invalid restore job id"`, 1)

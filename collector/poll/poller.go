@@ -205,6 +205,7 @@ func (p *poller) succeed(ctx context.Context, reading *history.Reading) {
 	if reading.Full() {
 		p.lastFullPoll = next.LastPoll
 		next.Truncated, next.Inconsistent = reading.Truncated(), reading.Inconsistent()
+		next.Malformed, _ = reading.Malformed()
 	}
 	p.logUnreadable(ctx, reading)
 	p.history.Merge(reading, next.LastPoll)

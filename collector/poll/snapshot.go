@@ -21,6 +21,7 @@ type Snapshot struct {
 	MissedIntervals       uint64 // number of intervals that passed without a poll being started
 	Truncated             bool   // the list is longer than a full poll reads
 	Inconsistent          bool   // the list contradicted its own total count twice
+	Malformed             int    // number of malformed jobs that the last full poll omitted
 }
 
 // Cluster contains the facts about a cluster with at least one target. It is immutable: if a fact changes, the pointer

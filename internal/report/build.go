@@ -90,7 +90,7 @@ func (b *builder) target(state *poll.State, restores []history.Restore, oldest a
 		ProjectID: state.Target.ProjectID, ProjectName: state.Cluster.ProjectName, ClusterName: state.Target.ClusterName,
 		BackupType: string(state.Target.BackupType), Credential: state.Target.Credential,
 		Read: state.Err == nil && state.Summary != nil, Truncated: state.Truncated, Inconsistent: state.Inconsistent,
-		MalformedJobs: b.recorders[state.Target.Credential].malformedJobs(state.Target.List), Oldest: Time(oldest),
+		MalformedJobs: state.Malformed, Oldest: Time(oldest),
 	}
 	if state.Err != nil {
 		target.Reason, target.Error = string(state.Reason), state.Err.Error()

@@ -11,16 +11,14 @@ import (
 )
 
 // recorder is a client that reads each list of projects and clusters only once, so that the targets and the scope are
-// based on the same lists. It also counts the malformed jobs of each list of restore jobs, and finds jobs that are
-// signed off.
+// based on the same lists. It also finds jobs that are signed off.
 type recorder struct {
 	poll.Client
 
-	mu        sync.Mutex
-	projects  *result[atlas.ProjectList]
-	clusters  map[clusterList]result[atlas.ClusterList]
-	malformed map[atlas.List]int
-	listed    map[string]bool // whether a list contains a job that is signed off, by ID
+	mu       sync.Mutex
+	projects *result[atlas.ProjectList]
+	clusters map[clusterList]result[atlas.ClusterList]
+	listed   map[string]bool // whether a list contains a job that is signed off, by ID
 }
 
 // result is a response or an error.
@@ -35,10 +33,7 @@ type clusterList struct {
 }
 
 func newRecorder(client poll.Client, signOffs []config.SignOff) *recorder {
-	r := &recorder{
-		Client: client, clusters: map[clusterList]result[atlas.ClusterList]{}, malformed: map[atlas.List]int{},
-		listed: map[string]bool{},
-	}
+	r := &recorder{Client: client, clusters: map[clusterList]result[atlas.ClusterList]{}, listed: map[string]bool{}}
 	for i := range signOffs {
 		r.listed[signOffs[i].JobID] = false
 	}
@@ -81,10 +76,7 @@ func (r *recorder) Clusters(
 // RestoreJobs reads a list of restore jobs.
 func (r *recorder) RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error] {
 	return func(yield func(atlas.Page, error) bool) {
-		malformed := 0
-		defer func() { r.setMalformed(list, malformed) }()
 		for page, err := range r.Client.RestoreJobs(ctx, list) {
-			malformed += page.Malformed
 			r.setListed(page.Jobs)
 			if !yield(page, err) {
 				return
@@ -102,21 +94,4 @@ func (r *recorder) setListed(jobs []atlas.RestoreJob) {
 			r.listed[jobs[i].ID] = true
 		}
 	}
-}
-
-func (r *recorder) setMalformed(list atlas.List, jobs int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if jobs > 0 {
-		r.malformed[list] = jobs
-	} else {
-		delete(r.malformed, list)
-	}
-}
-
-// malformedJobs returns the number of malformed jobs in the last response for a list.
-func (r *recorder) malformedJobs(list atlas.List) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.malformed[list]
 }
