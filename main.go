@@ -241,9 +241,9 @@ func (c *checkCommand) Run(ctx context.Context, env *environment) error {
 		_, _ = fmt.Fprintln(env.stderr, "warning:", warning)
 	}
 	if c.Offline {
-		_, err := fmt.Fprintf(env.stdout, "%s is valid: targets %d, discoveries %d, credentials %d\n",
-			path, len(cfg.Targets), len(cfg.Discoveries), len(cfg.Credentials))
-		return err
+		return status.WriteOfflineCheck(env.stdout, status.OfflineCheck{
+			File: path, Targets: len(cfg.Targets), Discoveries: len(cfg.Discoveries), Credentials: len(cfg.Credentials),
+		}, c.Output)
 	}
 	if proxy := proxyOf(cfg.BaseURL); proxy != "" {
 		_, _ = fmt.Fprintf(env.stderr, "requests to Atlas use the proxy %s\n", proxy)

@@ -29,6 +29,7 @@ type CheckResult struct {
 	BackupType  string     `json:"backup_type"` // "discovery" for a failed discovery
 	OK          bool       `json:"ok"`
 	Jobs        int        `json:"jobs"`
+	Malformed   int        `json:"malformed_jobs,omitempty"` // jobs that the list contains, but that are omitted
 	NewestJob   *NewestJob `json:"newest_job,omitempty"`
 	Reason      string     `json:"reason,omitempty"`
 	Error       string     `json:"error,omitempty"`
@@ -153,10 +154,8 @@ func (v visibleProjects) describe(ctx context.Context, credential string) string
 // another error if there are no results or w returns an error.
 func WriteCheck(w io.Writer, results []CheckResult, format string, now time.Time) error {
 	var err error
-	if format == "json" {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(results)
+	if format == formatJSON {
+		err = writeJSON(w, results)
 	} else {
 		err = writeTable(w, results, now)
 	}
@@ -169,6 +168,32 @@ func WriteCheck(w io.Writer, results []CheckResult, format string, now time.Time
 		return ErrTargetsFailed
 	}
 	return nil
+}
+
+// OfflineCheck is the result of validating a configuration without requests to Atlas.
+type OfflineCheck struct {
+	File        string `json:"file"`
+	Targets     int    `json:"targets"` // configured ones, without those that discovery finds
+	Discoveries int    `json:"discoveries"`
+	Credentials int    `json:"credentials"`
+}
+
+// WriteOfflineCheck writes the result for a valid configuration in the format "table" (one line) or "json".
+func WriteOfflineCheck(w io.Writer, c OfflineCheck, format string) error {
+	if format == formatJSON {
+		return writeJSON(w, c)
+	}
+	_, err := fmt.Fprintf(w, "%s is valid: targets %d, discoveries %d, credentials %d\n",
+		c.File, c.Targets, c.Discoveries, c.Credentials)
+	return err
+}
+
+const formatJSON = "json"
+
+func writeJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
 }
 
 func newDiscoveryResult(d *poll.DiscoveryStatus, projectName string) CheckResult {
@@ -189,7 +214,7 @@ func newCheckResult(s *poll.State) CheckResult {
 		result.projectMissing = isProjectMissing(s.Err)
 		return result
 	}
-	result.Jobs = s.Summary.Known
+	result.Jobs, result.Malformed = s.Summary.Known, s.Malformed
 	if len(s.Summary.Newest) > 0 {
 		job := s.Summary.Newest[0]
 		result.NewestJob = &NewestJob{ID: job.ID, Status: job.Status.String()}

@@ -119,6 +119,42 @@ func TestWriteCheck_SucceedsIfAllTargetsSucceeded(t *testing.T) {
 	}
 }
 
+func TestWriteCheck_WarnsAboutMalformedJobs(t *testing.T) {
+	prod, team := succeeded("prod", atlas.Dedicated), succeeded("team", atlas.Flex)
+	prod.Malformed, team.Malformed = 2, 1
+	poller := &fakePoller{snapshots: []*poll.Snapshot{prod, succeeded("orders", atlas.Dedicated), team}}
+	var output strings.Builder
+	results, err := Check(t.Context(), poller, CheckOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteCheck(&output, results, "table", now); err != nil {
+		t.Error(err)
+	}
+	const want = `PROJECT   CLUSTER  BACKUP TYPE  RESULT  JOBS  NEWEST JOB
+Payments  prod     dedicated    ok      0     none
+Payments  orders   dedicated    ok      0     none
+Payments  team     flex         ok      0     none
+
+warning: Payments, cluster prod, dedicated: malformed jobs, which are omitted: 2
+warning: Payments, cluster team, flex: malformed jobs, which are omitted: 1
+
+3 of 3 targets can be polled, malformed jobs: 3
+`
+	if output.String() != want {
+		t.Errorf("the output is\n%swant\n%s", output.String(), want)
+	}
+	output.Reset()
+	if err := WriteCheck(&output, results, "json", now); err != nil || !strings.Contains(output.String(), `
+    "backup_type": "dedicated",
+    "ok": true,
+    "jobs": 0,
+    "malformed_jobs": 2
+  },`) {
+		t.Errorf("the JSON is %s, error %v", output.String(), err)
+	}
+}
+
 func TestWriteCheck_FailsWithoutTargets(t *testing.T) {
 	err := WriteCheck(io.Discard, mustCheck(t, &fakePoller{}), "table", now)
 	if err == nil || errors.Is(err, ErrTargetsFailed) || !strings.HasPrefix(err.Error(), "no targets: ") {

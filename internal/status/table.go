@@ -11,7 +11,7 @@ import (
 )
 
 // writeTable writes a row for each result, and below the table the expiry of each credential, the failures with their
-// remedies, and totals.
+// remedies, a warning for each list with malformed jobs, and totals.
 func writeTable(w io.Writer, results []CheckResult, now time.Time) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "PROJECT\tCLUSTER\tBACKUP TYPE\tRESULT\tJOBS\tNEWEST JOB")
@@ -27,7 +27,7 @@ func writeTable(w io.Writer, results []CheckResult, now time.Time) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, credentialLines(results, now)+failureTexts(results)+totals(results))
+	_, err := io.WriteString(w, credentialLines(results, now)+failureTexts(results)+warnings(results)+totals(results))
 	return err
 }
 
@@ -57,10 +57,25 @@ func failureTexts(results []CheckResult) string {
 	return text.String()
 }
 
-// totals returns a line with the number of targets and discoveries.
-func totals(results []CheckResult) string {
-	targets, ok, discoveries := 0, 0, 0
+// warnings returns a line for each target whose list contains malformed jobs.
+func warnings(results []CheckResult) string {
+	var lines strings.Builder
 	for i := range results {
+		if r := &results[i]; r.Malformed > 0 {
+			_, _ = fmt.Fprintf(&lines, "\nwarning: %s: malformed jobs, which are omitted: %d", r.describe(), r.Malformed)
+		}
+	}
+	if lines.Len() > 0 {
+		lines.WriteString("\n")
+	}
+	return lines.String()
+}
+
+// totals returns a line with the number of targets, malformed jobs, and discoveries.
+func totals(results []CheckResult) string {
+	targets, ok, malformed, discoveries := 0, 0, 0, 0
+	for i := range results {
+		malformed += results[i].Malformed
 		switch r := &results[i]; {
 		case r.BackupType == backupTypeDiscovery:
 			discoveries++
@@ -72,6 +87,9 @@ func totals(results []CheckResult) string {
 		}
 	}
 	text := fmt.Sprintf("\n%d of %d targets can be polled", ok, targets)
+	if malformed > 0 {
+		text += fmt.Sprintf(", malformed jobs: %d", malformed)
+	}
 	if discoveries > 0 {
 		text += fmt.Sprintf(", failed discoveries: %d", discoveries)
 	}

@@ -113,6 +113,9 @@ func newTargetView(t *inspected, selected selection, base links, now time.Time) 
 	if s.Inconsistent {
 		view.addNote("The list contradicts its own total count. Jobs that it doesn't contain are kept.")
 	}
+	if s.Malformed > 0 {
+		view.addNote(fmt.Sprintf("Malformed jobs that are not shown: %d.", s.Malformed))
+	}
 	if s.Summary != nil {
 		view.addSummary(t, selected, base, now)
 	}
