@@ -57,9 +57,12 @@ func (p *projectView) add(t *inspected) {
 
 // addRows adds one page of a list of targets.
 func (v *pageView) addRows(found []*inspected, base links, now time.Time) {
-	v.Heading = listHeading(found, v.Selected)
+	v.Heading = v.Filter.listHeading(len(found))
 	if len(found) == 0 {
 		v.NotFound = "No target of this exporter matches the filter."
+		if v.Unknown = v.Filter.unknownValues(v.Selected, base); len(v.Unknown) > 0 {
+			v.Heading = "Unknown filter"
+		}
 		return
 	}
 	pages := (len(found) + maxRows - 1) / maxRows
@@ -76,23 +79,20 @@ func (v *pageView) addRows(found []*inspected, base links, now time.Time) {
 	}
 }
 
-// listHeading describes a list of targets, such as "Payments: 12 targets".
-func listHeading(found []*inspected, selected selection) string {
+// listHeading describes a list of targets by the values of its filters, such as "Payments: 12 targets".
+func (v *filterView) listHeading(targets int) string {
 	var parts []string
-	if selected.project != "" {
-		name := selected.project
-		if len(found) > 0 {
-			name = cmp.Or(found[0].Cluster.ProjectName, name)
+	for _, values := range []struct {
+		prefix  string
+		options []option
+	}{{"", v.Projects}, {"team ", v.Teams}, {"", v.Statuses}} {
+		for _, value := range values.options {
+			if value.Selected {
+				parts = append(parts, values.prefix+value.Text)
+			}
 		}
-		parts = append(parts, name)
 	}
-	if selected.team != "" {
-		parts = append(parts, "team "+selected.team)
-	}
-	if text := statusNames[selected.status]; text != "" {
-		parts = append(parts, text)
-	}
-	return fmt.Sprintf("%s: %d targets", strings.Join(parts, ", "), len(found))
+	return fmt.Sprintf("%s: %d targets", strings.Join(parts, ", "), targets)
 }
 
 func newRow(t *inspected, base links, now time.Time) rowView {

@@ -145,9 +145,9 @@ func TestPage_MarksDataAsStaleIfPollsKeepFailing(t *testing.T) {
 
 func TestPage_ShowsIncompleteData(t *testing.T) {
 	s := succeeded("prod", atlas.Dedicated)
-	s.Truncated, s.Inconsistent, s.Summary.Omitted = true, true, 7
+	s.Truncated, s.Inconsistent, s.Malformed, s.Summary.Omitted = true, true, 3, 7
 	expectContains(t, getCluster(t, &fakePoller{snapshots: []*poll.Snapshot{s}}, "prod"),
-		"Older jobs are not shown.", "The list contradicts its own total count. Jobs that it doesn&#39;t contain are kept.",
+		"Older jobs are not shown.", "Malformed jobs that are not shown: 3.", "The list contradicts its own total count. Jobs that it doesn&#39;t contain are kept.",
 		"7 jobs have no per-job series because of job_series.max_per_target, or because too many jobs are unfinished.")
 }
 
@@ -196,6 +196,38 @@ func TestPage_ListsTargetsThatNeedAttentionFirst(t *testing.T) {
 			t.Errorf("%s: %s", path, page)
 		}
 	}
+}
+
+func TestPage_NamesUnknownValuesOfFiltersAndThePossibleOnes(t *testing.T) {
+	source := &fakePoller{clusters: map[string]poll.Cluster{}}
+	for i := range maxValues + 3 {
+		name := fmt.Sprintf("cluster-%02d", i)
+		source.snapshots = append(source.snapshots, succeeded(name, atlas.Dedicated))
+		source.clusters[name] = poll.Cluster{Team: fmt.Sprintf("<team> %02d", i)}
+	}
+	for path, want := range map[string]string{
+		"/?project=nonsense": `<p>The project <code>nonsense</code> is unknown. Possible values:</p>
+<ul><li><a href="./?project=` + payments + `"><code>` + payments + `</code></a> Payments</li></ul>
+`,
+		"/?status=%3Cscript%3E": `<p>The status <code>&lt;script&gt;</code> is unknown. Possible values:</p>
+<ul><li><a href="./?status=attention"><code>attention</code></a> needs attention</li><li>`,
+		"/?team=" + strings.Repeat("x", maxValueLength+1): `<p>The team <code>` + strings.Repeat("x", maxValueLength) +
+			`…</code> is unknown. Possible values:</p>
+<ul><li><a href="./?team=%3Cteam%3E&#43;00"><code>&lt;team&gt; 00</code></a></li><li>`,
+		"/?team=x": `<code>&lt;team&gt; 19</code></a></li><li>3 more</li></ul>
+`,
+	} {
+		page := getPage(t, source, path)
+		expectContains(t, page, "<h2>Unknown filter</h2>\n",
+			`<p>No target of this exporter matches the filter. <a href="./">Show all clusters.</a></p>`, want)
+		expectNotContains(t, page, "0 targets", "<script>")
+	}
+	page := getPage(t, source, "/?project="+payments+"&status=failed")
+	expectContains(t, page, "<h2>Payments, restore failed: 0 targets</h2>", "No target of this exporter matches the filter.")
+	expectNotContains(t, page, "is unknown")
+	page = getPage(t, &fakePoller{}, "/?team=x&status=nonsense")
+	expectContains(t, page, "<p>The team <code>x</code> is unknown: no target has a team.</p>",
+		"<p>The status <code>nonsense</code> is unknown. Possible values:</p>")
 }
 
 // rowPattern matches the rows of a list of targets.

@@ -16,6 +16,8 @@ const (
 	maxAttention   = 50 // targets that need attention
 	maxRunning     = 20 // targets with restores in progress or ready downloads
 	maxDiscoveries = 20 // failed discoveries
+	maxValues      = 20 // possible values of a filter
+	maxValueLength = 80 // of an unknown value, in characters
 )
 
 // These types contain the texts of the status page. A Class is a CSS class: good, bad, warn, busy, or empty.
@@ -42,6 +44,7 @@ type (
 		Rows               []rowView     // of a page that lists targets
 		Cluster            *clusterView  // of the page of a cluster
 		NotFound           string
+		Unknown            []unknownValue
 		Previous, Next     string // links to other pages of the list
 	}
 	navigation struct {
@@ -57,6 +60,13 @@ type (
 	option struct {
 		Value, Text string
 		Selected    bool
+		Link        string // to the targets that have the value; set for the values of an unknownValue
+	}
+	// unknownValue is a value of a filter that selects no target, with the values that do.
+	unknownValue struct {
+		Name, Value string
+		Possible    []option // with links
+		More        int      // number of further possible values
 	}
 	notice struct{ Text, Class string }
 	tile   struct {
@@ -214,19 +224,43 @@ func newFilter(all []inspected, selected selection, base links) filterView {
 		return cmp.Or(cmp.Compare(projects[a], projects[b]), cmp.Compare(a, b))
 	})
 	for _, id := range ids {
-		view.Projects = append(view.Projects, option{id, projects[id], id == selected.project})
+		view.Projects = append(view.Projects, option{Value: id, Text: projects[id], Selected: id == selected.project})
 	}
 	for _, team := range slices.Sorted(maps.Keys(teams)) {
-		view.Teams = append(view.Teams, option{team, team, team == selected.team})
+		view.Teams = append(view.Teams, option{Value: team, Text: team, Selected: team == selected.team})
 	}
 	statuses := []string{statusAttention, statusInProgress, statusReady, statusGood}
 	for _, k := range kinds {
 		statuses = append(statuses, string(k))
 	}
 	for _, status := range statuses {
-		view.Statuses = append(view.Statuses, option{status, statusNames[status], status == selected.status})
+		view.Statuses = append(view.Statuses,
+			option{Value: status, Text: statusNames[status], Selected: status == selected.status})
 	}
 	return view
+}
+
+// unknownValues returns the filters whose value is not one of the possible values.
+func (v *filterView) unknownValues(selected selection, base links) []unknownValue {
+	var unknown []unknownValue
+	add := func(name, value string, possible []option, selectionOf func(value string) selection) {
+		isSelected := func(o option) bool { return o.Selected }
+		if value == "" || slices.ContainsFunc(possible, isSelected) {
+			return
+		}
+		if runes := []rune(value); len(runes) > maxValueLength {
+			value = string(runes[:maxValueLength]) + "…"
+		}
+		shown := slices.Clone(possible[:min(len(possible), maxValues)])
+		for i := range shown {
+			shown[i].Link = selectionOf(shown[i].Value).link(base)
+		}
+		unknown = append(unknown, unknownValue{name, value, shown, len(possible) - len(shown)})
+	}
+	add("project", selected.project, v.Projects, func(id string) selection { return selection{project: id} })
+	add("team", selected.team, v.Teams, func(team string) selection { return selection{team: team} })
+	add("status", selected.status, v.Statuses, func(status string) selection { return selection{status: status} })
+	return unknown
 }
 
 // statusNames are the texts of the values of the query parameter status.
