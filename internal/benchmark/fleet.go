@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -47,10 +45,8 @@ func fleet(ctx context.Context, clusters int, duration time.Duration) error {
 
 // startExporter builds the exporter, and starts it with more settings. It returns its URL when it is ready.
 func startExporter(ctx context.Context, dir, atlasAddress, settings string) (base string, err error) {
-	binary := filepath.Join(dir, "exporter")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".") //nolint:gosec // a path in a temporary directory
-	build.Dir, build.Stderr = filepath.Join("..", ".."), os.Stderr
-	if err := build.Run(); err != nil {
+	binary, err := goBuild(ctx, dir, "build", ".")
+	if err != nil {
 		return "", err
 	}
 	address, err := freeAddress(ctx)
@@ -68,15 +64,13 @@ projects:
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return "", err
 	}
-	exporter := exec.CommandContext(ctx, binary, "--config.file", config, //nolint:gosec // built above
-		"--web.listen-address", address, "--log.level", "warn")
-	exporter.Stderr = os.Stderr
-	start := time.Now()
-	if err := exporter.Start(); err != nil {
+	exporter := child(ctx, binary, "--config.file", config, "--web.listen-address", address, "--log.level", "warn")
+	started := time.Now()
+	if err := start(exporter); err != nil {
 		return "", err
 	}
 	base = "http://" + address
-	return base, waitUntilReady(ctx, base, start)
+	return base, waitUntilReady(ctx, base, started)
 }
 
 // startAtlas starts this program as a simulated Atlas API. It returns its address when it listens.
@@ -88,32 +82,26 @@ func startAtlas(ctx context.Context, clusters int) (address string, err error) {
 	if err != nil {
 		return "", err
 	}
-	atlas := exec.CommandContext(ctx, self, //nolint:gosec // this program
-		"-clusters", strconv.Itoa(clusters), "-listen", address, "simulate")
-	atlas.Stderr = os.Stderr
-	if err := atlas.Start(); err != nil {
+	if err := start(child(ctx, self, "-clusters", strconv.Itoa(clusters), "-listen", address, "simulate")); err != nil {
 		return "", err
 	}
-	for {
+	return address, waitUntil(ctx, func() bool {
 		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-		if err == nil {
-			return address, connection.Close()
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+		return err == nil && connection.Close() == nil
+	})
 }
 
 // waitUntilReady waits until all targets have been polled, and prints how long that took.
 func waitUntilReady(ctx context.Context, base string, start time.Time) error {
 	var slowest time.Duration
-	for !ready(ctx, base) {
-		if time.Since(start) > time.Minute {
-			return errors.New("not all targets were polled within a minute")
-		}
+	err := waitUntil(ctx, func() bool {
 		if took, _, err := scrape(ctx, base+"/metrics", true); err == nil {
 			slowest = max(slowest, took)
 		}
-		time.Sleep(50 * time.Millisecond)
+		return ready(ctx, base)
+	})
+	if err != nil {
+		return err
 	}
 	fmt.Printf("all targets polled after %.1f s, slowest scrape until then %.0f ms\n",
 		time.Since(start).Seconds(), slowest.Seconds()*1e3)

@@ -45,7 +45,7 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(context.Background()); err != nil {
+	if err := supervise(run); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -150,9 +149,7 @@ func memory(ctx context.Context, sizes []int, variant string) error {
 	table("jobs", "variant", "resident MiB after scrapes", "before the first", "live heap MiB")
 	for _, jobs := range sizes {
 		for _, variant := range []string{cached, constMetrics, gaugeVecs, cachedTexts, victoria} {
-			command := exec.CommandContext(ctx, self, //nolint:gosec // this program
-				"-jobs", strconv.Itoa(jobs), "-variant", variant, "memory")
-			out, err := command.Output()
+			out, err := child(ctx, self, "-jobs", strconv.Itoa(jobs), "-variant", variant, "memory").Output()
 			if err != nil {
 				return err
 			}
