@@ -155,3 +155,29 @@ func TestFlags_AreTheSameEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// TestPackages_ManageEveryUnit checks that the packages contain all units, and that their scripts restart and stop the
+// units that can be enabled.
+func TestPackages_ManageEveryUnit(t *testing.T) {
+	if text := string(readFile(t, project+"/.goreleaser.yaml")); !strings.Contains(text,
+		"      - src: deploy/systemd/*\n        dst: /usr/lib/systemd/system\n") {
+		t.Error("the packages don't contain all units")
+	}
+	units, err := filepath.Glob(project + "/deploy/systemd/*")
+	if err != nil || len(units) == 0 {
+		t.Fatalf("units %v, error %v", units, err)
+	}
+	after, before := string(readFile(t, "packages/postinstall.sh")), string(readFile(t, "packages/preremove.sh"))
+	for _, unit := range units {
+		enabled, name := bytes.Contains(readFile(t, unit), []byte("\n[Install]\n")), regexp.QuoteMeta(filepath.Base(unit))
+		matches := func(command, script string) bool {
+			return regexp.MustCompile(`\n +systemctl ` + command + ` .*\b` + name + `\b`).MatchString(script)
+		}
+		if matches("try-restart", after) != enabled || matches("disable --now", before) != enabled {
+			t.Errorf("%s can be enabled: %t. This doesn't match the scripts of the packages", unit, enabled)
+		}
+		if !enabled && !matches("stop", before) {
+			t.Errorf("%s isn't stopped before the package is removed", unit)
+		}
+	}
+}

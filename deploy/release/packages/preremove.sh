@@ -5,7 +5,8 @@ set -e
 case "$1" in
 remove | 0)
   if [ -d /run/systemd/system ]; then
-    systemctl disable --now atlas-restore-exporter.service
+    systemctl disable --now atlas-restore-exporter.service atlas-restore-report.timer
+    systemctl stop atlas-restore-report.service
   fi
   ;;
 esac
