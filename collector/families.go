@@ -121,18 +121,20 @@ var (
 // The families of a target, exported by Collector.
 var (
 	familyTargetInfo = targetFamily("target_info", "gauge",
-		"Information about a polled list of restore jobs.", "exporter", "credential", "source")
+		"Information about a target, which is a polled list of restore jobs.", "exporter", "credential", "source")
 	familyJobs = targetFamily("jobs", "gauge",
 		"Number of known restore jobs. Every status that is possible for the backup type is present, "+
 			"even if the value is 0.",
 		"delivery_type", "status")
 	familyLastCreated = targetFamily("last_created_timestamp_seconds", "gauge",
-		"Unix time when the newest restore job was created.", "delivery_type")
+		"Unix time when the newest restore job of this delivery type was created.", "delivery_type")
 	familyLastSuccess = targetFamily("last_success_timestamp_seconds", "gauge",
-		"Unix time when the latest successful restore job ended, including downloads whose archive was created.",
+		"Unix time when the latest successful restore job of this delivery type and purpose ended. "+
+			"A download is successful if its archive was created.",
 		eventLabels...)
 	familyLastSuccessCreated = targetFamily("last_success_created_timestamp_seconds", "gauge",
-		"Unix time when the latest successful restore job was created.", "delivery_type", "purpose")
+		"Unix time when the latest successful restore job of this delivery type and purpose was created.",
+		"delivery_type", "purpose")
 	familyLastSuccessRecoveryPoint = targetFamily("last_success_recovery_point_timestamp_seconds", "gauge",
 		"Unix time of the recovery point of the latest successful restore job. Absent if Atlas does not report it.",
 		"delivery_type", "purpose")
@@ -140,7 +142,7 @@ var (
 		"Whether indexes could not be built after the latest successful restore job. Collection restores only. "+
 			"Absent if Atlas does not report the status of the indexes.", "delivery_type", "purpose")
 	familyLastFailure = targetFamily("last_failure_timestamp_seconds", "gauge",
-		"Unix time when the latest failed restore job ended.", eventLabels...)
+		"Unix time when the latest failed restore job of this delivery type and purpose ended.", eventLabels...)
 	familyLastDuration = targetFamily("last_duration_seconds", "gauge",
 		"Duration of the latest successful restore job in seconds. Absent if Atlas does not report when "+
 			"the job was created and finished.", "delivery_type", "purpose")
@@ -148,16 +150,17 @@ var (
 		"Unix time when the oldest pending or in-progress restore job was created. Absent if no job is "+
 			"active.", eventLabels...)
 	familyNextExpiry = targetFamily("next_expiry_timestamp_seconds", "gauge",
-		"Earliest Unix time when a ready download expires. Absent if no download is ready.", "job_id")
+		"Unix time when the next ready download expires. Absent if no download is ready.", "job_id")
 	familyUnexpectedJobs = targetFamily("unexpected_target_jobs", "gauge",
 		"Number of restore jobs that are unfinished or were created in the last 24 hours, and whose "+
-			"target is not in allowed_targets. Absent if allowed_targets is not set.")
+			"restore target is not in allowed_targets. Absent if allowed_targets is not set.")
 	familyObjective = targetFamily("objective_seconds", "gauge",
 		"Configured service-level objectives in seconds. duration: maximum duration of a restore. drill_age: maximum age of "+
 			"the last drill. recovery_point_age: maximum age of a drill's recovery point when the drill was created. "+
 			"expiry_notice: advance notice before a download expires.", "objective")
 	familyDrillTargetsConfigured = targetFamily("drill_targets_configured", "gauge",
-		"Whether drill_targets is set. If not, every restore of a whole cluster counts as a drill.")
+		"Whether drill_targets is set. "+
+			"If not, each successful restore of a whole cluster counts as a drill, except for downloads.")
 	familyPollInterval = targetFamily("poll_interval_seconds", "gauge",
 		"Configured poll interval in seconds. Polls are more frequent while a restore is in progress, "+
 			"and less frequent while polls fail.")
@@ -179,7 +182,8 @@ var (
 	familyListTruncated = targetFamily("list_truncated", "gauge",
 		"Whether the list is longer than a full poll reads.")
 	familyListInconsistent = targetFamily("list_inconsistent", "gauge",
-		"Whether the number of jobs in the last list differed from totalCount twice. Jobs are not removed while 1.")
+		"Whether the number of jobs in the last list contradicted totalCount, also after a second read. "+
+			"No jobs are removed while the value is 1.")
 )
 
 // The families of a job, exported by Collector for unfinished jobs, and for finished jobs until job_series.max_age has
@@ -197,20 +201,20 @@ var (
 		"Whether Atlas flags the restore job as expired. Derived from the status for backup types "+
 			"without this flag.")
 	familyJobCancelled = jobFamily("cancelled",
-		"Whether Atlas flags the restore job as cancelled, as it also does for failed jobs. Derived from "+
-			"the status for backup types without this flag.")
+		"Whether Atlas flags the restore job as cancelled. Failed jobs also have this flag. For backup types "+
+			"without the flag, it is derived from the status.")
 	familyJobCreated = jobFamily("created_timestamp_seconds",
 		"Unix time when the restore job was created.")
 	familyJobFinished = jobFamily("finished_timestamp_seconds",
 		"Unix time when the restore job finished.")
 	familyJobExpiry = jobFamily("expiry_timestamp_seconds",
-		"Unix time when the restore job or its download expires.")
+		"Unix time when the download expires. For other restore jobs, expiry time reported by Atlas.")
 	familyJobSnapshot = jobFamily("snapshot_timestamp_seconds",
 		"Unix time when the restored snapshot was taken.")
 	familyJobPointInTime = jobFamily("point_in_time_timestamp_seconds",
 		"Unix time of the point in time to which data is restored.")
 	familyJobUnexpectedTarget = jobFamily("unexpected_target",
-		"Whether the target of the restore job is not in allowed_targets. Absent if allowed_targets is not set.")
+		"Whether the restore target of the job is not in allowed_targets. Absent if allowed_targets is not set.")
 	familyJobDownloadURLs = jobFamily("download_urls",
 		"Number of download links currently available. 0 before the archive is ready and after the links "+
 			"have expired. Downloads only.")
@@ -230,14 +234,15 @@ var (
 		"Version, revision, and Go version that the exporter was built from.",
 		"version", "revision", "goversion")
 	familyExporterInfo = stateFamily("info", "gauge",
-		"Name of the exporter, which replicas and shards share, and index of its shard.", "exporter", "shard")
+		"Information about the exporter: its name, which replicas and shards share, and the index of its shard.",
+		"exporter", "shard")
 	familyWebInfo = stateFamily("web_info", "gauge",
 		"URLs for links to the status page of the exporter and to Atlas. external_url is empty if --web.external-url is "+
 			"not set.", "external_url", "atlas_url")
 	familyReady = stateFamily("ready", "gauge",
-		"Whether every list of projects and clusters has been read, and every target polled, as returned by /-/ready. "+
-			"Failed attempts count, except temporary failures to read a list. A reload that adds credentials or projects "+
-			"resets it.")
+		"Whether each list of projects and clusters has been read, and each target polled, as returned by /-/ready. "+
+			"A failed poll counts. A list that fails for a temporary reason does not count. A reload that adds credentials or "+
+			"projects resets the value to 0 until their lists have been read.")
 	familyTargets = stateFamily("targets", "gauge",
 		"Number of targets.", "backup_type")
 	familyShards = stateFamily("shards", "gauge",

@@ -59,9 +59,9 @@ func metricTables() string {
 		return metricTable(title, prefix, commonLabels, families[prefix])
 	}
 	const cluster, target = "`project_id`, `cluster_name`", "`project_id`, `cluster_name`, `backup_type`"
-	return table("Per cluster, with the labels "+cluster+" and:", clusterPrefix, 2) +
-		table("Per target, with the labels "+target+" and:", targetPrefix, 3) +
-		table("Per job, with the labels "+target+", `job_id` and:", jobPrefix, 4) +
+	return table("Metrics of each cluster, also with the labels "+cluster+":", clusterPrefix, 2) +
+		table("Metrics of each target, also with the labels "+target+":", targetPrefix, 3) +
+		table("Metrics of each job with per-job series, also with the labels "+target+", `job_id`:", jobPrefix, 4) +
 		table("The exporter:", exporterPrefix, 0) + "\n"
 }
 
