@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -149,7 +150,7 @@ type listItem interface{ key() (key string, ok bool) }
 type readItems[W listItem] struct {
 	items      map[string]W
 	consistent bool      // the counts of all pages agree with the number of items
-	date       Timestamp // of the last response
+	date       Timestamp // of the last response; see responseTime
 }
 
 // readList reads all pages of a list. If an item can't be decoded, the whole list is an error, because the item would
@@ -253,8 +254,9 @@ func (w wireCluster) key() (string, bool) { return w.Name, isValidID(w.Name) }
 // maxClusterAge bounds the age of a cluster in seconds. Atlas was launched in 2016.
 const maxClusterAge = 20 * 365 * 24 * 60 * 60
 
-// cluster converts a cluster in a response of the given date. An implausible creation time is treated as absent: a
-// change of the creation time means that the cluster was recreated.
+// cluster converts a cluster in a response of the given time. An implausible creation time is treated as absent: a
+// change of the creation time means that the cluster was recreated. A cluster is too old only according to the local
+// clock, because the Date header may be years ahead.
 func (w wireCluster) cluster(date Timestamp) Cluster {
 	cluster := Cluster{
 		Name: w.Name, Tags: convertTags(w.Tags),
@@ -263,7 +265,7 @@ func (w wireCluster) cluster(date Timestamp) Cluster {
 		CanHaveRestores:    w.StateName != "DELETING" && !w.runsOn("TENANT"), // TENANT: free clusters
 		Flex:               w.runsOn("FLEX"),
 	}
-	if created := w.CreateDate.value; created <= date && created >= date-maxClusterAge {
+	if created := w.CreateDate.value; created <= date && created >= TimestampOf(time.Now())-maxClusterAge {
 		cluster.Created = created
 	}
 	if isValidID(w.ID.value) {

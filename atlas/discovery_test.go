@@ -209,7 +209,6 @@ func TestClusters_TreatsUnreadableFactsAsAbsent(t *testing.T) {
 
 // Another creation time would mean that the cluster was recreated.
 func TestClusters_TreatsAnImplausibleCreationTimeAsAbsent(t *testing.T) {
-	const now = "Mon, 10 Aug 2026 12:00:00 GMT"
 	noon := time.Date(2026, time.August, 10, 12, 0, 0, 0, time.UTC)
 	for created, want := range map[string]time.Time{
 		"9999-12-31T23:59:59Z": {}, "2026-08-13T12:00:00Z": {}, "2026-08-10T13:00:00Z": {}, "2026-08-10T12:00:01Z": {},
@@ -217,9 +216,9 @@ func TestClusters_TreatsAnImplausibleCreationTimeAsAbsent(t *testing.T) {
 		"2026-08-10T12:00:00Z": noon, "2026-08-10T14:00:00+02:00": noon, "2016-08-10T12:00:00Z": noon.AddDate(-10, 0, 0),
 	} {
 		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Until(noon))
 			sim := newAtlas()
 			sim.Script(atlastest.PathHas("/clusters"), 0, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Date", now)
 				_, _ = fmt.Fprintf(w, `{"results": [{"name": "prod", "createDate": %q}]}`, created)
 			}))
 			list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
@@ -228,6 +227,25 @@ func TestClusters_TreatsAnImplausibleCreationTimeAsAbsent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Neither clock alone makes a creation time implausible.
+func TestClusters_CreationTimeIsPlausibleIfTheDateOfTheResponseIsOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const day = 24 * time.Hour
+		created := time.Now()
+		for _, off := range []time.Duration{-50 * 365 * day, -3 * day, 3 * day, 50 * 365 * day} {
+			sim := newAtlas()
+			sim.Script(atlastest.PathHas("/clusters"), 0, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
+				_, _ = fmt.Fprintf(w, `{"results": [{"name": "prod", "createDate": %q}]}`, created.Format(time.RFC3339))
+			}))
+			list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
+			if err != nil || len(list.Clusters) != 1 || list.Clusters[0].Created != atlas.TimestampOf(created) {
+				t.Errorf("off by %v: %+v, %v", off, list, err)
+			}
+		}
+	})
 }
 
 func TestLists_RejectAnErrorWithStatus200(t *testing.T) {

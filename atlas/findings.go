@@ -17,7 +17,7 @@ const (
 // findings are reported about a response besides its jobs. Its zero value must not be used: without the time of
 // the response, every time is implausible.
 type findings struct {
-	now     Timestamp // time of the response
+	now     Timestamp // see responseTime
 	unknown []unknownValue
 	omitted []string // fields of jobs, each at most once for each job
 	first   int      // index of the first omitted field of the current job

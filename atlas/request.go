@@ -48,7 +48,7 @@ func pageQuery(number, size int) url.Values {
 // response is a response with status 200.
 type response struct {
 	body []byte    // valid until the call that received the response returns
-	date Timestamp // time of the response
+	date Timestamp // see responseTime
 }
 
 // get lets decode read a response with status 200. An error of decode is a MalformedError. Other responses are errors;
@@ -187,12 +187,14 @@ func redactBody(body []byte, secrets []string) []byte {
 	return body
 }
 
-// responseTime returns the Date header or, if that is absent or invalid, the current time.
+// responseTime returns the later of the Date header, which may be absent or invalid, and the current time. A clock that
+// is behind, that of Atlas or of a proxy or the local one, must not make the times of jobs implausible.
 func responseTime(header http.Header) Timestamp {
-	if date, err := http.ParseTime(header.Get("Date")); err == nil && date.Unix() > 0 {
-		return TimestampOf(date)
+	now := TimestampOf(time.Now())
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		return max(now, TimestampOf(date))
 	}
-	return TimestampOf(time.Now())
+	return now
 }
 
 // errorResponse reports a response with another status than 200, and returns it as an error.

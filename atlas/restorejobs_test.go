@@ -228,12 +228,14 @@ func dated(handler http.Handler, date string) http.Handler {
 	})
 }
 
-func TestRestoreJobs_ComparesTimesWithTheDateOfTheResponse(t *testing.T) {
+func TestRestoreJobs_ComparesTimesWithTheLaterOfTheDateOfTheResponseAndTheClock(t *testing.T) {
 	for _, test := range []struct {
 		name, date string
 		omitted    []string
 	}{
 		{"date of the response", "Sun, 02 Jan 2000 12:00:00 GMT", nil}, // the clock of the test starts on January 1
+		{"days behind the clock", "Tue, 28 Dec 1999 00:00:00 GMT", []string{"flex_restore_finished_date"}},
+		{"decades behind the clock", "Thu, 01 Jan 1970 00:00:00 GMT", []string{"flex_restore_finished_date"}},
 		{"no date", "", []string{"flex_restore_finished_date"}},
 		{"invalid date", "yesterday", []string{"flex_restore_finished_date"}},
 	} {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"atlas-restore-exporter/atlas/atlastest"
@@ -50,7 +52,48 @@ func clockFaults() []fault {
 			return end
 		}
 	}
+	// dated serves responses with another Date header: all, or each second one. A failure from before must remain.
+	dated := func(by time.Duration, all bool) trigger {
+		return func(w *world) func() {
+			failed := w.sim.AddJobs(victim, atlastest.Job{
+				Delivery: "pointInTime", Created: time.Now().Add(-time.Hour), Takes: time.Minute, Outcome: atlastest.Fails,
+			})[0]
+			labels := fmt.Sprintf(`delivery_type="point_in_time",job_id=%q,`, failed)
+			failure := series(victim, "last_failure_timestamp_seconds", labels)
+			w.expectMetrics(failure)
+			var requests atomic.Int64
+			end := w.respond(func(rw http.ResponseWriter, r *http.Request) {
+				response := w.realResponse(r)
+				if all || requests.Add(1)%2 == 0 {
+					response.Header().Set("Date", time.Now().Add(by).UTC().Format(http.TimeFormat))
+				}
+				relay(rw, response)
+			})
+			return func() {
+				w.Helper()
+				for range 5 { // other polls
+					w.waitForPolls(1)
+					if metrics := w.getPage("/metrics"); !strings.Contains(metrics, failure) {
+						w.Fatalf("the failure of %s is missing in %s", failed, metrics)
+					}
+				}
+				end()
+			}
+		}
+	}
+	const day, year = 24 * time.Hour, 365 * 24 * time.Hour
 	return []fault{
+		{
+			name:   "a `Date` header that is days or years off",
+			effect: "none; times are compared with the later of the header and this machine's clock",
+			reach:  oneTarget,
+			triggers: map[string]trigger{
+				"three days behind":                    dated(-3*day, true),
+				"three days behind, in some responses": dated(-3*day, false),
+				"years behind":                         dated(-50*year, true),
+				"years ahead":                          dated(50*year, true),
+			},
+		},
 		{
 			name:     "clock of Atlas or of this machine off by an hour",
 			effect:   "none, except that a download is `expired` once its expiry has passed according to this machine's clock",

@@ -99,8 +99,11 @@ func coverProgress(hit situations, old, r record) {
 
 // coverTimes covers the clock relative to expiry times.
 func coverTimes(hit situations, known map[string]record, poll *Poll) {
-	if poll.Date.IsZero() {
+	switch {
+	case poll.Date.IsZero():
 		hit["clock: no Date header"] = true
+	case len(known) > 0 && poll.Now.Sub(poll.Date) > day:
+		hit["clock: Date header is days behind"] = true
 	}
 	for _, r := range known {
 		if r.job.expiry == nil || r.job.deliveryType != download {

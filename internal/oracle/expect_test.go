@@ -157,9 +157,10 @@ func (h state) listed(s Settings, poll *Poll) map[string]record {
 	return listed
 }
 
-// date returns "the Date header of the response (the local clock if there is none)".
+// date returns the time with which times are compared. The contract has "the Date header of the response (the local
+// clock if there is none)". The exporter deviates: it uses the later of the two, so that a wrong header hides no time.
 func (p *Poll) date() time.Time {
-	if p.Date.IsZero() {
+	if p.Date.Before(p.Now) {
 		return p.Now
 	}
 	return p.Date

@@ -129,14 +129,11 @@ func (g *generator) timeFlaw(path []string) flaw {
 	return d
 }
 
-// futureTime returns a time that is about the limit, or long, after the Date header of one of the polls.
+// futureTime returns a time that is about the limit, or long, after the time with which one of the polls compares it.
 func (g *generator) futureTime(limit time.Duration) time.Time {
 	i := g.IntN(len(g.nows))
-	t := g.dates[i]
-	if t.IsZero() {
-		t = g.nows[i]
-	}
-	return t.Add(limit).Add(pick(g, -time.Hour, 0, time.Second, 9*day, 900*day))
+	poll := Poll{Now: g.nows[i], Date: g.dates[i]}
+	return poll.date().Add(limit).Add(pick(g, -time.Hour, 0, time.Second, 9*day, 900*day))
 }
 
 // hideTimes removes every time of a job except its expiry, and from half of the jobs the snapshot time too.

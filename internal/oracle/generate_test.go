@@ -140,6 +140,9 @@ func (g *generator) clock() {
 		date := time.Time{}
 		if withDate {
 			date = now.Add(skew)
+			if len(g.nows)%3 == 1 && skew == 0 { // of this response only
+				date = now.Add(-gap * 300)
+			}
 		}
 		g.dates = append(g.dates, date)
 		now = now.Add(g.between(gap/2, gap*2))

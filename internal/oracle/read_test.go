@@ -75,7 +75,7 @@ func readJob(backupType string, o object, date time.Time) job {
 }
 
 // readTimes reads the points in time. "A created, finished, snapshot, or recovery time is implausible if it is more
-// than a day, an expiry time if it is more than 400 days, after the Date header of the response".
+// than a day, an expiry time if it is more than 400 days, after the Date header of the response". See Poll.date.
 func readTimes(j *job, o object, date time.Time) {
 	usual := func(t *time.Time) *time.Time { return plausible(t, date.Add(day)) }
 	var created, finished, expiry, snapshot *time.Time

@@ -269,7 +269,7 @@ func renderLegacy(j *simJob, now time.Time) fields {
 		intoCluster = intoCluster || j.delivery == "AUTOMATED_RESTORE"
 		if !intoCluster && j.option("finished early", 9) != 0 { // the archive is being prepared
 			f["statusName"] = "FINISHED"
-			delivery["statusName"] = []string{"NOT_STARTED", "PENDING", "IN_PROGRESS"}[j.option("preparing", 3)]
+			delivery["statusName"] = []string{"NOT_STARTED", "PENDING", "IN_PROGRESS"}[j.option("stage", 3)]
 		}
 		return f
 	}

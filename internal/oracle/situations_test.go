@@ -13,6 +13,7 @@ var required = []string{
 	"batch: several delivery types",
 	"batch: several purposes",
 	"batch: some failed",
+	"clock: Date header is days behind",
 	"clock: at an expiry",
 	"clock: just after an expiry",
 	"clock: just before an expiry",
