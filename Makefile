@@ -11,6 +11,8 @@ GOVULNCHECK_VERSION := v1.8.0
 GORELEASER_VERSION := v2.15.1
 CYCLONEDX_VERSION := v1.10.0
 PROMETHEUS3_VERSION := v0.315.0
+AXE_VERSION := 4.10.3
+AXE_SHA256 := 0f2b4d7dcdf7d1219df8d1959ad68e565f51d14c3f0d88bb71cd59abeb956292
 DEBIAN_PACKAGES := prometheus prometheus-alertmanager
 MODULES := . atlas/atlastest/contract deploy/grafana internal/benchmark internal/runbooks/generate
 FUZZ_TARGETS := FuzzPage:./atlas FuzzDecodeError:./atlas FuzzExposition:./collector FuzzConfig:./internal/config \
@@ -19,6 +21,7 @@ FUZZ_TARGETS := FuzzPage:./atlas FuzzDecodeError:./atlas FuzzExposition:./collec
 INCIDENTS := TestIncidents|TestHealthyYear
 
 export PATH := $(TOOLS)/bin:$(TOOLS)/usr/bin:$(PATH)
+export AXE_CORE := $(TOOLS)/axe-core-$(AXE_VERSION).js
 
 .DEFAULT_GOAL := help
 .PHONY: help build test race lint contract bench fuzz incidents soak golden demo tools browser prometheus3 vulncheck release packages reproduce clean
@@ -71,7 +74,8 @@ golden: ## rewrite golden files, runbooks, dashboards, and tables in the documen
 demo: ## run the exporter against a simulated Atlas API
 	go run . demo
 
-tools: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) $(TOOLS)/debian $(TOOLS)/browser $(TOOLS)/bin/helm-$(HELM_VERSION) \
+tools: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) $(TOOLS)/debian $(TOOLS)/browser $(AXE_CORE) \
+	$(TOOLS)/bin/helm-$(HELM_VERSION) \
 	$(TOOLS)/bin/kubectl-validate-$(KUBECTL_VALIDATE_VERSION) ## install the tools of the gate in .cache
 
 $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION):
@@ -116,11 +120,17 @@ $(TOOLS)/browser:
 		$(SUDO) apt-get install --yes --no-install-recommends chromium fonts-dejavu-core; } || true
 	mkdir -p $(TOOLS) && touch $@
 
-# The version of axe-core, which checks the accessibility of pages.
-AXE_VERSION := 4.10.3
-browser: $(TOOLS)/browser ## check the pages in Chromium, including their accessibility (needs npm and its registry)
-	mkdir -p .cache/axe && cd .cache/axe && npm pack axe-core@$(AXE_VERSION) && tar xzf axe-core-$(AXE_VERSION).tgz
-	AXE_CORE=$(CURDIR)/.cache/axe/package/axe.min.js go test -count=1 -v -run TestPages ./internal/e2e
+# axe-core checks the accessibility of pages. Without npm or its registry, this test is skipped; a package with another
+# checksum is an error.
+$(AXE_CORE):
+	mkdir -p $(TOOLS)/packages
+	cd $(TOOLS)/packages && if timeout 300 npm pack --silent --fetch-retries=1 axe-core@$(AXE_VERSION); then \
+		echo "$(AXE_SHA256)  axe-core-$(AXE_VERSION).tgz" | sha256sum --check && \
+		tar -xzOf axe-core-$(AXE_VERSION).tgz package/axe.min.js >axe-core.js && mv axe-core.js $@; \
+	else echo "axe-core can't be downloaded, so the accessibility of pages is not checked"; fi
+
+browser: $(TOOLS)/browser $(AXE_CORE) ## check the pages in Chromium, including their accessibility
+	go test -count=1 -v -run TestPages ./internal/e2e
 
 prometheus3: $(TOOLS)/debian ## run the incidents with the current Prometheus, built from source (10 CPU minutes)
 	mkdir -p .cache/prometheus3

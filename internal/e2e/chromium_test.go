@@ -33,7 +33,7 @@ type protocolMessage struct {
 	SessionID string `json:"sessionId,omitempty"`
 }
 
-const browserTimeout = 60 * time.Second
+const browserTimeout = 3 * time.Minute
 
 // startBrowser starts Chromium with an empty page. It ends with the test.
 func startBrowser(t *testing.T, chromium string) *browser {
