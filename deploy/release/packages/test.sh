@@ -109,10 +109,12 @@ expect "" "$(find "$debian/etc/systemd" -name 'atlas-restore-*')" "list of enabl
 serve "the demo" atlas-restore-exporter demo
 
 echo "== configure, as docs/deployment.md describes it, with a simulated Atlas API"
-go -C "$project/internal/benchmark" build -o "$work/atlas" .
+go -C "$work/one/internal/benchmark" build -o "$work/atlas" .
 "$work/atlas" -clusters 20 -listen 127.0.0.1:10060 simulate &
 mkdir -p "$debian/run/credentials"
 printf secret >"$debian/run/credentials/client-secret"
+chmod 400 "$debian/run/credentials/client-secret"
+"${in_debian[@]}" chown atlas-restore-exporter /run/credentials/client-secret
 cat >"$debian$config" <<'YAML'
 atlas: {base_url: "http://127.0.0.1:10060"}
 credentials:
