@@ -1,8 +1,12 @@
 package deploy
 
 import (
+	"io/fs"
+	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	yaml "go.yaml.in/yaml/v4"
@@ -43,5 +47,52 @@ func TestWorkflows_HaveNoMoreRightsThanTheyNeed(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestModules_AreCheckedAndUpdated compares the modules of the project with those that the gate checks and those whose
+// dependencies are updated.
+func TestModules_AreCheckedAndUpdated(t *testing.T) {
+	var modules, updated []string
+	err := filepath.WalkDir("..", func(file string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && slices.Contains([]string{".git", ".cache", "dist", "testdata"}, entry.Name()) {
+			return fs.SkipDir
+		}
+		if entry != nil && entry.Name() == "go.mod" {
+			modules = append(modules, path.Clean("/"+strings.TrimPrefix(filepath.ToSlash(filepath.Dir(file)), "..")))
+		}
+		return err
+	})
+	if err != nil || len(modules) < 2 {
+		t.Fatalf("modules %v, error %v", modules, err)
+	}
+	var dependabot struct {
+		Updates []struct {
+			Ecosystem   string `yaml:"package-ecosystem"`
+			Directories []string
+		}
+	}
+	text := testutil.ReadFile(t, "../.github/dependabot.yml")
+	if err := yaml.Unmarshal([]byte(text), &dependabot); err != nil {
+		t.Fatal(err)
+	}
+	for _, update := range dependabot.Updates {
+		if update.Ecosystem == "gomod" {
+			updated = append(updated, update.Directories...)
+		}
+	}
+	line := regexp.MustCompile(`(?m)^MODULES := (.*)$`).FindStringSubmatch(testutil.ReadFile(t, "../Makefile"))
+	if line == nil {
+		t.Fatal("the Makefile has no MODULES")
+	}
+	var checked []string
+	for _, module := range strings.Fields(line[1]) {
+		checked = append(checked, path.Join("/", module))
+	}
+	for _, listed := range [][]string{modules, updated, checked} {
+		slices.Sort(listed)
+	}
+	if !slices.Equal(modules, updated) || !slices.Equal(modules, checked) {
+		t.Errorf("modules %v, updated %v, checked %v", modules, updated, checked)
 	}
 }
