@@ -153,7 +153,7 @@ func TestAlerts_QueryAtMostOncePerEvaluation(t *testing.T) {
 }
 
 // TestAlerts_FireWithoutLabelsOfTheCluster checks that the join with the labels of clusters never drops an alert, and
-// that labels for links and conditions are not labels of the alert.
+// that the condition is not a label of the alert.
 func TestAlerts_FireWithoutLabelsOfTheCluster(t *testing.T) {
 	for _, rule := range readRules(t) {
 		expr := strings.Join(strings.Fields(rule.Expr), " ")
@@ -165,11 +165,6 @@ func TestAlerts_FireWithoutLabelsOfTheCluster(t *testing.T) {
 		}
 		if !strings.HasPrefix(expr, "max without (condition") {
 			t.Errorf("%s has the label condition", rule.Alert)
-		}
-		for _, label := range []string{"external_url", "atlas_url"} {
-			if value, ok := rule.Labels[label]; !ok || value != "" {
-				t.Errorf("%s has the label %s", rule.Alert, label)
-			}
 		}
 	}
 }
