@@ -28,7 +28,8 @@ func main() {
 	only := flag.String("variant", "", "memory: measure this variant in this process")
 	jobs := flag.Int("jobs", 0, "number of jobs with per-job series; 0 for all sizes")
 	clusters := flag.Int("clusters", 2000, "fleet, rules: number of clusters")
-	duration := flag.Duration("duration", 3*time.Minute, "fleet: time to scrape the exporter after it is ready; rules: time to measure")
+	duration := flag.Duration("duration", 3*time.Minute,
+		"fleet: time to scrape the exporter after it is ready; rules: time to measure")
 	interval := flag.Duration("interval", 30*time.Second, "rules: scrape and evaluation interval")
 	address := flag.String("listen", "", "simulate: address to listen on")
 	flag.Parse()

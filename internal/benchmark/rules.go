@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
 )
 
@@ -31,12 +30,12 @@ type ruleGroup struct {
 	Rules          []struct {
 		Name, Query, Health, LastError string
 		EvaluationTime                 float64
-		Alerts                         []struct{ State string }
+		Alerts                         []json.RawMessage
 	}
 }
 
-// rules measures the evaluation of the shipped rules by a real Prometheus: with an exporter of a number of clusters, each
-// of which has four jobs with per-job series, and the same with alerts for 500 of the clusters.
+// rules measures the evaluation of the shipped rules by a real Prometheus: with an exporter of a number of clusters,
+// each of which has four jobs with per-job series, and the same with alerts for 500 of the clusters.
 func rules(ctx context.Context, clusters int, interval, duration time.Duration) error {
 	prometheus, err := exec.LookPath("prometheus")
 	if err != nil {
@@ -68,16 +67,16 @@ func rules(ctx context.Context, clusters int, interval, duration time.Duration) 
 	return nil
 }
 
-// exposition returns the metrics of an exporter that has polled a number of clusters. The latest restore of some of them
-// failed.
+// exposition returns the metrics of an exporter that has polled a number of clusters. The latest restore of some
+// clusters failed.
 func exposition(ctx context.Context, clusters, failed int) (string, error) {
 	const apart, jobs = 12 * time.Hour, 4
 	sim, targets := newAtlas(clusters, jobs, apart)
 	sim.Capacity = -1
-	var allowed strings.Builder
+	var projects strings.Builder
 	for i, target := range targets {
 		if i%clustersPerProject == 0 {
-			fmt.Fprintf(&allowed, "  - {project_id: %s}\n", target.ProjectID)
+			fmt.Fprintf(&projects, "  - {project_id: %s}\n", target.ProjectID)
 		}
 		if i < failed {
 			sim.AddJobs(target.List, atlastest.Job{
@@ -98,9 +97,9 @@ func exposition(ctx context.Context, clusters, failed int) (string, error) {
 	base, err := startExporter(ctx, dir, strings.TrimPrefix(server.URL, "http://"), fmt.Sprintf(`
 objectives: {duration: 4h, drill_age: 90d, recovery_point_age: 2d, expiry_notice: 1h}
 tag_labels: {team: owner, environment: env}
-drill_targets: [{project_id: %s, cluster_names: [restore-drill]}]
-allowed_targets:
-%s`, atlas.List{ProjectID: targets[0].ProjectID}.ProjectID, allowed.String()))
+drill_targets: &all
+%sallowed_targets: *all
+`, projects.String()))
 	if err != nil {
 		return "", err
 	}
@@ -142,17 +141,29 @@ scrape_configs:
 	}
 	defer func() { _ = command.Wait() }() // killed when ctx is canceled, before
 	defer cancel()
-	groups, err := durations(ctx, "http://"+address, interval, duration)
+	base := "http://" + address
+	time.Sleep(evaluations * interval)
+	before, err := resources(ctx, base)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	groups, err := durations(ctx, base, interval, duration)
+	if err != nil {
+		return err
+	}
+	after, err := resources(ctx, base)
 	if err != nil {
 		return err
 	}
 	printGroups(groups)
+	fmt.Printf("Prometheus used %.1f s of CPU per 30 s, scrapes included\n",
+		(after[cpuSeconds]-before[cpuSeconds])/time.Since(start).Seconds()*30)
 	return nil
 }
 
-// durations returns the groups after each evaluation within the given time, the first few excepted.
+// durations returns the groups after each evaluation within the given time.
 func durations(ctx context.Context, base string, interval, duration time.Duration) ([][]ruleGroup, error) {
-	time.Sleep(evaluations * interval)
 	var measured [][]ruleGroup
 	for start := time.Now(); time.Since(start) < duration; time.Sleep(interval) {
 		text, err := get(ctx, base+"/api/v1/rules")
@@ -173,7 +184,7 @@ func durations(ctx context.Context, base string, interval, duration time.Duratio
 
 // printGroups prints the median and the longest duration of each group, and the most expensive rules.
 func printGroups(measured [][]ruleGroup) {
-	table("group", "interval in s", "rules", "firing alerts", "median ms", "longest ms")
+	table("group", "interval in s", "rules", "alerts", "median ms", "longest ms")
 	last := measured[len(measured)-1]
 	var sum float64
 	type cost struct {
@@ -182,13 +193,9 @@ func printGroups(measured [][]ruleGroup) {
 	}
 	var costs []cost
 	for i, group := range last {
-		firing := 0
+		alerts := 0
 		for j, rule := range group.Rules {
-			for _, alert := range rule.Alerts {
-				if alert.State == "firing" {
-					firing++
-				}
-			}
+			alerts += len(rule.Alerts)
 			if rule.Health != "ok" {
 				fmt.Printf("%s: %s\n", rule.Name, rule.LastError)
 			}
@@ -198,7 +205,7 @@ func printGroups(measured [][]ruleGroup) {
 		times := sorted(measured, func(groups []ruleGroup) float64 { return groups[i].EvaluationTime })
 		median := times[len(times)/2]
 		sum += median * 30 / max(group.Interval, 30)
-		row(group.Name, group.Interval, len(group.Rules), firing, fmt.Sprintf("%.0f", median*1e3),
+		row(group.Name, group.Interval, len(group.Rules), alerts, fmt.Sprintf("%.0f", median*1e3),
 			fmt.Sprintf("%.0f", times[len(times)-1]*1e3))
 	}
 	fmt.Printf("\nall groups: %.0f ms per 30 s\nmost expensive rules (median):\n", sum*1e3)
