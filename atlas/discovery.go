@@ -65,7 +65,7 @@ type Cluster struct {
 	BackupEnabled      *bool // cloud backup
 	PointInTimeEnabled *bool // continuous cloud backup; nil for Flex clusters
 
-	// CanHaveRestores is false for free clusters and for clusters that are being deleted.
+	// CanHaveRestores is false for free clusters and for clusters that are being deleted, or were deleted.
 	CanHaveRestores bool
 	// Flex is set for Flex clusters, which Atlas may list among the dedicated ones, too.
 	Flex bool
@@ -214,16 +214,17 @@ func (r *readItems[W]) add(items []W) error {
 	return nil
 }
 
+// wireProject is a project. Only its ID must be readable.
 type wireProject struct {
-	ID   string    `json:"id"`
-	Name string    `json:"name"`
-	Tags []wireTag `json:"tags"`
+	ID   string              `json:"id"`
+	Name optional[string]    `json:"name"`
+	Tags optional[[]wireTag] `json:"tags"`
 }
 
 func (p wireProject) key() (string, bool) { return p.ID, isValidID(p.ID) }
 
 func (p wireProject) project() Project {
-	return Project{ID: p.ID, Name: sanitizeLabel(p.Name), Tags: convertTags(p.Tags)}
+	return Project{ID: p.ID, Name: sanitizeLabel(p.Name.value), Tags: convertTags(p.Tags.value)}
 }
 
 // wireCluster is a cluster of any kind. Only the fields that decide which targets a cluster has must be readable.
@@ -262,7 +263,7 @@ func (w wireCluster) cluster(date Timestamp) Cluster {
 		Name: w.Name, Tags: convertTags(w.Tags),
 		BackupEnabled:      cmp.Or(w.BackupEnabled.value, w.BackupSettings.value.Enabled),
 		PointInTimeEnabled: w.PITEnabled.value,
-		CanHaveRestores:    w.StateName != "DELETING" && !w.runsOn("TENANT"), // TENANT: free clusters
+		CanHaveRestores:    !w.isDeleted() && !w.runsOn("TENANT"), // TENANT: free clusters
 		Flex:               w.runsOn("FLEX"),
 	}
 	if created := w.CreateDate.value; created <= date && created >= TimestampOf(time.Now())-maxClusterAge {
@@ -273,6 +274,9 @@ func (w wireCluster) cluster(date Timestamp) Cluster {
 	}
 	return cluster
 }
+
+// isDeleted reports whether the cluster is being deleted, or is still listed after that.
+func (w wireCluster) isDeleted() bool { return w.StateName == "DELETING" || w.StateName == "DELETED" }
 
 // runsOn reports whether a region has the given provider or instance size. The API description has no provider FLEX in
 // the list of dedicated clusters, but the instance size FLEX of the provider TENANT.

@@ -174,6 +174,42 @@ func TestClusters_ReturnsFactsOfEachKindOfCluster(t *testing.T) {
 	})
 }
 
+func TestClusters_DeletedClustersHaveNoRestores(t *testing.T) {
+	for _, state := range []string{"DELETING", "DELETED"} {
+		synctest.Test(t, func(t *testing.T) {
+			sim := newAtlas()
+			sim.ChangeCluster(project, "prod", func(c *atlastest.ClusterState) { c.State = state })
+			list, err := connect(t, sim, account).Clusters(withDeadline(t), project, atlas.DedicatedClusters)
+			if err != nil || len(list.Clusters) == 0 {
+				t.Fatalf("%s: %+v, %v", state, list, err)
+			}
+			for _, cluster := range list.Clusters {
+				if cluster.Name == "prod" && cluster.CanHaveRestores {
+					t.Errorf("%s: %+v", state, cluster)
+				}
+			}
+		})
+	}
+}
+
+func TestProjects_OnlyTheIDMustBeReadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		item := `{"id": "` + project + `", "name": 5, "tags": {"key": "env"}}`
+		sim.Script(atlastest.PathHas(project), 0, atlastest.Body(200, "application/json", item))
+		sim.Script(atlastest.PathHas("/groups"), 0, atlastest.Body(200, "application/json", `{"results": [`+item+`]}`))
+		client := connect(t, sim, account)
+		want := atlas.Project{ID: project, Tags: atlas.Tags{}}
+		if got, err := client.Project(withDeadline(t), project); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		list, err := client.Projects(withDeadline(t))
+		if err != nil || !reflect.DeepEqual(list, atlas.ProjectList{Projects: []atlas.Project{want}, Consistent: true}) {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}
+
 func TestClusters_RecognizesFlexClustersAmongDedicatedOnes(t *testing.T) {
 	for _, region := range []string{
 		`{"providerName": "FLEX"}`,
