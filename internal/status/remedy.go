@@ -59,8 +59,7 @@ func (f failure) remedy() string {
 	case poll.ReasonGone:
 		return f.gone()
 	case poll.ReasonRateLimited:
-		return "The rate limit of the project is exhausted, by this exporter or by other API clients. " +
-			"The exporter retries when Atlas allows it. If this persists, increase polling.interval."
+		return f.rateLimited()
 	case poll.ReasonServerError:
 		return "Internal error of the Atlas API. The exporter retries automatically. " +
 			"If this persists, see https://status.mongodb.com."
@@ -134,6 +133,16 @@ func (f failure) gone() string {
 	}
 	return fmt.Sprintf("Atlas no longer supports the API version that this exporter uses for %s restore jobs. "+
 		"Update the exporter.", f.target.BackupType)
+}
+
+func (f failure) rateLimited() string {
+	if f.api.FromTokenEndpoint() {
+		return fmt.Sprintf("Atlas limits the token requests of credential %s, or those from this IP address. "+
+			"The exporter retries automatically. If this persists, check which other processes use the service account "+
+			"or restart often.", f.target.Credential)
+	}
+	return "The rate limit of the project is exhausted, by this exporter or by other API clients. " +
+		"The exporter retries when Atlas allows it. If this persists, increase polling.interval."
 }
 
 func (f failure) timeout() string {

@@ -46,6 +46,7 @@ var failures = []struct {
 	{"expired certificate", x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired}, ""},
 	{"untrusted certificate", x509.UnknownAuthorityError{}, ""},
 	{"rate limited", &atlas.Error{Status: 429}, ""},
+	{"token requests limited", &atlas.Error{Operation: atlas.OperationToken, Status: 429}, ""},
 	{"rate limit exhausted", atlas.ErrRateLimitExhausted, ""},
 	{"server error", &atlas.Error{Status: 500}, ""},
 	{"timeout", context.DeadlineExceeded, ""},
