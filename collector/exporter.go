@@ -36,7 +36,8 @@ type Exporter struct {
 
 // credentialEvents are the events of a credential.
 type credentialEvents struct {
-	rejected bool              // when the credential was last used
+	used     bool              // Atlas has accepted or rejected the credential
+	rejected bool              // when it was last used
 	tokens   map[string]uint64 // number of token requests by status code
 }
 
@@ -155,7 +156,8 @@ func (e *Exporter) Token(credential string, status int) {
 func (e *Exporter) Credential(credential string, accepted bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.eventsOf(credential).rejected = !accepted
+	events := e.eventsOf(credential)
+	events.used, events.rejected = true, !accepted
 }
 
 // eventsOf returns the events of a credential. The caller must hold e.mu.

@@ -274,7 +274,8 @@ var (
 	familyMalformedFields = stateFamily("malformed_fields_total", "counter",
 		"Number of fields of restore jobs that were omitted because they are unreadable or implausible.", "field")
 	familyCredentialSuccess = stateFamily("credential_success", "gauge",
-		"Whether Atlas accepted the credential the last time it was used, regardless of its permissions.", "credential")
+		"Whether Atlas accepted the credential the last time it was used, regardless of its permissions. Absent before the "+
+			"first response.", "credential")
 	familyCredentialExpiry = stateFamily("credential_expiry_timestamp_seconds", "gauge",
 		"Unix time when the credential expires, as configured. Absent if expires is not set.", "credential")
 	familyTokenRequests = stateFamily("token_requests_total", "counter",

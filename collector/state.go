@@ -167,7 +167,9 @@ func (e *Exporter) emitEvents(
 	maps.DeleteFunc(e.rateLimits, func(projectID string, _ map[string]int) bool { return !projects[projectID] })
 	for _, name := range credentials {
 		events := e.eventsOf(name)
-		emit(familyCredentialSuccess, boolValue(!events.rejected), name)
+		if events.used {
+			emit(familyCredentialSuccess, boolValue(!events.rejected), name)
+		}
 		for code, n := range events.tokens {
 			emit(familyTokenRequests, float64(n), name, code)
 		}

@@ -155,6 +155,21 @@ func TestStateCollector_ExposesARejectedCredential(t *testing.T) {
 	}
 }
 
+func TestStateCollector_ExposesNoSuccessOfACredentialBeforeTheFirstResponse(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, prod)
+		w.expectSamples(familyCredentialSuccess)
+		w.expectSamples(familyTokenRequests, `{code="200",credential="default"} 0`)
+		unavailable := w.sim.Script(atlastest.PathHas("/token"), 0, atlastest.Status(503))
+		w.poll()
+		w.expectSamples(familyCredentialSuccess)
+		unavailable()
+		time.Sleep(time.Hour)
+		w.poll()
+		w.expectSamples(familyCredentialSuccess, `{credential="default"} 1`)
+	})
+}
+
 func TestStateCollector_ExposesACredentialWithAChangedSecretAsRejected(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, prod)
@@ -218,7 +233,7 @@ func TestStateCollector_DropsRemovedCredentialsDespiteRequestsInFlight(t *testin
 		})
 		w.exporter.Token("default", 200)
 		w.exporter.Credential("default", false)
-		w.expectSamples(familyCredentialSuccess, `{credential="other"} 1`)
+		w.expectSamples(familyCredentialSuccess)
 		w.expectSamples(familyTokenRequests, `{code="200",credential="other"} 0`)
 	})
 }
