@@ -176,11 +176,12 @@ func (c *Client) attempt(
 var errTooLarge = fmt.Errorf("response is larger than %d MiB", maxBody>>20)
 
 // redactBody replaces the given secrets, which a hostile response may contain as the value of any field. Short secrets,
-// which Atlas doesn't issue, could be a part of any response.
+// which Atlas doesn't issue, could be a part of any response. Only the start of a secret is looked for first, because
+// package bytes finds short texts many times faster.
 func redactBody(body []byte, secrets []string) []byte {
 	const minLength = 16
 	for _, secret := range secrets {
-		if len(secret) >= minLength && bytes.Contains(body, []byte(secret)) {
+		if len(secret) >= minLength && bytes.Contains(body, []byte(secret[:minLength])) {
 			body = bytes.ReplaceAll(body, []byte(secret), []byte(redacted))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"log/slog"
 	"net/url"
@@ -30,6 +31,37 @@ type Page struct {
 
 	Malformed    int   // number of items that are not jobs or have no ID, and are left out
 	MalformedErr error // for one of them; never quotes the response
+
+	// Mark recognizes the same page in a later response. It is zero, and recognizes nothing, if anything about the page
+	// must be reported each time: malformed jobs, omitted fields, unknown values, or a cut page.
+	Mark PageMark
+	// Unchanged is set if the page is the one that the passed mark recognizes. Only Last and Mark are set then.
+	Unchanged bool
+}
+
+// PageMark identifies the content of a page of a list. It must be used only for the same page of the same list.
+type PageMark struct {
+	Hash uint64    // of the decoded body, keyed by a secret of this process
+	Size int       // of the body, in bytes
+	Date Timestamp // of the response; the times in it are plausible then
+	Last bool      // whether no page follows
+}
+
+// pageSeed is secret, so that no response can be made to look like another one.
+var pageSeed = maphash.MakeSeed()
+
+// matches reports whether decoding a response would have the same result as decoding the page of the mark. An earlier
+// date could make times implausible.
+func (m PageMark) matches(r response) bool {
+	return m.Size > 0 && m.Size == len(r.body) && r.date >= m.Date && m.Hash == maphash.Bytes(pageSeed, r.body)
+}
+
+// mark returns the mark of a page that was decoded from a response.
+func (p *Page) mark(r response, found *findings) PageMark {
+	if p.Malformed > 0 || p.Cut || len(found.omitted) > 0 || len(found.unknown) > 0 {
+		return PageMark{}
+	}
+	return PageMark{Hash: maphash.Bytes(pageSeed, r.body), Size: len(r.body), Date: r.date, Last: p.Last}
 }
 
 const (
@@ -138,14 +170,22 @@ func observedField(backupType BackupType, field string) string {
 // RestoreJobs reads a list. It requests each page when the iteration reaches it. The iteration ends after the last
 // page or an error. The number of pages is not limited here. A job can appear twice, because new jobs shift the pages.
 // If a page is larger than the client reads, the next call requests smaller pages.
-func (c *Client) RestoreJobs(ctx context.Context, list List) iter.Seq2[Page, error] {
+//
+// The marks are those of the first pages of an earlier reading, in order. As long as the pages match their marks, they
+// are unchanged and not decoded. All pages after the first one that doesn't match are decoded.
+func (c *Client) RestoreJobs(ctx context.Context, list List, marks ...PageMark) iter.Seq2[Page, error] {
 	return func(yield func(Page, error) bool) {
-		size := c.pageSize(list)
+		size, unchanged := c.pageSize(list), true
 		for number := 1; ; number++ {
-			page, err := c.page(ctx, list, number, size)
+			var mark PageMark
+			if unchanged && number <= len(marks) {
+				mark = marks[number-1]
+			}
+			page, err := c.page(ctx, list, number, size, mark)
 			if errors.Is(err, errTooLarge) {
 				c.changePageSize(list)
 			}
+			unchanged = page.Unchanged
 			if !yield(page, err) || err != nil || page.Last {
 				return
 			}
@@ -175,7 +215,8 @@ func (c *Client) changePageSize(list List) {
 	}
 }
 
-func (c *Client) page(ctx context.Context, list List, number, size int) (page Page, err error) {
+// page reads a page. It doesn't decode the page that the mark identifies.
+func (c *Client) page(ctx context.Context, list List, number, size int, mark PageMark) (page Page, err error) {
 	route, request, err := restoreRequest(list)
 	if err != nil {
 		return Page{}, err
@@ -187,8 +228,13 @@ func (c *Client) page(ctx context.Context, list List, number, size int) (page Pa
 	request.operation, request.query = listOperation(list.BackupType), query.Encode()
 	var found findings
 	err = c.get(ctx, request, func(response response) (err error) {
+		if mark.matches(response) {
+			page = Page{Last: mark.Last, Mark: mark, Unchanged: true}
+			return nil
+		}
 		found = findings{now: response.date}
 		page, err = route.page(response.body, &found)
+		page.Mark = page.mark(response, &found)
 		return err
 	})
 	if err != nil {

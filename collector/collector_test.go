@@ -76,11 +76,13 @@ func TestCollector_ExposesAPanicAsFailedPollAndCountsIt(t *testing.T) {
 // panickingClient panics if it reads the restore jobs of prod.
 type panickingClient struct{ poll.Client }
 
-func (p panickingClient) RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error] {
+func (p panickingClient) RestoreJobs(
+	ctx context.Context, list atlas.List, marks ...atlas.PageMark,
+) iter.Seq2[atlas.Page, error] {
 	if list == prod {
 		panic("bug")
 	}
-	return p.Client.RestoreJobs(ctx, list)
+	return p.Client.RestoreJobs(ctx, list, marks...)
 }
 
 func TestCollector_ExposesNoJobsOfAStaleTarget(t *testing.T) {

@@ -154,6 +154,22 @@
 //
 // A poll without a conclusive list doesn't affect the count of lists without the job, unless the poll reads the job.
 //
+// # Repeated polls
+//
+// Most polls read the same pages as the poll before. If every page of a poll is byte for byte the same, its pages are
+// not decoded, and Merge changes nothing ([Reading.Repeated]). This has the same result as merging them, because the
+// pages of a poll are remembered only if the poll
+//
+//   - was a full poll of a conclusive list, or an incremental poll,
+//   - requested no job by ID, and left no known job absent from the list,
+//   - changed nothing, and
+//   - read nothing that must be reported each time, such as malformed jobs and unknown values (see [atlas.Page]).
+//
+// Only polls of the same kind, full or incremental, are compared with them. They are forgotten when another poll is
+// merged or the policy changes. They are not used if the clock is set back, or after the earliest time at which any
+// job expires, becomes finished because of its age, or becomes too old. If only the first pages are unchanged, a full
+// poll that decodes all pages follows at once.
+//
 // # Validity of a summary
 //
 // Summarize returns the same pointer while it is valid, so callers can compare pointers to detect changes. A summary

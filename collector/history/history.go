@@ -42,6 +42,8 @@ type History struct {
 	requested string // ID of the job that was requested last
 
 	summary *Summary // the last one; nil if the history has changed since
+
+	repeatable repeatable
 }
 
 // New returns an empty history.
@@ -57,7 +59,7 @@ func New(list atlas.List, policy Policy) *History {
 // jobs that are not known may be within the new limits, or not be ignored any longer.
 func (h *History) SetPolicy(policy Policy, now time.Time) (incomplete bool) {
 	before := h.policy
-	h.policy, h.summary = policy, nil
+	h.policy, h.summary, h.repeatable = policy, nil, repeatable{}
 	switch {
 	case before.NotBefore > policy.NotBefore:
 		*h = *New(h.list, policy)
@@ -89,8 +91,11 @@ func (h *History) dropEarlier(now time.Time) {
 
 // Merge updates the history with a reading that was completed without an error.
 func (h *History) Merge(reading *Reading, now time.Time) {
+	if reading.Repeated() {
+		return
+	}
 	summary, retained := h.summary, h.retained.clone()
-	h.summary = nil // even if a panic stops Merge halfway
+	h.summary, h.repeatable = nil, repeatable{} // even if a panic stops Merge halfway
 	changed := false
 	removed := h.updateNotFound(reading)
 	if reading.conclusive() {
@@ -126,6 +131,7 @@ func (h *History) Merge(reading *Reading, now time.Time) {
 
 	if !changed && h.retained.equal(&retained) {
 		h.summary = summary
+		h.remember(reading)
 	}
 }
 

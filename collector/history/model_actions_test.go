@@ -17,6 +17,7 @@ func (m *model) usualActions() map[string]func() {
 		"change unfinished job": func() { m.changeJob(true) },
 		"wait":                  m.wait,
 		"poll":                  m.pollOnce,
+		"poll repeatedly":       m.pollRepeatedly,
 		"poll after a minute": func() {
 			m.elapsed += time.Minute
 			m.pollOnce()
@@ -204,6 +205,13 @@ func (m *model) setClock() {
 	}
 	if m.ahead < before {
 		m.record(func(e *events) { e.setBack = true })
+	}
+}
+
+// pollRepeatedly polls until nothing is new.
+func (m *model) pollRepeatedly() {
+	for range 4 {
+		m.pollOnce()
 	}
 }
 

@@ -179,9 +179,10 @@ func (a *modelAtlas) request() error {
 	return nil
 }
 
-// RestoreJobs returns the pages of the list.
-func (a *modelAtlas) RestoreJobs() iter.Seq2[atlas.Page, error] {
+// RestoreJobs returns the pages of the list. Pages that match their marks are unchanged until one doesn't.
+func (a *modelAtlas) RestoreJobs(marks ...atlas.PageMark) iter.Seq2[atlas.Page, error] {
 	return func(yield func(atlas.Page, error) bool) {
+		unchanged := true
 		for number := 1; ; number++ {
 			if number == a.shiftAt {
 				a.shift()
@@ -191,6 +192,10 @@ func (a *modelAtlas) RestoreJobs() iter.Seq2[atlas.Page, error] {
 				return
 			}
 			page := a.page(number)
+			unchanged = unchanged && number <= len(marks) && page.Mark != (atlas.PageMark{}) && page.Mark == marks[number-1]
+			if unchanged {
+				page = atlas.Page{Last: page.Last, Mark: page.Mark, Unchanged: true}
+			}
 			if !yield(page, nil) || page.Last {
 				return
 			}
@@ -216,6 +221,9 @@ func (a *modelAtlas) page(number int) atlas.Page {
 		}
 		page.Malformed, page.MalformedErr = page.Malformed+1, errNoJob
 	}
+	if page.Malformed == 0 && !page.Cut {
+		page.Mark = atlas.PageMark{Hash: hash(fmt.Sprintf("%+v", page)), Size: 1, Last: page.Last}
+	}
 	return page
 }
 
@@ -240,7 +248,7 @@ func (a *modelAtlas) RestoreJob(id string) (atlas.RestoreJob, error) {
 // read reads the list as a poller does.
 func (a *modelAtlas) read(reading *Reading) (*Reading, error) {
 	a.notFound, a.notRead = nil, false
-	for page, err := range a.RestoreJobs() {
+	for page, err := range a.RestoreJobs(reading.Marks()...) {
 		if err != nil {
 			return nil, err
 		}

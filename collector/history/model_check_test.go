@@ -12,10 +12,14 @@ import (
 // pollOnce polls the list and checks the promises of TestModel.
 func (m *model) pollOnce() {
 	before, now := clone(m.history), m.now()
-	reading, err := m.atlas.read(m.history.Read(now, m.elapsed-m.lastFullPoll >= fullPollInterval))
+	fullPollDue := m.elapsed-m.lastFullPoll >= fullPollInterval
+	reading, err := m.atlas.read(m.history.Read(now, fullPollDue))
 	if err != nil {
 		m.checkUnchanged(before)
 		return
+	}
+	if reading.Repeated() && m.atlas.shiftAt == 0 {
+		m.checkRepeated(before, fullPollDue)
 	}
 	m.history.Merge(reading, now)
 	summary := m.history.Summarize(now)
@@ -41,7 +45,7 @@ func (m *model) finishPoll(reading *Reading, summary *Summary) {
 		job.unseen = job.unseen && job.unreadable
 	}
 	m.sincePoll = events{}
-	if reading.conclusive() {
+	if reading.conclusive() || reading.Repeated() {
 		m.misledBefore = m.atlas.misleading()
 	}
 	m.notFoundBefore = m.atlas.notFound
@@ -58,6 +62,24 @@ func (m *model) finishPoll(reading *Reading, summary *Summary) {
 func (m *model) checkUnchanged(before *History) {
 	if !reflect.DeepEqual(before, m.history) {
 		m.Fatalf("a failed poll changed the history")
+	}
+}
+
+// checkRepeated checks promise 18: the same poll with all its pages decoded.
+func (m *model) checkRepeated(before *History, fullPollDue bool) {
+	decoded, now, state := clone(before), m.now(), *m.atlas
+	reading := decoded.Read(now, fullPollDue)
+	full := reading.full
+	reading.known, m.atlas.failAt = nil, 0
+	reading, _ = m.atlas.read(reading)
+	decoded.Merge(reading, now)
+	if requests := m.atlas.requests - state.requests; requests != len(before.repeatable.marks) || reading.full != full {
+		m.Fatalf("a poll was skipped, although it sends %d requests", requests)
+	}
+	*m.atlas = state
+	decoded.oldest, decoded.repeatable = before.oldest, before.repeatable
+	if decoded.summary == nil || !reflect.DeepEqual(before, decoded) || reading.Truncated() || reading.Inconsistent() {
+		m.Fatalf("a poll was skipped, although it changes %+v\nto %+v", before, decoded)
 	}
 }
 

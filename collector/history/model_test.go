@@ -31,8 +31,9 @@ import (
 //  12. reports whether the list contradicts itself,
 //  13. dates the failure of a job that it saw unfinished,
 //  14. publishes the values of the known jobs as the oracle computes them,
-//  15. publishes no event that precedes that of a known job, and
-//  16. publishes only events that happened, with the current state of their jobs if these are known.
+//  15. publishes no event that precedes that of a known job,
+//  16. publishes only events that happened, with the current state of their jobs if these are known, and
+//  18. is not merged if its pages are unchanged and merging them would change nothing.
 //
 // Two full polls later, the history
 //

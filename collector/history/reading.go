@@ -28,6 +28,7 @@ var (
 	errMissedJobs        = fmt.Errorf("%w: increase in job count doesn't match the number of new jobs", ErrFullPollNeeded)
 	errContradiction     = fmt.Errorf("%w: number of items in the list contradicts totalCount", ErrFullPollNeeded)
 	errJobNotRead        = fmt.Errorf("%w: unfinished job can't be read by ID", ErrFullPollNeeded)
+	errPartlyUnchanged   = fmt.Errorf("%w: only the first pages are unchanged", ErrFullPollNeeded)
 	errTooManyUnfinished = fmt.Errorf("%w: too many unfinished jobs to request by ID", ErrFullPollNeeded)
 )
 
@@ -52,6 +53,10 @@ type Reading struct {
 	shifted   bool            // a job was listed more than once, or totalCount changed
 	cut       bool            // a page was empty although it had a link to a next page
 
+	marks     []atlas.PageMark // of the pages that were read
+	known     []atlas.PageMark // of the pages whose repetition would change nothing
+	unchanged int              // number of pages that are the same as the known ones, before any other page
+
 	malformed    int   // number of listed items that are not jobs or have no readable ID
 	malformedErr error // of one of them
 }
@@ -60,8 +65,9 @@ type Reading struct {
 // poll.
 func (h *History) Read(now time.Time, fullPollDue bool) *Reading {
 	const minPages = 3 // of a list for which incremental polls save requests
+	full := fullPollDue || !h.sorted || h.pages < minPages
 	return &Reading{
-		history: h, now: now, full: fullPollDue || !h.sorted || h.pages < minPages,
+		history: h, now: now, full: full, known: h.marksFor(full, now),
 		jobs: map[string]*atlas.RestoreJob{}, sorted: true, total: -1,
 	}
 }
@@ -69,7 +75,8 @@ func (h *History) Read(now time.Time, fullPollDue bool) *Reading {
 // Again starts the full poll that must follow immediately if Pending returned ErrFullPollNeeded.
 func (r *Reading) Again(now time.Time) *Reading {
 	again := r.history.Read(now, true)
-	if r.full {
+	again.known = nil
+	if r.full && r.unchanged == 0 {
 		again.first = r
 	}
 	return again
@@ -79,7 +86,7 @@ func (r *Reading) Again(now time.Time) *Reading {
 func (r *Reading) Full() bool { return r.full }
 
 // Truncated reports whether the list is longer than a full poll reads.
-func (r *Reading) Truncated() bool { return r.full && !r.complete }
+func (r *Reading) Truncated() bool { return r.full && !r.complete && !r.Repeated() }
 
 // Inconsistent reports whether the whole list was read twice, and contradicted its own totalCount both times.
 func (r *Reading) Inconsistent() bool { return r.full && r.contradicts() }
@@ -107,6 +114,14 @@ func (r *Reading) Malformed() (n int, err error) { return r.malformed, r.malform
 // Add adds the next page of the list, and reports whether enough has been read.
 func (r *Reading) Add(page *atlas.Page) (enough bool) {
 	r.pages++
+	if page.Unchanged {
+		r.unchanged++
+		return r.Repeated()
+	}
+	if r.unchanged > 0 {
+		return true // see errPartlyUnchanged
+	}
+	r.marks = append(r.marks, page.Mark)
 	r.items += page.Items
 	if total, given := page.TotalCount.Value(); given {
 		if r.total < 0 {
@@ -180,6 +195,10 @@ func (r *Reading) isKnownFinished(job *atlas.RestoreJob) bool {
 func (r *Reading) Pending() ([]string, error) {
 	conclusive := r.conclusive()
 	switch {
+	case r.Repeated():
+		return nil, nil
+	case r.unchanged > 0:
+		return nil, errPartlyUnchanged
 	case !r.full && !r.sorted:
 		return nil, errNotSorted
 	case !r.full && !conclusive && r.missedJobs():

@@ -6,7 +6,8 @@
 // A [Manager] has an active [Config] and one poller per target. Each poller has a goroutine, the target's history
 // (package history), and an immutable [Snapshot]. A poll reads pages of the list and jobs by ID until the history
 // needs no more, merges them into the history, and replaces the snapshot by one atomic swap. A failed poll replaces it
-// by a copy with the error, its [Reason], and the same jobs. The manager's configuration and its pollers are replaced
+// by a copy with the error, its [Reason], and the same jobs. Pages that are the same as in the previous poll are not
+// decoded (see package history). The manager's configuration and its pollers are replaced
 // by one atomic swap, too. So readers, such as scrapes, never see a partial poll or a partial update, and never wait.
 //
 // # Schedule

@@ -198,13 +198,14 @@ type eventCounts struct {
 	panicked  map[atlas.BackupType]int
 	malformed int
 	unknown   map[string]int
+	omitted   map[string]int
 	accepted  map[string]bool // by credential
 }
 
 func newEventCounts() *eventCounts {
 	return &eventCounts{
 		failed: map[Reason]int{}, panicked: map[atlas.BackupType]int{},
-		unknown: map[string]int{}, accepted: map[string]bool{},
+		unknown: map[string]int{}, omitted: map[string]int{}, accepted: map[string]bool{},
 	}
 }
 
@@ -223,6 +224,8 @@ func (e *eventCounts) PollPanicked(of atlas.BackupType) { e.count(func() { e.pan
 func (e *eventCounts) MalformedJobs(_ atlas.BackupType, n int) { e.count(func() { e.malformed += n }) }
 
 func (e *eventCounts) UnknownValue(field string) { e.count(func() { e.unknown[field]++ }) }
+
+func (e *eventCounts) MalformedField(field string) { e.count(func() { e.omitted[field]++ }) }
 
 func (e *eventCounts) Credential(name string, accepted bool) {
 	e.count(func() { e.accepted[name] = accepted })

@@ -193,7 +193,7 @@ type countingClient struct {
 	current, max int
 }
 
-func (c *countingClient) RestoreJobs(context.Context, atlas.List) iter.Seq2[atlas.Page, error] {
+func (c *countingClient) RestoreJobs(context.Context, atlas.List, ...atlas.PageMark) iter.Seq2[atlas.Page, error] {
 	return func(yield func(atlas.Page, error) bool) {
 		c.add(1)
 		time.Sleep(20 * time.Second)

@@ -20,11 +20,13 @@ type panickingClient struct {
 	step func(step, cluster string)
 }
 
-func (c *panickingClient) RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error] {
+func (c *panickingClient) RestoreJobs(
+	ctx context.Context, list atlas.List, marks ...atlas.PageMark,
+) iter.Seq2[atlas.Page, error] {
 	c.step("call", list.ClusterName)
 	return func(yield func(atlas.Page, error) bool) {
 		c.step("first page", list.ClusterName)
-		for page, err := range c.Client.RestoreJobs(ctx, list) {
+		for page, err := range c.Client.RestoreJobs(ctx, list, marks...) {
 			if !yield(page, err) {
 				return
 			}
@@ -201,9 +203,11 @@ type oddDelivery struct {
 	id string
 }
 
-func (c *oddDelivery) RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error] {
+func (c *oddDelivery) RestoreJobs(
+	ctx context.Context, list atlas.List, marks ...atlas.PageMark,
+) iter.Seq2[atlas.Page, error] {
 	return func(yield func(atlas.Page, error) bool) {
-		for page, err := range c.Client.RestoreJobs(ctx, list) {
+		for page, err := range c.Client.RestoreJobs(ctx, list, marks...) {
 			for i := range page.Jobs {
 				if page.Jobs[i].ID == c.id {
 					page.Jobs[i].DeliveryType = atlas.DeliveryCount

@@ -181,7 +181,7 @@ func (p *poller) miss(intervals uint64) {
 func (p *poller) update(ctx context.Context) {
 	var target *Target
 	var client Client
-	p.locked(func() { target, client = p.target, p.client })
+	p.locked(func() { target, client, p.dueAtOnce = p.target, p.client, false })
 	pollCtx, cancel := context.WithTimeout(ctx, target.Timeout)
 	defer cancel()
 	reading, err := p.read(pollCtx, target, client)
@@ -190,6 +190,8 @@ func (p *poller) update(ctx context.Context) {
 	}
 	p.locked(func() {
 		switch {
+		case err == nil && reading.Repeated() && p.dueAtOnce:
+			// Jobs may be missing under the new settings. The next poll, which is due at once, decodes them.
 		case err == nil:
 			p.succeed(ctx, reading)
 		case p.client == client: // else the next poll, which is due at once, shows whether the new client works
@@ -289,7 +291,7 @@ func (p *poller) read(ctx context.Context, target *Target, client Client) (readi
 }
 
 func (p *poller) readTarget(ctx context.Context, client Client, reading *history.Reading) error {
-	for page, err := range client.RestoreJobs(ctx, p.list) {
+	for page, err := range client.RestoreJobs(ctx, p.list, reading.Marks()...) {
 		if err != nil {
 			return err
 		}

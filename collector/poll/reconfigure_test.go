@@ -25,7 +25,9 @@ type slowLists struct {
 	interrupted int
 }
 
-func (c *slowLists) RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error] {
+func (c *slowLists) RestoreJobs(
+	ctx context.Context, list atlas.List, marks ...atlas.PageMark,
+) iter.Seq2[atlas.Page, error] {
 	return func(yield func(atlas.Page, error) bool) {
 		if !sleep(ctx, 800*time.Millisecond) {
 			c.mu.Lock()
@@ -34,7 +36,7 @@ func (c *slowLists) RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[
 			yield(atlas.Page{}, ctx.Err())
 			return
 		}
-		for page, err := range c.Client.RestoreJobs(ctx, list) {
+		for page, err := range c.Client.RestoreJobs(ctx, list, marks...) {
 			if !yield(page, err) {
 				return
 			}
@@ -118,7 +120,7 @@ func TestApply_PollsAtOnceIfJobsMayBeMissingUnderTheNewLimits(t *testing.T) {
 // lateFailure fails after 10 s, regardless of the context.
 type lateFailure struct{ Client }
 
-func (*lateFailure) RestoreJobs(context.Context, atlas.List) iter.Seq2[atlas.Page, error] {
+func (*lateFailure) RestoreJobs(context.Context, atlas.List, ...atlas.PageMark) iter.Seq2[atlas.Page, error] {
 	return func(yield func(atlas.Page, error) bool) {
 		time.Sleep(10 * time.Second)
 		yield(atlas.Page{}, errors.New("failed"))

@@ -42,7 +42,7 @@ const (
 // Client sends the requests of polls and discovery. An *atlas.Client implements it. Its methods are called
 // concurrently.
 type Client interface {
-	RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error]
+	RestoreJobs(ctx context.Context, list atlas.List, marks ...atlas.PageMark) iter.Seq2[atlas.Page, error]
 	RestoreJob(ctx context.Context, list atlas.List, id string) (atlas.RestoreJob, error)
 	Project(ctx context.Context, projectID string) (atlas.Project, error)
 	Projects(ctx context.Context) (atlas.ProjectList, error)

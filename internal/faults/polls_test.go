@@ -34,14 +34,16 @@ type countedClient struct {
 	polls *polls
 }
 
-func (c countedClient) RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error] {
+func (c countedClient) RestoreJobs(
+	ctx context.Context, list atlas.List, marks ...atlas.PageMark,
+) iter.Seq2[atlas.Page, error] {
 	return func(yield func(atlas.Page, error) bool) {
 		if !c.polls.begin(list) {
 			return
 		}
 		var failure error
 		defer func() { c.polls.end(list, failure == nil) }()
-		for page, err := range c.Client.RestoreJobs(ctx, list) {
+		for page, err := range c.Client.RestoreJobs(ctx, list, marks...) {
 			failure = err
 			if !yield(page, err) {
 				return

@@ -74,9 +74,11 @@ func (r *recorder) Clusters(
 }
 
 // RestoreJobs reads a list of restore jobs.
-func (r *recorder) RestoreJobs(ctx context.Context, list atlas.List) iter.Seq2[atlas.Page, error] {
+func (r *recorder) RestoreJobs(
+	ctx context.Context, list atlas.List, marks ...atlas.PageMark,
+) iter.Seq2[atlas.Page, error] {
 	return func(yield func(atlas.Page, error) bool) {
-		for page, err := range r.Client.RestoreJobs(ctx, list) {
+		for page, err := range r.Client.RestoreJobs(ctx, list, marks...) {
 			r.setListed(page.Jobs)
 			if !yield(page, err) {
 				return
