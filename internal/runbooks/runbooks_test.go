@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -58,7 +59,8 @@ func TestIndex_LinksToEachRunbook(t *testing.T) {
 	}
 	for _, link := range links {
 		path, _, _ := strings.Cut(link, `"`)
-		expectBody(t, "/runbooks/"+path, `<a href="../runbooks">all runbooks</a>`, "<h2>Meaning</h2>", "<h2>Escalate</h2>")
+		expectBody(t, "/runbooks/"+path, `<a href="../runbooks">all runbooks</a>`, "<h2>Meaning</h2>", "<h2>Escalate</h2>",
+			"<h2>Notes</h2>")
 	}
 }
 
@@ -75,6 +77,22 @@ func TestRunbook_ContainsTheAlert(t *testing.T) {
 		"{project_id=&quot;32b6e34b3d91647abb20e7b8&quot;,cluster_name=&quot;prod-1&quot;}",
 		`<a href="https://cloud.mongodb.com/v2/32b6e34b3d91647abb20e7b8#/clusters/backup/prod-1">`,
 		`<a href="../?project=32b6e34b3d91647abb20e7b8&amp;cluster=prod-1">prod-1 on the status page</a>`)
+}
+
+// A placeholder that contains another one would be replaced in part.
+func TestPages_HaveNoPlaceholdersInLongerWords(t *testing.T) {
+	files, err := pages.ReadDir("pages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, parameter := range parameters {
+		inWord := regexp.MustCompile(`\w` + parameter.placeholder + `|` + parameter.placeholder + `\w`)
+		for _, file := range files {
+			if found := inWord.FindString(testutil.ReadFile(t, "pages/"+file.Name())); found != "" {
+				t.Errorf("%s contains %s", file.Name(), found)
+			}
+		}
+	}
 }
 
 func TestRunbook_IgnoresInvalidParameters(t *testing.T) {

@@ -56,11 +56,19 @@ func generate(source, out string) error {
 // alertName matches the names of alerts.
 var alertName = regexp.MustCompile(`\bAtlasRestore[A-Z]\w+`)
 
+// notesTitle is the line before the notes for all runbooks, in the introduction.
+const notesTitle = "Notes for all runbooks:\n"
+
 // render returns the files that the exporter embeds: a page per alert, the index, and the checksum of the Markdown. The
-// first line of a page is its title, the rest is HTML.
+// first line of a page is its title, the rest is HTML. Notifications link to the pages of alerts, so each page ends with
+// the notes for all runbooks.
 func render(markdown string) (map[string]string, error) {
 	sections := strings.Split(markdown, "\n## ")
 	_, introduction, _ := strings.Cut(sections[0], "\n")
+	_, notes, found := strings.Cut(introduction, notesTitle)
+	if !found {
+		return nil, fmt.Errorf("the introduction contains no line %q", notesTitle)
+	}
 	index, err := toHTML(introduction)
 	if err != nil {
 		return nil, err
@@ -73,6 +81,7 @@ func render(markdown string) (map[string]string, error) {
 			return nil, fmt.Errorf("%q is not the name of an alert", alert)
 		}
 		name := strings.ToLower(alert)
+		text += "\n### Notes\n" + notes
 		page, err := toHTML(linkAlerts(strings.ReplaceAll(text, "\n### ", "\n## ")))
 		if err != nil {
 			return nil, err
