@@ -23,11 +23,15 @@ var atlasCommands = map[string]struct {
 	"backups restores describe":               {1, []string{"--clusterName"}, []string{"--projectId"}},
 	"backups restores list":                   {1, nil, []string{"--projectId"}},
 	"backups schedule describe":               {1, nil, []string{"--projectId"}},
+	"backups snapshots create":                {1, []string{"--desc"}, []string{"--projectId", "--retention"}},
 	"backups snapshots list":                  {1, nil, []string{"--projectId"}},
 	"clusters describe":                       {1, nil, []string{"--projectId"}},
 	"clusters list":                           {0, nil, []string{"--projectId"}},
 	"clusters pause":                          {1, nil, []string{"--projectId"}},
-	"events projects list":                    {0, nil, []string{"--projectId"}},
+	"events projects list":                    {0, nil, []string{"--projectId", "--minDate"}},
+	"privateEndpoints aws delete":             {1, nil, []string{"--projectId"}},
+	"privateEndpoints aws list":               {0, nil, []string{"--projectId"}},
+	"api cloudBackups cancelBackupRestoreJob": {0, []string{"--clusterName", "--groupId", "--restoreJobId"}, nil},
 	"backups restores start automated":        {0, []string{"--clusterName", "--snapshotId", "--targetClusterName", "--targetProjectId"}, []string{"--projectId"}}, //nolint:lll // a row
 }
 
