@@ -63,9 +63,10 @@
 //
 // # Requests for jobs in full polls
 //
-// If the list of a full poll is not conclusive, the unfinished known jobs that it lacks are requested by ID. Each full
-// poll requests at most 20 of them (maxRequests), so that the requests are done before the poll times out. It continues
-// after the ID that was requested last, so consecutive polls request all of them in turn.
+// If the list of a full poll, or a conclusive list, lacks unfinished known jobs, these are requested by ID: their
+// absence could hide a failure. Each such poll requests at most 20 of them (maxRequests), so that the requests are done
+// before the poll times out. It continues after the ID that was requested last, so consecutive polls request all of
+// them in turn.
 //
 // If such a request fails, the poll doesn't fail: the job keeps its last known state, and no more jobs are requested.
 // Otherwise, a single job could hide all changes that the list shows.
@@ -149,10 +150,12 @@
 // removed only if
 //
 //   - two consecutive conclusive lists don't contain it, or
-//   - requests for its ID in two polls in a row return a job-not-found error code. Both must be full polls whose list
-//     is not conclusive. Other such polls in between don't matter if they neither list nor request the job.
+//   - requests for its ID in two polls in a row return a job-not-found error code. Full polls whose list is not
+//     conclusive don't matter in between if they neither list nor request the job.
 //
-// A poll without a conclusive list doesn't affect the count of lists without the job, unless the poll reads the job.
+// A poll without a conclusive list doesn't affect the count of lists without the job, unless the poll reads the job. A
+// conclusive list without an unfinished job counts only if the request for the job returned status 404, with any error
+// code. The job is kept for as long as it is found, or the request fails otherwise.
 //
 // # Repeated polls
 //

@@ -100,6 +100,8 @@ func (h *History) Merge(reading *Reading, now time.Time) {
 	removed := h.updateNotFound(reading)
 	if reading.conclusive() {
 		removed = append(removed, h.updateAbsent(reading)...)
+		slices.Sort(removed)
+		removed = slices.Compact(removed)
 	}
 	h.dropped = h.firstBeyond(reading, removed, now)
 
@@ -157,15 +159,15 @@ func (h *History) store(job atlas.RestoreJob, now time.Time) {
 // updateNotFound records which known jobs were not found in this poll. It returns the IDs of the jobs that were not
 // found in the poll before either. A full poll doesn't request all jobs, so jobs that it didn't request are kept.
 func (h *History) updateNotFound(reading *Reading) (twice []string) {
+	before := h.notFound
 	if !reading.full || reading.conclusive() {
-		clear(h.notFound) // such a poll read all jobs, or their absence from the list counts
-		return nil
+		h.notFound = map[string]struct{}{} // such a poll read all jobs, or their absence from the list counts
 	}
 	for _, id := range reading.notFound {
 		if h.jobs[id] == nil {
 			continue
 		}
-		if _, before := h.notFound[id]; before {
+		if _, again := before[id]; again {
 			twice = append(twice, id)
 		}
 		h.notFound[id] = struct{}{}
@@ -174,15 +176,17 @@ func (h *History) updateNotFound(reading *Reading) (twice []string) {
 }
 
 // updateAbsent records which known jobs a conclusive list doesn't contain. It returns the IDs of the jobs that the
-// conclusive list before didn't contain either.
+// conclusive list before didn't contain either. A job that may exist nevertheless is kept, and the list doesn't count.
 func (h *History) updateAbsent(reading *Reading) (twice []string) {
 	absent := map[string]struct{}{}
-	for id := range h.jobs {
-		if reading.jobs[id] != nil {
+	for id, job := range h.jobs {
+		_, before := h.absent[id]
+		mayExist := reading.mayHide(job)
+		if reading.jobs[id] != nil || mayExist && !before {
 			continue
 		}
 		absent[id] = struct{}{}
-		if _, before := h.absent[id]; before {
+		if before && !mayExist {
 			twice = append(twice, id)
 		}
 	}

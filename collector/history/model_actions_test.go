@@ -37,6 +37,7 @@ func (m *model) unusualActions() map[string]func() {
 		"change repetitions":      m.changeRepetitions,
 		"cut list":                m.cutList,
 		"hide job once":           m.hideJob,
+		"unlist job":              m.unlistJob,
 		"add undated job":         m.addUndatedJob,
 		"set clock":               m.setClock,
 		"change policy":           m.changePolicy,
@@ -173,9 +174,24 @@ func (m *model) cutList() {
 
 // hideJob lets a job seem to be gone, but not twice in a row.
 func (m *model) hideJob() {
-	wasFound := func(j *modelJob) bool { _, notFound := m.history.notFound[j.ID]; return !notFound }
+	wasFound := func(j *modelJob) bool {
+		_, notFound := m.history.notFound[j.ID]
+		_, absent := m.history.absent[j.ID]
+		return !notFound && !absent
+	}
 	if job := m.atlas.pick(m.T, wasFound); job != nil {
 		job.hidden = true
+	}
+}
+
+// unlistJob lets the list lack a known unfinished job, although the job exists.
+func (m *model) unlistJob() {
+	isKnown := func(j *modelJob) bool {
+		known := m.history.jobs[j.ID]
+		return known != nil && known.BatchID == "" && m.oracle().mayChange(known)
+	}
+	if job := m.atlas.pick(m.T, isKnown); job != nil {
+		job.unlisted, m.atlas.view = true, nil
 	}
 }
 

@@ -53,6 +53,7 @@ type modelJob struct {
 	unseen     bool // was not readable in a successful poll yet
 	late       bool // appeared further down the list than new jobs do
 	hidden     bool // the next request for it fails with a job-not-found error code
+	unlisted   bool // not listed, but found by its ID
 }
 
 var errModel = &atlas.Error{Operation: "flex_list", Status: 503}
@@ -86,9 +87,9 @@ func (a *modelAtlas) anyUnreadable() bool {
 // repair makes the list readable, complete and consistent.
 func (a *modelAtlas) repair() {
 	for _, job := range a.jobs {
-		job.unreadable = false
+		job.unreadable, job.unlisted = false, false
 	}
-	a.cut, a.repeat = false, 0
+	a.cut, a.repeat, a.view = false, 0, nil
 	if a.totalError != noTotal {
 		a.totalError = 0
 	}
@@ -104,7 +105,7 @@ func (a *modelAtlas) list() []*modelJob {
 	if a.view != nil {
 		return a.view
 	}
-	a.view = slices.Collect(maps.Values(a.jobs))
+	a.view = slices.DeleteFunc(slices.Collect(maps.Values(a.jobs)), func(job *modelJob) bool { return job.unlisted })
 	slices.SortFunc(a.view, func(x, y *modelJob) int {
 		byCreation := cmp.Compare(y.Created, x.Created)
 		switch a.order {
@@ -160,9 +161,9 @@ func hash(id string) uint64 {
 // pick draws one of the jobs that meet a condition; nil if there is none.
 func (a *modelAtlas) pick(t *rapid.T, condition func(*modelJob) bool) *modelJob {
 	var candidates []*modelJob
-	for _, job := range a.list() {
-		if condition(job) {
-			candidates = append(candidates, job)
+	for _, id := range slices.Sorted(maps.Keys(a.jobs)) {
+		if condition(a.jobs[id]) {
+			candidates = append(candidates, a.jobs[id])
 		}
 	}
 	if len(candidates) == 0 {

@@ -144,7 +144,7 @@ func (m *model) checkKept(before *History, now time.Time) {
 	}
 	for id, job := range before.jobs {
 		exists := m.atlas.jobs[id]
-		if exists == nil || m.history.jobs[id] != nil {
+		if exists == nil || m.history.jobs[id] != nil || exists.unlisted && !m.oracle().mayChange(job) {
 			continue
 		}
 		if m.oracle().mayChange(job) && m.oracle().mayChange(&exists.RestoreJob) {
@@ -192,8 +192,8 @@ func (m *model) checkSeen(before *History, now time.Time) {
 		switch {
 		case slices.Contains(m.atlas.notFound, id) || m.oracle().ignores(&listed.RestoreJob):
 			continue
-		case known != nil && m.oracle().mayChange(known) && (!m.sincePoll.cut || requestsAll):
-		case m.sincePoll.cut:
+		case known != nil && m.oracle().mayChange(known) && (!m.sincePoll.cut && !listed.unlisted || requestsAll):
+		case m.sincePoll.cut || listed.unlisted:
 			continue
 		case known == nil && listed.unseen && !listed.late:
 		case known == nil && listed.unseen && !m.sincePoll.hidLateJobs():

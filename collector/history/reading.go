@@ -3,6 +3,7 @@ package history
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 // MaxPages is the maximum number of pages that a poll reads.
 const MaxPages = 100
 
-// maxRequests is the maximum number of jobs that a full poll requests by ID. It is small, so that the requests are done
+// maxRequests is the maximum number of jobs that a poll of a whole list requests by ID. It is small, so that the requests are done
 // before the poll times out.
 const maxRequests = 20
 
@@ -100,6 +101,12 @@ func (r *Reading) contradicts() bool {
 
 // conclusive reports whether jobs that were not read are not in the list. A malformed item may be any job.
 func (r *Reading) conclusive() bool { return r.whole() && r.malformed == 0 }
+
+// mayHide reports whether the list lacks a known job that may exist: an unfinished job that was not requested, or whose
+// request failed otherwise than because Atlas doesn't find it.
+func (r *Reading) mayHide(job *atlas.RestoreJob) bool {
+	return mayChange(job, r.now) && !slices.Contains(r.notFound, job.ID)
+}
 
 // whole reports whether all items of the list were read. A list that changed while it was read may contain more, and so
 // may a page after an empty one.
@@ -207,8 +214,6 @@ func (r *Reading) Pending() ([]string, error) {
 		return nil, errContradiction
 	case r.Inconsistent():
 		r.addJobs(r.first)
-	case conclusive:
-		return nil, nil
 	}
 	var pending []string
 	for id := range r.history.changeable {
@@ -218,16 +223,16 @@ func (r *Reading) Pending() ([]string, error) {
 	}
 	slices.Sort(pending)
 	switch {
-	case r.full:
+	case r.full || conclusive:
 		return r.history.nextRequests(pending), nil
-	case len(pending) > r.history.pages && !conclusive:
+	case len(pending) > r.history.pages:
 		return nil, errTooManyUnfinished
 	}
 	return pending, nil
 }
 
-// nextRequests returns the IDs that a full poll requests. Each full poll continues after the ID that the last poll
-// requested last.
+// nextRequests returns the IDs that a poll of a whole list requests. Each such poll continues after the ID that the
+// last poll requested last.
 func (h *History) nextRequests(sorted []string) []string {
 	next, found := slices.BinarySearch(sorted, h.requested)
 	if found {
@@ -262,20 +267,22 @@ func (r *Reading) missedJobs() bool {
 }
 
 // Put adds the response to a request for a job. If the request failed, the job keeps its last known state:
-//   - In an incremental poll, Put returns an error that wraps ErrFullPollNeeded, because only the list shows whether
-//     the job still exists.
-//   - In a full poll, Put returns the error, unless Atlas doesn't find the job. No more jobs should be requested then,
-//     but the reading can be merged.
+//   - If not the whole list was read, Put returns an error that wraps ErrFullPollNeeded, because only the list shows
+//     whether the job still exists.
+//   - Otherwise, Put returns the error, unless Atlas doesn't find the job. No more jobs should be requested then, but
+//     the reading can be merged.
 func (r *Reading) Put(id string, job atlas.RestoreJob, err error) error {
 	r.requested = id
 	if err == nil {
 		r.jobs[id] = &job
 		return nil
 	}
-	if !r.full {
+	conclusive := r.conclusive()
+	if !r.full && !conclusive {
 		return fmt.Errorf("%w: %w", errJobNotRead, err)
 	}
-	if atlasErr, ok := errors.AsType[*atlas.Error](err); ok && atlasErr.JobNotFound() {
+	atlasErr, ok := errors.AsType[*atlas.Error](err)
+	if ok && (atlasErr.JobNotFound() || conclusive && atlasErr.Status == http.StatusNotFound) {
 		r.notFound = append(r.notFound, id)
 		return nil
 	}

@@ -1,9 +1,11 @@
 package faults
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +20,31 @@ func rewriteList(pattern func(w *world) string, by string) trigger {
 			relay(rw, response)
 		})
 	}
+}
+
+// withoutRunningJob serves lists without the job that is in progress, whose totalCount agrees.
+func withoutRunningJob(w *world) func() {
+	return w.respond(func(rw http.ResponseWriter, r *http.Request) {
+		response := w.realResponse(r)
+		var page struct {
+			Results    []map[string]any `json:"results"`
+			TotalCount int              `json:"totalCount"`
+		}
+		if !strings.HasSuffix(r.URL.Path, "/restoreJobs") {
+			relay(rw, response)
+			return
+		}
+		if err := json.Unmarshal(response.Body.Bytes(), &page); err != nil {
+			panic(err)
+		}
+		page.Results = slices.DeleteFunc(page.Results, func(job map[string]any) bool { return job["id"] == w.running[victim] })
+		page.TotalCount = len(page.Results)
+		response.Body.Reset()
+		if err := json.NewEncoder(response.Body).Encode(page); err != nil {
+			panic(err)
+		}
+		relay(rw, response)
+	})
 }
 
 // contentFaults are valid responses with content that must not mislead the exporter.
@@ -36,6 +63,12 @@ func contentFaults() []fault {
 				"too many":       rewriteList(constant(`"totalCount":\d+`), `"totalCount":601`),
 				"one is missing": rewriteList(constant(`"totalCount":\d+`), `"totalCount":3`),
 			},
+		},
+		{
+			name:     "lists that lack an unfinished job",
+			effect:   "none; the job is requested by its ID, and removed only if Atlas doesn't find it",
+			reach:    oneTarget,
+			triggers: map[string]trigger{"": withoutRunningJob},
 		},
 		{
 			name:     "jobs without a readable ID in a list",

@@ -72,18 +72,16 @@ func isConclusive(poll *Poll) bool {
 	return !slices.ContainsFunc(poll.items(), func(o object) bool { return o.text("id") == "" })
 }
 
-// isAbsentTwice returns whether a known job that the list does not contain is removed: "only if two polls in a row got
-// a job-not-found error code for it, or if two consecutive complete, consistent lists don't contain it" (DESIGN.md).
-// After a list that is not conclusive, a job that may change is requested.
+// isAbsentTwice returns whether a known job that the list does not contain, and that Atlas does not find either, is
+// removed: "only if two polls in a row got a job-not-found error code for it, or if two consecutive complete, consistent
+// lists don't contain it" (DESIGN.md). Only a job that may change is requested.
 func isAbsentTwice(r *record, now time.Time, conclusive bool) bool {
-	if conclusive {
-		r.absences++
-		r.notFound = false
-		return r.absences == 2
-	}
 	before := r.notFound
 	r.notFound = mayChange(r.job, now)
-	return before && r.notFound
+	if conclusive {
+		r.absences++
+	}
+	return before && r.notFound || r.absences == 2
 }
 
 // lastValuesOf returns the last_* values. last_success_* and last_failure_* cover "all" jobs: each that was ever
