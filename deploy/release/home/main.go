@@ -88,6 +88,10 @@ func editsOf(module, home string) map[string][]replacement {
 			{regexp.MustCompile(`(?m)^type: .*\n`), "${0}home: " + url + "\nsources: [" + url + "]\n"},
 		},
 		chart + "values.yaml": {{regexp.MustCompile(`(?m)^  repository: .*$`), "  repository: " + image}},
+		".goreleaser.yaml": {
+			{regexp.MustCompile(`(?m)^    homepage: .*\n`), ""},
+			{regexp.MustCompile(`(?m)^    license: .*\n`), "${0}    homepage: " + url + "\n"},
+		},
 		"deploy/docker/Dockerfile": {
 			{regexp.MustCompile(`(SOURCE|DOCUMENTATION)="\S*"( |\n)`), `$1="` + url + `"$2`},
 		},

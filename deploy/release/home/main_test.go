@@ -32,6 +32,7 @@ func TestMove_ChangesEveryAddress(t *testing.T) {
 		"go.mod":                    "module github.com/Example/atlas-restore-exporter\n",
 		".golangci.yml":             "- pkg: github.com/Example/atlas-restore-exporter\n",
 		"deploy/docker/Dockerfile":  `SOURCE="https://github.com/Example/atlas-restore-exporter"`,
+		".goreleaser.yaml":          "    homepage: https://github.com/Example/atlas-restore-exporter\n",
 		"internal/benchmark/go.mod": "replace github.com/Example/atlas-restore-exporter => ../..",
 		"deploy/kubernetes/chart/Chart.yaml": "home: https://github.com/Example/atlas-restore-exporter\n" +
 			"sources: [https://github.com/Example/atlas-restore-exporter]\n",
