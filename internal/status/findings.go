@@ -183,8 +183,8 @@ func (in *inspector) restores(s *poll.State) []finding {
 	if n := s.Summary.Unexpected; n > 0 {
 		found = append(found, finding{
 			kindUnexpected, "bad", fmt.Sprintf("Restores into targets that are not allowed: %d.", n),
-			"Find the cause in the activity feed of the project in Atlas. " +
-				"If a target is intended, add it to allowed_targets.", "", "AtlasRestoreUnexpectedTarget",
+			"Find the creator in the activity feed of the project in Atlas, and follow the runbook. " +
+				"If a target is planned, add it to allowed_targets.", "", "AtlasRestoreUnexpectedTarget",
 		})
 	}
 	for _, purposes := range s.Summary.OldestActive {
@@ -198,7 +198,7 @@ func (in *inspector) restores(s *poll.State) []finding {
 		if left := next.Expiry.Time().Sub(in.now); left > 0 && left < notice {
 			found = append(found, finding{
 				kindExpiring, "warn", fmt.Sprintf("The download of job %s expires in %s.", next.ID, formatDuration(left)),
-				"Download the backup before it expires.", "", "AtlasRestoreDownloadExpiresSoon",
+				"Ask its creator whether the archive was downloaded.", "", "AtlasRestoreDownloadExpiresSoon",
 			})
 		}
 	}

@@ -100,6 +100,9 @@ func (f failure) forbidden() string {
 	case f.api.Status == http.StatusPaymentRequired:
 		return "The Atlas account is suspended because of an unpaid invoice. Pay the invoice."
 	}
+	if f.target.BackupType == atlas.Serverless {
+		return retiredServerless
+	}
 	return fmt.Sprintf("Credential %s needs the role %s in %s.",
 		f.target.Credential, requiredRole(f.target.BackupType), f.project())
 }
@@ -119,17 +122,21 @@ func (f failure) notFound() string {
 
 func (f failure) wrongBackupType() string {
 	suggestion := "another backup type"
-	if backupType, ok := f.api.RightBackupType(); ok {
+	if backupType, ok := f.api.RightBackupType(); ok && backupType == atlas.Serverless {
+		return retiredServerless
+	} else if ok {
 		suggestion = fmt.Sprintf("backup_types: [%s]", backupType)
 	}
 	return fmt.Sprintf("Cluster %s exists but does not have backup type %s. Configure %s.",
 		f.target.ClusterName, f.target.BackupType, suggestion)
 }
 
+const retiredServerless = "Atlas has converted serverless instances to Flex clusters. " +
+	"Configure backup_types: [flex], or remove the cluster from the configuration."
+
 func (f failure) gone() string {
 	if f.target.BackupType == atlas.Serverless {
-		return "Atlas has converted serverless instances to Flex clusters. " +
-			"Configure backup_types: [flex], or remove the cluster from the configuration."
+		return retiredServerless
 	}
 	return fmt.Sprintf("Atlas no longer supports the API version that this exporter uses for %s restore jobs. "+
 		"Update the exporter.", f.target.BackupType)
@@ -142,7 +149,7 @@ func (f failure) rateLimited() string {
 			"or restart often.", f.target.Credential)
 	}
 	return "The rate limit of the project is exhausted, by this exporter or by other API clients. " +
-		"The exporter retries when Atlas allows it. If this persists, increase polling.interval."
+		"The exporter retries when Atlas allows it. If this persists, increase projects[].interval."
 }
 
 func (f failure) timeout() string {
