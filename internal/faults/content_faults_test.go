@@ -97,7 +97,7 @@ func contentFaults() []fault {
 		},
 		{
 			name:     "a link instead of an ID or name, in any encoding",
-			effect:   "none; the value is `link`",
+			effect:   "none; the value is replaced with `link`",
 			reach:    oneTarget,
 			maxPolls: 1,
 			triggers: map[string]trigger{

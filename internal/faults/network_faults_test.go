@@ -104,7 +104,7 @@ func networkFaults() []fault {
 			},
 		},
 		{
-			name:     "a stream of HTTP/2 reset mid-response",
+			name:     "an HTTP/2 stream that is reset mid-response",
 			reason:   poll.ReasonNetwork,
 			reach:    oneTarget,
 			maxPolls: 1,
@@ -114,7 +114,7 @@ func networkFaults() []fault {
 			},
 		},
 		{
-			name:   "a connection of HTTP/2 that silently stops forwarding",
+			name:   "an HTTP/2 connection that silently stops forwarding",
 			effect: "none; the connection is replaced after 10 seconds",
 			reach:  oneTarget,
 			http2:  true,

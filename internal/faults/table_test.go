@@ -127,7 +127,7 @@ var situations = []situation{
 		"internal/server", "TestLimits_ClientsThatNeverReadLeaveConnectionsToOthers",
 	},
 	{
-		"clients that never read all uncached scrapes", "the response that is stalled for longest is aborted",
+		"clients that request all uncached scrapes, and never read the response", "the response that is stalled for longest is aborted",
 		"internal/server", "TestLimits_ClientsThatNeverReadKeepNoOtherClientOut",
 	},
 	{
