@@ -74,7 +74,7 @@ var settings = map[string]setting{
 		"API key.", "", "instead of service_account", exactlyOne("private_key", "private_key_file"),
 	},
 	"Credential.expires": {
-		"When the secret expires. It is only reported.", "",
+		"When the secret expires. Used by an alert, the status page, and check.", "",
 		"date (the end of that day in UTC) or time such as 2027-03-01T12:00:00Z", nil,
 	},
 	"ServiceAccount.client_id":     {"Client ID.", "required", "", pattern(patternIdentifier)},
@@ -121,8 +121,9 @@ var settings = map[string]setting{
 		"Projects and clusters that restores may write to. An empty list allows none.", "all", inherited, nil,
 	},
 	"Inherited.drill_targets": {
-		"Projects and clusters that drills restore to. If the list is empty, no restore is a drill.",
-		"all", inherited, nil,
+		"Projects and clusters that drills restore to. If the list is empty, no restore is a drill. If it is not set, each " +
+			"successful restore of a whole cluster counts as a drill, except for downloads.",
+		"", inherited, nil,
 	},
 	"Inherited.labels": {
 		"Labels of clusters. An empty string removes an inherited label.", "none", inherited, nil,
@@ -152,7 +153,7 @@ var settings = map[string]setting{
 	},
 
 	"Project.id": {
-		"Project ID, from the URL of the project in the Atlas UI. An entry without id applies to all projects.",
+		"Project ID, from the URL of the project in the Atlas UI. An entry without id discovers clusters in all projects.",
 		"all projects", "24 hexadecimal digits", pattern(projectID.String()),
 	},
 	"Project.name_include": {
@@ -163,7 +164,7 @@ var settings = map[string]setting{
 	},
 	"Project.credential": {"Name of a credential.", "the only credential", "", nil},
 	"Project.interval":   {"Polling interval for this project.", "polling.interval", "1s to 24h", nil},
-	"Project.clusters":   {"Clusters to poll.", "none", "", nil},
+	"Project.clusters":   {"Clusters to poll. Only with id.", "none", "", nil},
 	"Project.discovery": {
 		"Discover all other clusters. An empty mapping discovers every cluster with backups.", "none", "", nil,
 	},
