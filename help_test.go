@@ -14,7 +14,7 @@ func TestHelp_IsDocumented(t *testing.T) {
 	const page, begin, end = "docs/command-line.md", "<!-- help: ", "<!-- end of help -->"
 	t.Setenv("COLUMNS", "") // otherwise, the width of the help depends on the terminal
 	var want strings.Builder
-	for _, command := range []string{"", "serve", "check", "report", "demo", "health"} {
+	for _, command := range []string{"", "serve", "check", "report", "demo", "health", "schema"} {
 		args := append(strings.Fields(command), "--help")
 		var stdout, stderr strings.Builder
 		if code := run(t.Context(), args, &stdout, &stderr); code != 0 || stderr.Len() > 0 {

@@ -51,7 +51,7 @@ type cli struct {
 
 	Serve  serveCommand  `cmd:"" default:"withargs" help:"Poll Atlas and serve /metrics (default command)."`
 	Check  checkCommand  `cmd:"" help:"Validate the configuration and poll each target once."`
-	Report reportCommand `cmd:"" help:"Write a report about the restores of a period."`
+	Report reportCommand `cmd:"" help:"Write a report about a period (--from and --to, or --period)."`
 	Health healthCommand `cmd:"" help:"Check whether a running exporter is healthy."`
 	Demo   demoCommand   `cmd:"" help:"Poll a simulated Atlas organization. Needs no credentials."`
 	Schema schemaCommand `cmd:"" help:"Print the JSON Schema of the configuration file, for editors."`
@@ -67,7 +67,7 @@ type configFlag struct {
 }
 
 type webConfigFlag struct {
-	File string `help:"Path of the TLS and authentication settings." name:"config.file" placeholder:"FILE"`
+	File string `help:"File with TLS and authentication settings." name:"config.file" placeholder:"FILE"`
 }
 
 type webFlags struct {
@@ -76,7 +76,7 @@ type webFlags struct {
 	EnableLifecycle bool          `help:"Allow POST /-/reload."`
 	Config          webConfigFlag `embed:""`
 
-	ExternalURL server.ExternalURL `help:"URL for links. Proxies must remove its path from requests." placeholder:"URL"`
+	ExternalURL server.ExternalURL `help:"Public URL, for links. Proxies must strip its path." placeholder:"URL"`
 }
 
 type serveCommand struct {
@@ -94,7 +94,7 @@ type checkCommand struct {
 }
 
 type healthCommand struct {
-	URL string `help:"URL to request." name:"url" default:"http://localhost:10058/-/healthy"`
+	URL string `help:"URL to request, for TLS or another port." name:"url" default:"http://localhost:10058/-/healthy"`
 }
 
 type schemaCommand struct{}

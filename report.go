@@ -26,7 +26,7 @@ type reportCommand struct {
 type reportFlags struct {
 	From    string `help:"Start of the period: a date or time, in UTC unless it has a zone." placeholder:"TIME" env:"FROM"`
 	To      string `help:"End of the period, which is not part of it. At most now." placeholder:"TIME" env:"TO"`
-	Period  string `help:"Period instead of --from and --to: last-month, last-quarter or last-year." env:"PERIOD"`
+	Period  string `help:"Period instead of --from and --to: last-month, last-quarter or last-year." placeholder:"NAME" env:"PERIOD"` //nolint:lll // a tag
 	Format  string `help:"Format: html, csv, json or markdown." enum:"html,csv,json,markdown" default:"html" env:"FORMAT"`
 	Output  string `help:"File to write. Dates replace {from} and {to}." required:"" placeholder:"FILE" env:"OUTPUT"`
 	SignOff string `help:"YAML file with the results of reviews." name:"signoff" placeholder:"FILE" env:"SIGNOFF"`
