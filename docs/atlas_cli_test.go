@@ -32,6 +32,8 @@ var atlasCommands = map[string]struct {
 	"privateEndpoints aws delete":             {1, nil, []string{"--projectId"}},
 	"privateEndpoints aws list":               {0, nil, []string{"--projectId"}},
 	"api cloudBackups cancelBackupRestoreJob": {0, []string{"--clusterName", "--groupId", "--restoreJobId"}, nil},
+	"auth login":                              {0, nil, nil},
+	"backups restores start pointInTime":      {0, []string{"--clusterName", "--pointInTimeUTCSeconds", "--targetClusterName", "--targetProjectId"}, []string{"--projectId"}}, //nolint:lll // a row
 	"backups restores start automated":        {0, []string{"--clusterName", "--snapshotId", "--targetClusterName", "--targetProjectId"}, []string{"--projectId"}}, //nolint:lll // a row
 }
 
