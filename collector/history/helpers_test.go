@@ -57,8 +57,8 @@ func expiringAt(t atlas.Timestamp) func(*atlas.RestoreJob) {
 // newHistory returns an empty history that limits only the known jobs.
 func newHistory(limits Limits) *History { return New(prodList, Policy{Limits: limits}) }
 
-// readList returns a full poll of a list of these jobs, one per page. The list is long enough for incremental polls. Jobs
-// that are not in the list don't exist.
+// readList returns a full poll of a list of these jobs, one per page. The list is long enough for incremental polls.
+// Jobs that are not in the list don't exist.
 func readList(h *History, now time.Time, jobs ...atlas.RestoreJob) *Reading {
 	r := h.Read(now, true)
 	for i := range max(len(jobs), 3) {

@@ -73,8 +73,8 @@ func isConclusive(poll *Poll) bool {
 }
 
 // isAbsentTwice returns whether a known job that the list does not contain, and that Atlas does not find either, is
-// removed: "only if two polls in a row got a job-not-found error code for it, or if two consecutive complete, consistent
-// lists don't contain it" (DESIGN.md). Only a job that may change is requested.
+// removed: "only if two polls in a row got a job-not-found error code for it, or if two consecutive complete,
+// consistent lists don't contain it" (DESIGN.md). Only a job that may change is requested.
 func isAbsentTwice(r *record, now time.Time, conclusive bool) bool {
 	before := r.notFound
 	r.notFound = mayChange(r.job, now)
