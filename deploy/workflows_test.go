@@ -86,7 +86,7 @@ func TestModules_AreCheckedAndUpdated(t *testing.T) {
 		t.Fatal("the Makefile has no MODULES")
 	}
 	var checked []string
-	for _, module := range strings.Fields(line[1]) {
+	for module := range strings.FieldsSeq(line[1]) {
 		checked = append(checked, path.Join("/", module))
 	}
 	for _, listed := range [][]string{modules, updated, checked} {

@@ -83,7 +83,7 @@ func contentFaults() []fault {
 		},
 		{
 			name:     "an optional field that is unreadable or has an implausible time",
-			effect:   "`malformed_fields_total`; the field is omitted",
+			effect:   "`malformed_fields_total`; the field is omitted, and a job without a readable end ends at its creation",
 			reach:    oneTarget,
 			maxPolls: 1,
 			triggers: map[string]trigger{

@@ -89,7 +89,8 @@ var situations = []situation{
 		"collector/poll", "TestStates_TakeNoLabelFromTheProjectBeforeTheTagsOfTheClusterAreKnown",
 	},
 	{
-		"a field that decides the status of a job is unreadable", "the status is `unknown`",
+		"a field that decides the status of a job is unreadable",
+		"the status is `unknown`; if the job has failed, `last_failure` doesn't include it until the field is readable",
 		"atlas", "TestSalvage_StatusIsUnknownIfAFieldThatDecidesItCannotBeRead",
 	},
 	{
