@@ -13,8 +13,8 @@ import (
 // MaxPages is the maximum number of pages that a poll reads.
 const MaxPages = 100
 
-// maxRequests is the maximum number of jobs that a poll of a whole list requests by ID. It is small, so that the requests
-// are done before the poll times out.
+// maxRequests is the maximum number of jobs that a poll of a whole list requests by ID. It is small, so that the
+// requests are done before the poll times out.
 const maxRequests = 20
 
 // orderTolerance is by how many seconds a job may be newer than an earlier job of a list that is sorted newest first.
