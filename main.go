@@ -1,6 +1,6 @@
 // Command atlas-restore-exporter is a Prometheus exporter for the backup restore jobs of MongoDB Atlas.
 //
-// This file contains the commands, flags, signals and exit codes. Package internal/server builds the exporter.
+// Package main contains only commands, flags, signals, and exit codes. Package internal/server builds the exporter.
 package main
 
 import (
