@@ -54,7 +54,7 @@ contract: ## compare the simulator with the official API description (set ATLAS_
 bench: ## run all benchmarks (half an hour; leave the machine idle meanwhile)
 	go test -run '^$$' -bench . ./...
 	SIMULATED_CLUSTERS=2000 go test -count=1 -v -run TestRun_PollsAnOrganization ./collector/poll
-	cd internal/benchmark && for what in scrape memory polls fleet; do echo "== $$what" && go run . $$what || exit 1; done
+	cd internal/benchmark && for what in scrape memory polls steady fleet; do echo "== $$what" && go run . $$what || exit 1; done
 
 fuzz: ## run each fuzz target for FUZZTIME
 	for target in $(FUZZ_TARGETS); do \

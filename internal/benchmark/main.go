@@ -4,6 +4,7 @@
 //	go run . scrape   duration of scrapes
 //	go run . memory   memory of a process after scrapes
 //	go run . polls    duration and connections of a round of polls
+//	go run . steady   cost of polls without news, compared with fetching the same bytes
 //	go run . fleet    an exporter that polls 2,000 clusters
 //	go run . rules    evaluation of the rules for 2,000 clusters by the Prometheus in PATH
 package main
@@ -21,7 +22,7 @@ import (
 func main() {
 	log.SetFlags(0)
 	flag.Usage = func() {
-		log.Print("usage: benchmark [flags] scrape|memory|polls|fleet|rules")
+		log.Print("usage: benchmark [flags] scrape|memory|polls|steady|fleet|rules")
 		flag.PrintDefaults()
 	}
 	rounds := flag.Int("rounds", 5, "number of rounds in which all variants take turns; the fastest round of each counts")
@@ -37,8 +38,10 @@ func main() {
 		"scrape":   func(ctx context.Context) error { return scrapes(ctx, sizes(*jobs), *rounds) },
 		"memory":   func(ctx context.Context) error { return memory(ctx, sizes(*jobs), *only) },
 		"polls":    polls,
+		"steady":   func(ctx context.Context) error { return steady(ctx, *rounds) },
 		"fleet":    func(ctx context.Context) error { return fleet(ctx, *clusters, *duration) },
 		"rules":    func(ctx context.Context) error { return rules(ctx, *clusters, *interval, *duration) },
+		"pages":    func(context.Context) error { return pages(*jobs) },
 		"simulate": func(context.Context) error { return simulate(*clusters, *address) },
 	}
 	run := commands[flag.Arg(0)]
