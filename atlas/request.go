@@ -37,7 +37,8 @@ type apiRequest struct {
 	bucket    bucket
 	path      string // escaped
 	query     string
-	version   string // of the resource
+	version   string    // of the resource
+	mark      *PageMark // of the page that needn't be decoded; nil if the request is not for a page of restore jobs
 }
 
 // pageQuery returns the query for a page of a list.
@@ -47,8 +48,10 @@ func pageQuery(number, size int) url.Values {
 
 // response is a response with status 200.
 type response struct {
-	body []byte    // valid until the call that received the response returns
-	date Timestamp // see responseTime
+	body      []byte    // valid until the call that received the response returns
+	date      Timestamp // see responseTime
+	mark      PageMark  // of a page of restore jobs
+	unchanged bool      // the page matches the mark of the request, and the body must not be used
 }
 
 // get lets decode read a response with status 200. An error of decode is a MalformedError. Other responses are errors;
@@ -170,18 +173,30 @@ func (c *Client) attempt(
 	if len(body) > maxBody {
 		return response{}, &MalformedError{Operation: request.operation, Err: errTooLarge}
 	}
-	return response{redactBody(body, c.auth.secrets()), responseTime(resp.Header)}, nil
+	return c.newResponse(request, body, responseTime(resp.Header)), nil
+}
+
+// newResponse returns a response without secrets.
+func (c *Client) newResponse(request apiRequest, body []byte, date Timestamp) response {
+	secrets, r := c.auth.secrets(), response{date: date}
+	if request.mark != nil {
+		r.mark = markOf(body, secrets, date)
+		r.unchanged = request.mark.matches(r.mark)
+	}
+	if !r.unchanged {
+		r.body = redactBody(body, secrets)
+	}
+	return r
 }
 
 var errTooLarge = fmt.Errorf("response is larger than %d MiB", maxBody>>20)
 
 // redactBody replaces the given secrets, which a hostile response may contain as the value of any field. Short secrets,
-// which Atlas doesn't issue, could be a part of any response. Only the start of a secret is looked for first, because
-// package bytes finds short texts many times faster.
+// which Atlas doesn't issue, could be a part of any response.
 func redactBody(body []byte, secrets []string) []byte {
 	const minLength = 16
 	for _, secret := range secrets {
-		if len(secret) >= minLength && bytes.Contains(body, []byte(secret[:minLength])) {
+		if len(secret) >= minLength && bytes.Contains(body, []byte(secret)) {
 			body = bytes.ReplaceAll(body, []byte(secret), []byte(redacted))
 		}
 	}

@@ -41,7 +41,7 @@ type Page struct {
 
 // PageMark identifies the content of a page of a list. It must be used only for the same page of the same list.
 type PageMark struct {
-	Hash uint64    // of the decoded body, keyed by a secret of this process
+	Hash uint64    // of the decompressed body, and of the secrets that were removed before it was decoded
 	Size int       // of the body, in bytes
 	Date Timestamp // of the response; the times in it are plausible then
 	Last bool      // whether no page follows
@@ -50,18 +50,29 @@ type PageMark struct {
 // pageSeed is secret, so that no response can be made to look like another one.
 var pageSeed = maphash.MakeSeed()
 
-// matches reports whether decoding a response would have the same result as decoding the page of the mark. An earlier
-// date could make times implausible.
-func (m PageMark) matches(r response) bool {
-	return m.Size > 0 && m.Size == len(r.body) && r.date >= m.Date && m.Hash == maphash.Bytes(pageSeed, r.body)
+// markOf returns the mark of a response. Responses from which other secrets must be removed have another one.
+func markOf(body []byte, secrets []string, date Timestamp) PageMark {
+	var hash maphash.Hash
+	hash.SetSeed(pageSeed)
+	for _, secret := range secrets {
+		_, _ = hash.WriteString(secret)
+		_ = hash.WriteByte(0)
+	}
+	maphash.WriteComparable(&hash, maphash.Bytes(pageSeed, body)) // several times faster than hash.Write
+	return PageMark{Hash: hash.Sum64(), Size: len(body), Date: date}
 }
 
-// mark returns the mark of a page that was decoded from a response.
-func (p *Page) mark(r response, found *findings) PageMark {
-	if p.Malformed > 0 || p.Cut || len(found.omitted) > 0 || len(found.unknown) > 0 {
-		return PageMark{}
+// matches reports whether decoding another response would have the same result as decoding the page of the mark. An
+// earlier date could make times implausible.
+func (m PageMark) matches(other PageMark) bool {
+	return m.Size > 0 && m.Size == other.Size && m.Hash == other.Hash && other.Date >= m.Date
+}
+
+// mark sets the mark of a decoded page.
+func (p *Page) mark(mark PageMark, found *findings) {
+	if p.Malformed == 0 && !p.Cut && len(found.omitted)+len(found.unknown) == 0 {
+		p.Mark, p.Mark.Last = mark, p.Last
 	}
-	return PageMark{Hash: maphash.Bytes(pageSeed, r.body), Size: len(r.body), Date: r.date, Last: p.Last}
 }
 
 const (
@@ -226,15 +237,16 @@ func (c *Client) page(ctx context.Context, list List, number, size int, mark Pag
 		query.Set("includeCount", "true")
 	}
 	request.operation, request.query = listOperation(list.BackupType), query.Encode()
+	request.mark = &mark
 	var found findings
 	err = c.get(ctx, request, func(response response) (err error) {
-		if mark.matches(response) {
+		if response.unchanged {
 			page = Page{Last: mark.Last, Mark: mark, Unchanged: true}
 			return nil
 		}
 		found = findings{now: response.date}
 		page, err = route.page(response.body, &found)
-		page.Mark = page.mark(response, &found)
+		page.mark(response.mark, &found)
 		return err
 	})
 	if err != nil {

@@ -267,11 +267,14 @@ func TestPoll_ReadsTheWholeListIfOnlyItsFirstPagesAreUnchanged(t *testing.T) {
 func TestPoll_DecodesEachDueFullPollOfALongList(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w, pages := newRepeatingWorld(t, team)
+		polled := target(team)
+		polled.FullPollInterval = 20 * time.Minute // before the token is replaced, after which all pages are decoded
+		w.apply(Config{Targets: []Target{polled}})
 		old := w.sim.AddJobs(team, atlastest.Job{Created: time.Now().Add(-2000 * time.Hour), Takes: time.Minute})[0]
 		w.addHistory(1200)
 		w.expectPages(pages, 5, 3+1, 3)
 		w.sim.ChangeJob(team, old, func(j *atlastest.Job) { j.Outcome = atlastest.Fails })
-		w.expectPages(pages, 60, 3+1, 58) // a full poll, and the next one
+		w.expectPages(pages, 20, 3+1, 18) // a full poll, and the next one
 		if n := w.manager.Snapshots()[0].Summary.Counts[atlas.DeliveryAutomated][atlas.StatusFailed]; n != 1 {
 			t.Errorf("%d failed jobs after a full poll", n)
 		}
