@@ -16,12 +16,15 @@ import (
 // the restore jobs. RateLimit headers report the actual capacity; the refill rate is assumed to be proportional to it.
 const (
 	defaultCapacity = 1200
-	refillPerMinute = 500.0 / defaultCapacity // of the capacity
-	maxCapacity     = 1_000_000               // larger values in headers are ignored
+	refillPerMinute = float64(RequestsPerMinute) / defaultCapacity // of the capacity
+	maxCapacity     = 1_000_000                                    // larger values in headers are ignored
 
 	firstBackoff = 10 * time.Second // after a 429 without Retry-After; doubled each time, as Atlas recommends
 	maxBackoff   = 5 * time.Minute
 )
+
+// RequestsPerMinute is the documented number of requests that Atlas allows for the restore jobs of a project.
+const RequestsPerMinute = 500
 
 // bucket identifies a token bucket of Atlas and, if single is set, only its requests for single items. A 429 response
 // to such a request doesn't block lists, but a 429 response for a list blocks both.

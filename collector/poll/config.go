@@ -17,7 +17,7 @@ type Config struct {
 	TagLabels         TagLabels
 	Shard             Shard             // the part of all targets to poll
 	Clients           map[string]Client // by name of the credential
-	Concurrency       int               // maximum number of concurrent polls; at least 1 is used
+	Concurrency       int               // maximum number of concurrent polls; if zero, it follows the targets
 }
 
 // defaultDiscoveryInterval is the discovery interval if none is set.

@@ -24,6 +24,7 @@ const (
 // that is the same for it.
 type discovery struct {
 	config    *Config
+	polls     *limiter
 	inventory *inventoryStore
 	logger    *slog.Logger
 	// inventoryChanged is called when the inventory may have changed.
@@ -102,7 +103,8 @@ func (d *discovery) readAll(ctx context.Context, failedOnly bool) {
 	for _, projects := range []bool{true, false} {
 		found, _ := d.inventory.snapshot()
 		var reads errgroup.Group
-		reads.SetLimit(max(d.config.Concurrency/discoveryShare, 1))
+		slots, _ := d.polls.slots()
+		reads.SetLimit(max(slots/discoveryShare, 1))
 		for key, kinds := range discoveryKeys(d.config, found) {
 			if (key.projectID == "") == projects && (!failedOnly || found.failed(key)) {
 				reads.Go(func() error { d.read(ctx, key, kinds); return nil })

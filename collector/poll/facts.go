@@ -51,10 +51,10 @@ func newFactReader(logger *slog.Logger) *factReader {
 }
 
 // setPlans replaces the plans. New and changed ones are due at once.
-func (f *factReader) setPlans(config *Config, plans map[discoveryKey]plan) {
+func (f *factReader) setPlans(config *Config, slots int, plans map[discoveryKey]plan) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.interval, f.concurrency = config.DiscoveryInterval, max(config.Concurrency/discoveryShare, 1)
+	f.interval, f.concurrency = config.DiscoveryInterval, max(slots/discoveryShare, 1)
 	latest := time.Now().Add(f.interval)
 	next := make(map[discoveryKey]*factPlan, len(plans))
 	for key, plan := range plans {

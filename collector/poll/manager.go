@@ -74,7 +74,6 @@ func (m *Manager) Apply(config Config) error {
 	if restart {
 		m.stopDiscovery() // from here on, it records nothing
 	}
-	m.polls.setLimit(max(config.Concurrency, 1))
 	m.updatePollers(&config)
 	if restart {
 		m.startDiscovery(&config)
@@ -113,7 +112,7 @@ func (m *Manager) startDiscovery(config *Config) {
 
 func (m *Manager) newDiscovery(config *Config) *discovery {
 	return &discovery{
-		config: config, inventory: m.inventory, logger: m.logger, inventoryChanged: m.updateIfChanged,
+		config: config, polls: &m.polls, inventory: m.inventory, logger: m.logger, inventoryChanged: m.updateIfChanged,
 	}
 }
 
@@ -150,7 +149,9 @@ func (m *Manager) updatePollers(config *Config) {
 	active := m.active.Load()
 	planned, truncated := targets(config, found)
 	planned = append(planned, undecidedTargets(config, found, planned, active.pollers)...)
-	m.facts.setPlans(config, factPlans(config, planned, found, keys))
+	slots := config.slots(planned)
+	m.polls.setLimit(slots)
+	m.facts.setPlans(config, slots, factPlans(config, planned, found, keys))
 	facts, factsVersion := m.facts.store.snapshot()
 	clusters := m.clusters.update(config, planned, found, facts)
 	removed := map[atlas.List]*poller{}

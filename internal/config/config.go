@@ -21,7 +21,7 @@ type Config struct {
 	RootCAs     *x509.CertPool // trusted certificate authorities; if nil, those of the system
 	CAs         string         // PEM text of RootCAs
 	Credentials []atlas.Credential
-	Concurrency int     // maximum number of concurrent polls
+	Concurrency int     // maximum number of concurrent polls; zero if it follows the number of targets
 	Reserve     float64 // share of the rate limits that is left to other clients of the Atlas API
 
 	Targets           []poll.Target // listed in the file

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/x509"
 	"net"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/collector/poll"
 )
 
 const defaultBaseURL = "https://cloud.mongodb.com"
@@ -52,7 +54,8 @@ func isLoopback(host string) bool {
 // ClientOptions returns the options of the client of a credential. The caller adds options that are not configurable.
 func (c *Config) ClientOptions(credential atlas.Credential) atlas.Options {
 	return atlas.Options{
-		BaseURL: c.BaseURL, Credential: credential, RootCAs: c.RootCAs, Concurrency: c.Concurrency, Reserve: c.Reserve,
+		BaseURL: c.BaseURL, Credential: credential, RootCAs: c.RootCAs, Reserve: c.Reserve,
+		Concurrency: cmp.Or(c.Concurrency, poll.MaxSlots),
 	}
 }
 

@@ -70,10 +70,21 @@ func TestParse_AppliesDefaultsToTargets(t *testing.T) {
 
 func TestParse_AppliesDefaultsToTheExporter(t *testing.T) {
 	config := mustParse(t, minimal)
-	if config.Name != "default" || config.BaseURL != "https://cloud.mongodb.com" || config.Concurrency != 16 ||
+	if config.Name != "default" || config.BaseURL != "https://cloud.mongodb.com" || config.Concurrency != 0 ||
 		config.Reserve != 0.5 ||
 		config.DiscoveryInterval != 5*time.Minute || len(config.Warnings) != 0 {
 		t.Errorf("%+v", config)
+	}
+}
+
+func TestParse_LetsTheNumberOfPollsFollowTheTargets(t *testing.T) {
+	t.Setenv("POLLS", "auto")
+	for text, want := range map[string]int{"auto": 0, `"auto"`: 0, `"${POLLS}"`: 0, "1": 1, "256": 256} {
+		config := mustParse(t, minimal+"polling: {concurrency: "+text+"}\n")
+		client := config.ClientOptions(config.Credentials[0]).Concurrency
+		if got := config.Poll(nil).Concurrency; got != want || client != max(want, 1) && client != 256 {
+			t.Errorf("%s: %d concurrent polls, client for %d", text, got, client)
+		}
 	}
 }
 

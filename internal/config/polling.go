@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"time"
 
 	"atlas-restore-exporter/collector/poll"
@@ -21,10 +22,24 @@ func (b *builder) polling() poll.Target {
 	target.StaleAfter = b.duration("polling.stale_after", raw.StaleAfter, 0, second, 30*day)
 	target.FullPollInterval = b.duration("polling.full_poll_interval", raw.FullPollInterval,
 		max(time.Hour, interval), duration(interval), 7*day)
-	b.config.Concurrency = inRange(b, "polling.concurrency", raw.Concurrency, 16, 1, 256)
+	b.concurrency(raw.Concurrency)
 	b.config.Reserve = inRange(b, "polling.reserve", raw.Reserve, 0.5, 0, 0.9)
 	b.config.DiscoveryInterval = b.duration("discovery.interval", b.raw.Discovery.Interval, 5*time.Minute, 10*second, day)
 	return target
+}
+
+// concurrency sets the number of concurrent polls.
+func (b *builder) concurrency(setting *concurrency) {
+	const path = "polling.concurrency"
+	if setting == nil || *setting == autoConcurrency {
+		return
+	}
+	n, err := strconv.Atoi(string(*setting))
+	if err != nil {
+		b.report(path, "%s is not a whole number or %s", b.subject(path), autoConcurrency)
+		return
+	}
+	b.config.Concurrency = inRange(b, path, &n, 0, 1, poll.MaxSlots)
 }
 
 // interval returns a polling interval of a project or cluster, or the inherited interval if the setting is absent.

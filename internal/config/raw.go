@@ -47,13 +47,13 @@ type (
 		PrivateKeyFile string       `yaml:"private_key_file"`
 	}
 	rawPolling struct {
-		Interval         *duration `yaml:"interval"`
-		ActiveInterval   *duration `yaml:"active_interval"`
-		Timeout          *duration `yaml:"timeout"`
-		Concurrency      *int      `yaml:"concurrency"`
-		Reserve          *float64  `yaml:"reserve"`
-		FullPollInterval *duration `yaml:"full_poll_interval"`
-		StaleAfter       *duration `yaml:"stale_after"`
+		Interval         *duration    `yaml:"interval"`
+		ActiveInterval   *duration    `yaml:"active_interval"`
+		Timeout          *duration    `yaml:"timeout"`
+		Concurrency      *concurrency `yaml:"concurrency"`
+		Reserve          *float64     `yaml:"reserve"`
+		FullPollInterval *duration    `yaml:"full_poll_interval"`
+		StaleAfter       *duration    `yaml:"stale_after"`
 	}
 	rawDiscovery struct {
 		Interval *duration `yaml:"interval"`
@@ -164,6 +164,18 @@ func (d *duration) UnmarshalYAML(node *yaml.Node) error {
 }
 
 func (d duration) String() string { return model.Duration(d).String() }
+
+// concurrency is the text of a number of concurrent polls, or autoConcurrency.
+type concurrency string
+
+// autoConcurrency means that the number of concurrent polls follows the number of targets.
+const autoConcurrency = "auto"
+
+// UnmarshalYAML accepts a number or a text.
+func (c *concurrency) UnmarshalYAML(node *yaml.Node) error {
+	*c = concurrency(node.Value)
+	return nil
+}
 
 // expiry is a point in time: a date, which means the last second of that day in UTC, or an RFC 3339 time.
 type expiry time.Time

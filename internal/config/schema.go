@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/collector/poll"
 )
 
 // Schema returns the JSON Schema of the configuration file, in draft-07, which editors support. It is generated from
@@ -109,6 +110,9 @@ func (g schemaGenerator) value(t reflect.Type) map[string]any {
 		return schema
 	case reflect.TypeFor[expiry]():
 		return stringSchema(expiryPattern)
+	case reflect.TypeFor[concurrency]():
+		number := map[string]any{"type": "integer", "minimum": 1, "maximum": poll.MaxSlots}
+		return map[string]any{"anyOf": []any{number, stringSchema("^" + autoConcurrency + "$")}}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

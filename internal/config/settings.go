@@ -94,7 +94,7 @@ var settings = map[string]setting{
 	},
 	"Polling.timeout": {"Maximum duration of a poll.", "30s", "1s to the interval of the target", nil},
 	"Polling.concurrency": {
-		"Maximum number of concurrent polls.", "16", "1 to 256", between(1, 256),
+		"Maximum number of concurrent polls. `auto` follows the number of targets.", "auto", "auto, or 1 to 256", nil,
 	},
 	"Polling.reserve": {
 		"Share of the rate limit of each project that is left to other API clients.", "0.5", "0 to 0.9", between(0, 0.9),

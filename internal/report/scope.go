@@ -51,7 +51,7 @@ func (s *scope) read(ctx context.Context, r *reader) {
 	}
 	var mu sync.Mutex
 	var reads errgroup.Group
-	reads.SetLimit(max(r.config.Concurrency, 1))
+	reads.SetLimit(cmp.Or(r.config.Concurrency, poll.MinSlots))
 	for _, id := range slices.Sorted(maps.Keys(s.projects)) {
 		reads.Go(func() error {
 			clusters, credential, err := s.projects[id].readClusters(ctx, r)
