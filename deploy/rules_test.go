@@ -70,6 +70,29 @@ func TestRules_PassPromtool(t *testing.T) {
 	run(t, promtool, "check", "config", "docker/prometheus.yaml")
 }
 
+// TestPrometheusExamples_ScrapePrometheus checks the condition for AtlasRestoreEvaluationMissed.
+func TestPrometheusExamples_ScrapePrometheus(t *testing.T) {
+	for _, file := range []string{"prometheus/prometheus.yaml", "docker/prometheus.yaml"} {
+		var config struct {
+			ScrapeConfigs []struct {
+				StaticConfigs []struct{ Targets []string } `yaml:"static_configs"`
+			} `yaml:"scrape_configs"`
+		}
+		if err := yaml.Unmarshal([]byte(testutil.ReadFile(t, file)), &config); err != nil {
+			t.Fatal(err)
+		}
+		var targets []string
+		for _, job := range config.ScrapeConfigs {
+			for _, group := range job.StaticConfigs {
+				targets = append(targets, group.Targets...)
+			}
+		}
+		if !slices.Contains(targets, "localhost:9090") {
+			t.Errorf("%s scrapes only %q: AtlasRestoreEvaluationMissed can't fire", file, targets)
+		}
+	}
+}
+
 func TestRules_UseExportedMetrics(t *testing.T) {
 	exported := map[string]bool{}
 	for _, family := range collector.Families() {
