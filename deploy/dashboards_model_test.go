@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -133,6 +135,63 @@ func (p *panel) override(title, id string) string {
 			if o.Matcher.Options == title && property.ID == id {
 				return string(property.Value)
 			}
+		}
+	}
+	return ""
+}
+
+// columns returns the titles of the columns of a table in their order.
+func (p *panel) columns(t *testing.T) []string {
+	t.Helper()
+	for _, transformation := range p.Transformations {
+		if transformation.ID != "organize" {
+			continue
+		}
+		var organize struct {
+			IndexByName  map[string]int
+			RenameByName map[string]string
+		}
+		if err := json.Unmarshal(transformation.Options, &organize); err != nil {
+			t.Fatal(err)
+		}
+		titles := make([]string, len(organize.IndexByName))
+		for name, index := range organize.IndexByName {
+			titles[index] = organize.RenameByName[name]
+		}
+		return slices.DeleteFunc(titles, func(title string) bool { return title == "" })
+	}
+	t.Fatalf("%s has no columns", p.Title)
+	return nil
+}
+
+// width returns the width of a column on a phone.
+func (p *panel) width(title string) int {
+	for _, id := range []string{"custom.width", "custom.minWidth"} {
+		if width, err := strconv.Atoi(p.override(title, id)); err == nil {
+			return width
+		}
+	}
+	return 0
+}
+
+// mappedTo returns the text of a value in a column.
+func (p *panel) mappedTo(t *testing.T, value, title string) string {
+	t.Helper()
+	number, err := strconv.ParseFloat(value, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mappings []mapping
+	if err := json.Unmarshal([]byte(p.override(title, "mappings")), &mappings); err != nil {
+		t.Fatalf("%s, %s: %v", p.Title, title, err)
+	}
+	for _, m := range mappings {
+		result, ok := m.Options[value].(map[string]any)
+		if m.Type == "range" && number >= m.Options["from"].(float64) && number <= m.Options["to"].(float64) {
+			result, ok = m.Options["result"].(map[string]any)
+		}
+		if ok {
+			return fmt.Sprint(result["text"])
 		}
 	}
 	return ""

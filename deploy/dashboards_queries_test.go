@@ -7,7 +7,9 @@ import (
 	"net/url"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,17 +18,28 @@ import (
 
 // withoutData are the queries that return nothing with the demo, and the reason.
 var withoutData = map[string]string{
+	"now, Monitoring, C":      reasonUp,
+	"cluster, Monitoring, C":  reasonUp,
+	"drills, Monitoring, C":   reasonUp,
+	"exporter, Monitoring, C": reasonUp,
+
+	"cluster, Restores and drills, C":       "each target with a running restore is polled",
+	"drills, Last drill of each cluster, J": "no drill of the demo exceeds its objective",
+
 	"exporter, Waiting polls, A": "the demo has more slots than targets",
 	"exporter, Failed polls, A":  "the only poll that fails is repeated at the full poll interval",
 }
 
+const reasonUp = "an exporter is scraped"
+
 var grafanaVariables = strings.NewReplacer("$__rate_interval", "10s", "$__range_s", "60", "$__range", "60s",
 	"$__interval_ms", "1000", "$job", ".*", "$instance", ".*", "$project", ".*", "$cluster", ".*", "$team", ".*",
-	"$environment", ".*")
+	"$environment", ".*", "$condition", "0")
 
-// TestDashboardQueries_ReturnData runs every query with a Prometheus that scrapes the demo and evaluates the rules.
+// TestDashboardQueries_ReturnData runs every query with a Prometheus that scrapes the demo and evaluates the rules, and
+// then stops the demo.
 func TestDashboardQueries_ReturnData(t *testing.T) {
-	prometheus := startPrometheus(t, withDemo, withRules)
+	prometheus, stopDemo := startPrometheus(t, withDemo, withRules)
 	deadline := time.Now().Add(5 * time.Minute)
 	for _, q := range allQueries(t) {
 		for withoutData[q.name] == "" {
@@ -46,6 +59,76 @@ func TestDashboardQueries_ReturnData(t *testing.T) {
 			t.Errorf("no dashboard has the query %s", name)
 		}
 	}
+	t.Run("of one condition", func(t *testing.T) { checkConditions(t, prometheus) })
+	t.Run("retired", func(t *testing.T) { checkRetiredTarget(t, prometheus) })
+	stopDemo()
+	t.Run("stopped", func(t *testing.T) { checkStopped(t, prometheus) })
+}
+
+// checkConditions checks that both tables agree about the number of open problems of a condition. The demo does not
+// drill clusters that were never drilled.
+func checkConditions(t *testing.T, prometheus runningPrometheus) {
+	t.Helper()
+	now := readDashboards(t)["now"]
+	const neverDrilled = "11"
+	if text := now.panel(t, "Conditions").mappedTo(t, neverDrilled, "Condition"); text != "Never drilled" {
+		t.Fatalf("condition %s is %s", neverDrilled, text)
+	}
+	expr := strings.ReplaceAll(now.panel(t, "Open problems").Targets[0].Expr, "$condition", neverDrilled)
+	rows, failure := prometheus.query(t, expr)
+	number := fmt.Sprint(len(rows))
+	if len(rows) < 2 || rows[0] != neverDrilled || len(slices.Compact(rows)) != 1 {
+		t.Errorf("rows of one condition: %q, %s", rows, failure)
+	}
+	numbers, failure := prometheus.query(t, fmt.Sprintf(`(%s) and on (rank) label_replace(vector(1), "rank", %q, "", "")`,
+		now.panel(t, "Conditions").Targets[1].Expr, neverDrilled))
+	if len(numbers) != 1 || numbers[0] != number {
+		t.Errorf("%q clusters were never drilled, %s; the table of open problems has %s", numbers, failure, number)
+	}
+}
+
+// checkRetiredTarget checks that a target whose backup type ended is no failure, but is shown, as in the alerts.
+func checkRetiredTarget(t *testing.T, prometheus runningPrometheus) {
+	t.Helper()
+	dashboards := readDashboards(t)
+	for _, test := range []struct{ expr, value, detail string }{
+		{dashboards["now"].panel(t, "Monitoring").Targets[0].Expr, "0", "Targets: 12, ended: 1"},
+		{dashboards["exporter"].panel(t, "Failures of the exporter").Targets[1].Expr, "0", ""},
+		{dashboards["exporter"].panel(t, "Failures of the exporter").Targets[2].Expr, "1", ""},
+	} {
+		var samples []sample
+		testutil.Eventually(t, func() bool {
+			samples, _ = prometheus.samples(t, test.expr)
+			return len(samples) == 1 && samples[0].value() == test.value && samples[0].Metric["detail"] == test.detail
+		}, func() string { return fmt.Sprintf("%v, want %s (%s): %s", samples, test.value, test.detail, test.expr) })
+	}
+}
+
+// checkStopped checks that the first panels and the running restores show a state that is no longer current.
+func checkStopped(t *testing.T, prometheus runningPrometheus) {
+	t.Helper()
+	const noExporter, wasRunning = "2", "1"
+	now := readDashboards(t)["now"]
+	monitoring, running := now.panel(t, "Monitoring").Targets, now.panel(t, "Running restores").Targets
+	var samples []sample
+	testutil.Eventually(t, func() bool {
+		samples, _ = prometheus.samples(t, monitoring[0].Expr)
+		return len(samples) == 1 && samples[0].value() == noExporter && samples[0].Metric["detail"] == "Not polled: 12"
+	}, func() string {
+		targets, _ := prometheus.query(t, "count(target:mongodbatlas_restore:known)")
+		return fmt.Sprintf("Monitoring is %v, and %q targets are known", samples, targets)
+	})
+	if values, failure := prometheus.query(t, monitoring[1].Expr); len(values) > 0 || failure != "" {
+		t.Errorf("the data have the age %q, %s, as if they were current", values, failure)
+	}
+	if values, failure := prometheus.query(t, monitoring[2].Expr); len(values) != 1 {
+		t.Errorf("the time of the last poll is %q, %s", values, failure)
+	}
+	var states []string
+	testutil.Eventually(t, func() bool {
+		states, _ = prometheus.query(t, running[2].Expr)
+		return len(states) > 0 && !slices.ContainsFunc(states, func(state string) bool { return state != wasRunning })
+	}, func() string { return fmt.Sprintf("states of running restores: %q", states) })
 }
 
 func hasQuery(t *testing.T, name string) bool {
@@ -69,7 +152,7 @@ func TestDashboardQueries_NeverShowZeroWithoutData(t *testing.T) {
 		"no rules":    {[]prometheusOption{withDemo}, noRules},
 	} {
 		t.Run(name, func(t *testing.T) {
-			prometheus := startPrometheus(t, test.options...)
+			prometheus, _ := startPrometheus(t, test.options...)
 			now := readDashboards(t)["now"]
 			expr := now.panel(t, "Monitoring").Targets[0].Expr
 			var values []string
@@ -77,7 +160,7 @@ func TestDashboardQueries_NeverShowZeroWithoutData(t *testing.T) {
 				values, _ = prometheus.query(t, expr)
 				return len(values) == 1 && values[0] == test.want
 			}, func() string { return fmt.Sprintf("Monitoring is %q, want %s", values, test.want) })
-			for _, target := range now.panel(t, "Open problems by kind").Targets {
+			for _, target := range now.panel(t, "Restores and drills").Targets {
 				if values, _ := prometheus.query(t, target.Expr); len(values) != 1 || values[0] != unknown {
 					t.Errorf("%q, want %s: %s", values, unknown, target.Expr)
 				}
@@ -97,8 +180,26 @@ const (
 // runningPrometheus is the address of a Prometheus.
 type runningPrometheus string
 
+// sample is a result of a query.
+type sample struct {
+	Metric map[string]string
+	Value  [2]any
+}
+
+func (s *sample) value() string { return fmt.Sprint(s.Value[1]) }
+
 // query returns the values of the results of a query, or the error as a text.
 func (p runningPrometheus) query(t *testing.T, expr string) (values []string, failure string) {
+	t.Helper()
+	samples, failure := p.samples(t, expr)
+	for i := range samples {
+		values = append(values, samples[i].value())
+	}
+	return values, failure
+}
+
+// samples returns the results of a query, or the error as a text.
+func (p runningPrometheus) samples(t *testing.T, expr string) (results []sample, failure string) {
 	t.Helper()
 	form := url.Values{"query": {grafanaVariables.Replace(expr)}}
 	if strings.Contains(expr, "offset -1d") { // counts events of the day that follows; the demo starts with some
@@ -120,19 +221,17 @@ func (p runningPrometheus) query(t *testing.T, expr string) (values []string, fa
 	}
 	var body struct {
 		Error string
-		Data  struct{ Result []struct{ Value [2]any } }
+		Data  struct{ Result []sample }
 	}
 	if err := json.NewDecoder(response.Body).Decode(&body); err != nil {
 		return nil, err.Error()
 	}
-	for _, result := range body.Data.Result {
-		values = append(values, fmt.Sprint(result.Value[1]))
-	}
-	return values, body.Error
+	return body.Data.Result, body.Error
 }
 
 // startPrometheus starts a Prometheus that scrapes itself and, with the options, the demo, and evaluates the rules.
-func startPrometheus(t *testing.T, options ...prometheusOption) runningPrometheus {
+// stopDemo stops the demo.
+func startPrometheus(t *testing.T, options ...prometheusOption) (prometheus runningPrometheus, stopDemo func()) {
 	t.Helper()
 	program := testutil.NeedTool(t, "prometheus", "prometheus")
 	dir := t.TempDir()
@@ -145,7 +244,7 @@ func startPrometheus(t *testing.T, options ...prometheusOption) runningPrometheu
 			exporter := testutil.FreeAddress(t)
 			binary := filepath.Join(dir, "atlas-restore-exporter")
 			run(t, "go", "build", "-o", binary, "..")
-			start(t, binary, "demo", "--web.listen-address="+exporter, "--web.external-url=http://localhost")
+			stopDemo = start(t, binary, "demo", "--web.listen-address="+exporter, "--web.external-url=http://localhost")
 			config += fmt.Sprintf("- {job_name: atlas-restore, static_configs: [{targets: [%q]}]}\n", exporter)
 		case withRules:
 			rules, err := filepath.Abs(rulesFile)
@@ -159,18 +258,20 @@ func startPrometheus(t *testing.T, options ...prometheusOption) runningPrometheu
 	testutil.WriteFile(t, file, config)
 	start(t, program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"),
 		"--web.listen-address="+address)
-	return runningPrometheus(address)
+	return runningPrometheus(address), stopDemo
 }
 
-// start runs a program until the test ends.
-func start(t *testing.T, path string, args ...string) {
+// start runs a program until the test ends, or until the function that it returns is called.
+func start(t *testing.T, path string, args ...string) (stop func()) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), path, args...)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
 	})
+	t.Cleanup(stop)
+	return stop
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
@@ -13,11 +14,10 @@ import (
 
 func cluster() *dashboard.DashboardBuilder {
 	return newDashboard("atlas-restore-cluster", "cluster", "Restore jobs, drills, and copies of one cluster.", "now-24h", false).
-		WithRow(row("State of $cluster")).
-		WithPanel(monitoringPanel(5)).
-		WithPanel(oldestPollPanel(4)).
+		WithRow(row("State of ${cluster} (${project:text})")).
+		WithPanel(monitoringPanel()).
 		WithPanel(clusterStatePanel(15)).
-		WithPanel(openPanel(24, 6)).
+		WithPanel(openPanel(24, 6, false)).
 		WithRow(row("Jobs")).
 		WithPanel(jobTimelinePanel(24, 9)).
 		WithPanel(jobsPanel(24, 12)).
@@ -32,22 +32,20 @@ func perJob(name string, more ...string) string {
 }
 
 func clusterStatePanel(width uint32) cog.Builder[dashboard.Panel] {
-	running := "count(" + selector(active, clusters) + ")"
-	override := func(name string, properties ...property) dashboard.DashboardFieldConfigSourceOverrides {
-		return dashboard.DashboardFieldConfigSourceOverrides{
-			Matcher: dashboard.MatcherConfig{Id: "byName", Options: name}, Properties: properties,
-		}
-	}
-	due := dueIn(0)
+	running := selector(active, clusters)
+	notPolled := " on (" + targetKey + ") " + unpolled
 	return statPanel(frame{
 		title: "Restores and drills", unit: count, width: width, height: 4, noValue: "No data",
 		description: "Failed and running restores of the cluster, the age of the last drill, and when the next one is due. Purple: " +
-			"nothing is known. A drill that is absent was never run, or its objective is not set.",
+			"nothing is known. Was running: at the last poll; now, the target can't be polled. A drill that is absent was never " +
+			"run, or its objective is not set.",
 		queries: []query{
 			{counted(condition("restores", "AtlasRestoreFailed")), "Failed"},
-			{running + " or " + monitored + " or -1 * absent(" + monitored + ")", "Running"},
+			{counted(running + " unless" + notPolled), "Running"},
+			{"count(" + running + " and" + notPolled + ")", "Was running"},
 			{"floor(time() - max(" + selector(lastDrill, clusters) + "))", "Last drill"},
-			{"max((" + drillDue + ") and on (" + clusterKey + ") " + selector(labels, chosen) + ")", "Drill due in"},
+			{"max(" + ofChosen("("+drillDue+" >= 0 or "+drillDue+" == -1e6)") + ")", "Drill due in"},
+			{"max(" + ofChosen("("+drillOver+")") + ")", "Drill overdue by"},
 		},
 	}, thresholds(purple, step{0, green}, step{1, red}),
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
@@ -56,8 +54,10 @@ func clusterStatePanel(width uint32) cog.Builder[dashboard.Panel] {
 			p.Options.(*stat.Options).Text.ValueSize = new(float64(valueSize))
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
 				override("Running", limits(thresholds(purple, step{0, grey}, step{1, blue}))),
+				override("Was running", limits(thresholds(purple))),
 				override("Last drill", unit(age), limits(thresholds(grey))),
-				override("Drill due in", due.properties[0], due.properties[1], due.properties[3], due.properties[4]))
+				override("Drill due in", dueProperties()...),
+				override("Drill overdue by", unit(days), property{Id: "decimals", Value: 0}, limits(thresholds(red))))
 		})
 }
 
@@ -101,23 +101,21 @@ func jobsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		description: "Unfinished jobs, and jobs that ended a short time ago (job_series.max_age), newest first. Recovery point: the " +
 			"point in time or the snapshot that was restored. Took: for a running job, the time until now.",
 		queries: []query{
-			{milliseconds(withTarget(withLabels(createdAt))), ""},
+			{milliseconds(rows(into(withTarget(withLabels(createdAt))))), ""},
 			{"floor(" + took + ")", ""}, {milliseconds(recovery), ""}, {milliseconds(perJob("job_expiry_timestamp_seconds")), ""}, {progress, ""},
 		},
 	}, "joinByField", map[string]any{"byField": "job_id", "mode": "outer"}, "Created", true,
-		append([]column{
-			{"status", "Status", 110, []property{mapped(statusMappings()), background()}},
-			{valueOf(0), "Created", 165, []property{unit(date)}},
-			{valueOf(1), "Took", 90, []property{unit(seconds), {Id: "decimals", Value: 1}}},
-			{"target_cluster_name", "Into", 130, nil},
-			{"target_project", "Of project", 150, nil},
-			{valueOf(2), "Recovery point", 165, []property{unit(date)}},
-			{valueOf(3), "Expires", 120, []property{unit(fromNow)}},
-			{valueOf(4), "Progress", 90, []property{unit(percent), {Id: "decimals", Value: 0}}},
-			{"delivery_type", "Delivery", 110, nil},
-			{"backup_type", "Backup", 90, nil},
-			hidden("cluster_name"),
-		}, append(linkColumns(), jobColumn())...)...)
+		slices.Concat([]column{
+			{"status", "Status", 82, []property{mapped(statusMappings()), background()}},
+			{"into_cluster", "Into", 96, nil},
+			{valueOf(0), "Created", 88, []property{unit(date)}},
+			{valueOf(1), "Took", 0, []property{fixed(78), unit(seconds), {Id: "decimals", Value: 1}}},
+			{valueOf(2), "Recovery point", 96, []property{unit(date)}},
+			{valueOf(3), "Expires", 84, []property{unit(fromNow)}},
+			{valueOf(4), "Progress", 0, []property{fixed(80), unit(percent), {Id: "decimals", Value: 0}}},
+			{"delivery_type", "Delivery", 96, nil},
+			{"backup_type", "Backup", 0, []property{fixed(85)}},
+		}, linkColumns(), []column{jobColumn()})...)
 }
 
 // durationsPanel shows a point per job and the objective as a line.
@@ -164,18 +162,19 @@ func factsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		title: "Targets and objectives", width: width, height: height, noValue: "No target is known.",
 		description: "Backup types that are polled, with their objectives, and whether backups are on in Atlas.",
 		queries: []query{
-			{perTarget("poll_success"), ""}, {goal("duration"), ""}, {goal("drill_age"), ""}, {goal("recovery_point_age"), ""},
+			{perTarget("poll_success"), ""}, {goal("duration"), ""}, {goal("drill_age") + " / 86400", ""},
+			{goal("recovery_point_age") + " / 86400", ""},
 			{perCluster("cluster_backup_enabled"), ""}, {perCluster("cluster_point_in_time_enabled"), ""},
 		},
 	}, "merge", map[string]any{}, "Backup", false,
-		column{"backup_type", "Backup", 100, nil},
-		column{valueOf(0), "Poll", 90, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
+		column{"backup_type", "Backup", 85, nil},
+		column{valueOf(0), "Poll", 60, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
 			"0": result("Failed", red), "1": result("Works", green),
 		})), colorText()}},
-		column{valueOf(1), "Duration", 100, []property{unit(age)}},
-		column{valueOf(2), "Drill age", 100, []property{unit(age)}},
-		column{valueOf(3), "Recovery point", 120, []property{unit(age)}},
-		column{valueOf(4), "Backup enabled", 120, []property{mapped(switched), colorText()}},
-		column{valueOf(5), "Point in time", 110, []property{mapped(switched), colorText()}},
+		column{valueOf(1), "Duration", 80, []property{unit(age)}},
+		column{valueOf(2), "Drill age", 80, []property{unit(days)}},
+		column{valueOf(3), "Data age", 80, []property{unit(days)}},
+		column{valueOf(4), "Backup on", 80, []property{mapped(switched), colorText()}},
+		column{valueOf(5), "Point in time", 80, []property{mapped(switched), colorText()}},
 	)
 }

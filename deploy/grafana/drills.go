@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
@@ -11,8 +13,7 @@ func drills() *dashboard.DashboardBuilder {
 	return newDashboard("atlas-restore-drills", "drills",
 		"Evidence for auditors and service owners: the last drill of each cluster, its data, duration, and target.", "now-30d", true, printView).
 		WithRow(row("Summary")).
-		WithPanel(monitoringPanel(5)).
-		WithPanel(oldestPollPanel(4)).
+		WithPanel(monitoringPanel()).
 		WithPanel(drillCountsPanel(15)).
 		WithPanel(teamsPanel(24, 7)).
 		WithRow(row("Clusters")).
@@ -27,10 +28,7 @@ const (
 func drillCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	withObjective := withLabels(drillAge)
 	number := func(name string, steps ...step) dashboard.DashboardFieldConfigSourceOverrides {
-		return dashboard.DashboardFieldConfigSourceOverrides{
-			Matcher:    dashboard.MatcherConfig{Id: "byName", Options: name},
-			Properties: []property{limits(thresholds(purple, steps...))},
-		}
+		return override(name, limits(thresholds(purple, steps...)))
 	}
 	return statPanel(frame{
 		title: "Clusters", unit: count, width: width, height: 4, noValue: "No data",
@@ -43,15 +41,11 @@ func drillCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 			{counted(condition("drills", "AtlasRestoreNeverDrilled")), "Never drilled"},
 			{counted(condition("drills", "AtlasRestoreDrillRecoveryPointOld")), "Old data"},
 		},
-	}, thresholds(purple, step{0, green}, step{1, orange}),
+	}, thresholds(purple, step{0, green}, step{1, red}),
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
 		func(p *dashboard.Panel) {
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, number("With objective", step{0, grey}),
-				number("In time", step{0, grey}, step{1, green}),
-				dashboard.DashboardFieldConfigSourceOverrides{
-					Matcher:    dashboard.MatcherConfig{Id: "byName", Options: "Never drilled"},
-					Properties: []property{limits(thresholds(purple, step{0, green}, step{1, red}))},
-				})
+				number("In time", step{0, grey}, step{1, green}))
 		})
 }
 
@@ -68,47 +62,56 @@ func teamsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			{by + "(" + condition("drills", "AtlasRestoreNeverDrilled") + ")", ""},
 		},
 	}, "Drilled in time", false,
-		column{"team", "Team", 160, nil}, column{"environment", "Environment", 130, nil},
-		column{valueOf(0), "Drilled in time", 200, []property{
+		column{"team", "Team", 90, nil}, column{"environment", "Environment", 96, nil},
+		column{valueOf(0), "Drilled in time", 110, []property{
 			unit(percent), {Id: "decimals", Value: 0}, {Id: "min", Value: 0}, {Id: "max", Value: 1}, gauge(),
 			limits(thresholds(red, step{1, green})),
 		}},
-		column{valueOf(1), "Clusters", 90, []property{unit(count)}}, column{valueOf(2), "In time", 90, []property{unit(count)}},
-		column{valueOf(3), "Overdue", 90, []property{unit(count)}}, column{valueOf(4), "Never", 90, []property{unit(count)}},
+		column{valueOf(1), "Clusters", 70, []property{unit(count)}}, column{valueOf(2), "In time", 70, []property{unit(count)}},
+		column{valueOf(3), "Overdue", 70, []property{unit(count)}}, column{valueOf(4), "Never", 70, []property{unit(count)}},
 	)
 }
 
 // evidencePanel is the table of drills. Its queries have the labels of the cluster in common.
 func evidencePanel(width, height uint32) cog.Builder[dashboard.Panel] {
-	perCluster := func(expr string) string { return withLabels("max by (" + clusterKey + ") (" + expr + ")") }
+	row := func(expr string) string { return rows(withLabels(expr)) }
+	perCluster := func(expr string) string { return row("max by (" + clusterKey + ") (" + expr + ")") }
 	// A drill is a restore to a drill target. If none are configured, to any target.
 	drill := "topk by (" + clusterKey + ") (1, " + target("last_success_timestamp_seconds", hasDrill, isDrill) + " or " +
 		target("last_success_timestamp_seconds", hasDrill) + " unless on (" + targetKey + ") " +
 		selector("mongodbatlas_restore_drill_targets_configured", scraped) + " == 1)"
 	duration := target("last_duration_seconds", hasDrill) + " and on (job, instance, " + targetKey + ", delivery_type, purpose) " + drill
-	into := withLabels("max by (" + clusterKey + ", target_cluster_name) (0 * " + drill + " + 1)")
-	failed := withLabels("count by (" + clusterKey + ") (max_over_time(" + selector(failures, clusters, isDrill) +
+	target := row("max by (" + clusterKey + ", target_cluster_name) (0 * " + drill + " + 1)")
+	failed := row("count by (" + clusterKey + ") (max_over_time(" + selector(failures, clusters, isDrill) +
 		"[$__range]) > time() - $__range_s)")
+	tooOld := drilledData + " - on (" + targetKey + ") " + objective("recovery_point_age") + " > 0"
+	tooSlow := "(" + duration + ") - on (" + targetKey + ") group_left () " + objective("duration") + " > 0"
+	over := func(f property, width int) []property {
+		return []property{fixed(width), f, {Id: "decimals", Value: 1}, background(), limits(thresholds(transparent, step{0, red}))}
+	}
 	return tablePanel(frame{
 		title: "Last drill of each cluster", width: width, height: height,
 		noValue: "No cluster with the objective drill_age is known.",
-		description: "Data age: age of the recovery point when the drill was created. Failed drills: in the time range of the " +
-			"dashboard. The menu of the panel exports all rows as CSV (Inspect, Data).",
+		description: "Data age: age of the recovery point when the drill was created. Ages are in days. Failed drills: in the time " +
+			"range of the dashboard. The menu of the panel exports all rows as CSV (Inspect, Data).",
 		queries: []query{
-			{withLabels(drillDue), ""}, {withLabels("1000 * " + lastDrill), ""}, {withLabels(drillAge), ""},
-			{perCluster(drilledData), ""}, {perCluster(objective("recovery_point_age")), ""},
-			{perCluster(duration), ""}, {perCluster(objective("duration")), ""}, {into, ""}, {failed, ""},
+			{row(drillDue), ""}, {row(drillOver), ""}, {row("1000 * " + lastDrill), ""}, {row(drillAge + " / 86400"), ""},
+			{perCluster(drilledData) + " / 86400", ""}, {perCluster(objective("recovery_point_age")) + " / 86400", ""},
+			{perCluster(tooOld) + " / 86400", ""},
+			{perCluster(duration), ""}, {perCluster(objective("duration")), ""}, {perCluster(tooSlow), ""},
+			{target, ""}, {failed, ""},
 		},
-	}, "Due in", false,
-		clusterColumn(), projectColumn(), dueIn(0),
-		column{valueOf(1), "Last drill", 165, []property{unit(date)}},
-		column{valueOf(2), "Drill every", 100, []property{unit(age)}},
-		column{valueOf(3), "Data age", 105, []property{unit(age)}},
-		column{valueOf(4), "Max. data age", 115, []property{unit(age)}},
-		column{valueOf(5), "Duration", 105, []property{unit(age)}},
-		column{valueOf(6), "Max. duration", 110, []property{unit(age)}},
-		column{"target_cluster_name", "Into", 120, nil},
-		column{valueOf(8), "Failed drills", 105, []property{unit(count)}},
-		column{"team", "Team", 110, nil}, column{"environment", "Environment", 115, nil}, hidden("project_id"),
-	)
+	}, "Due in", false, slices.Concat(clusterColumns(), dueColumns(0, 1), []column{
+		{valueOf(2), "Last drill", 92, []property{unit(date)}},
+		{valueOf(3), "Drill every", 0, []property{fixed(86), unit(days), {Id: "decimals", Value: 0}}},
+		{valueOf(4), "Data age", 0, []property{fixed(80), unit(days), {Id: "decimals", Value: 1}}},
+		{valueOf(5), "Max. age", 0, []property{fixed(80), unit(days), {Id: "decimals", Value: 1}}},
+		{valueOf(6), "Too old by", 0, over(unit(days), 90)},
+		{valueOf(7), "Duration", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 1}}},
+		{valueOf(8), "Max. dur.", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 1}}},
+		{valueOf(9), "Too slow by", 0, over(unit(seconds), 98)},
+		{"target_cluster_name", "Into", 96, nil},
+		{valueOf(11), "Failed drills", 0, []property{fixed(100), unit(count)}},
+		{"team", "Team", 80, nil}, {"environment", "Environment", 0, []property{fixed(105)}},
+	})...)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
@@ -9,8 +11,7 @@ func exporter() *dashboard.DashboardBuilder {
 	b := newDashboard("atlas-restore-exporter", "exporter",
 		"The exporter itself: polls, the Atlas API, discovery, credentials, rules, and resources.", "now-6h", true).
 		WithRow(row("State")).
-		WithPanel(monitoringPanel(5)).
-		WithPanel(oldestPollPanel(4)).
+		WithPanel(monitoringPanel()).
 		WithPanel(exporterCountsPanel(15)).
 		WithPanel(instancesPanel(13, 7)).
 		WithPanel(unpolledPanel(11, 7))
@@ -30,20 +31,16 @@ func rate(selector, by string) string {
 func exporterCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	// A count of failures is 0 only if the facts exist.
 	failed := func(facts string) string { return "count(" + facts + " == 0) or 0 * count(" + facts + ")" }
-	number := func(name string) dashboard.DashboardFieldConfigSourceOverrides {
-		return dashboard.DashboardFieldConfigSourceOverrides{
-			Matcher:    dashboard.MatcherConfig{Id: "byName", Options: name},
-			Properties: []property{limits(thresholds(purple, step{0, grey}))},
-		}
-	}
 	targets := "max by (" + targetKey + ") (" + target("poll_success") + ")"
 	return statPanel(frame{
 		title: "Failures of the exporter", unit: count, width: width, height: 4, noValue: "No data",
-		description: "Targets; targets whose last poll failed; credentials that Atlas rejects; discovery runs that failed; " +
-			"configurations that could not be reloaded; and values of Atlas responses that were not understood in the last day.",
+		description: "Targets; targets whose last poll failed; targets whose backup type no longer exists; credentials that Atlas " +
+			"rejects; discovery runs that failed; configurations that could not be reloaded; and values of Atlas responses that were " +
+			"not understood in the last day.",
 		queries: []query{
 			{"count(" + targets + ")", "Targets"},
-			{failed(targets), "Failed polls"},
+			{failed("(" + targets + " unless on (" + targetKey + ") " + gone + ")"), "Failed polls"},
+			{counted(condition("polling", "AtlasRestoreTargetGone")), "Ended"},
 			{failed("credential:mongodbatlas_restore_exporter_credential_success:min"), "Credentials"},
 			{failed(exporterMetric("discovery_success")), "Discovery"},
 			{failed(exporterMetric("config_last_reload_successful")), "Reloads"},
@@ -52,7 +49,8 @@ func exporterCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 				"Not understood"},
 		},
 	}, thresholds(purple, step{0, green}, step{1, red}), nil, func(p *dashboard.Panel) {
-		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, number("Targets"))
+		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
+			override("Targets", limits(thresholds(purple, step{0, grey}))), override("Ended", limits(thresholds(purple, step{0, grey}))))
 	})
 }
 
@@ -77,11 +75,11 @@ func instancesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			{"max by (" + key + ") (" + exporterMetric("shards") + ")", ""},
 		},
 	}, "merge", map[string]any{}, "Exporter", false,
-		column{"exporter", "Exporter", 110, nil}, column{"instance", "Instance", 150, nil},
+		column{"exporter", "Exporter", 80, nil}, column{"instance", "Instance", 130, nil},
 		column{valueOf(1), "Up", 60, yes("Down", red)}, column{valueOf(2), "Ready", 70, yes("No", orange)},
 		column{"shard", "Shard", 65, nil}, column{valueOf(5), "Shards", 65, []property{unit(count)}},
-		column{"version", "Version", 110, nil}, column{"goversion", "Go", 85, nil},
-		column{valueOf(4), "Started", 120, []property{unit(fromNow)}},
+		column{"version", "Version", 80, nil}, column{"goversion", "Go", 85, nil},
+		column{valueOf(4), "Started", 90, []property{unit(fromNow)}},
 	)
 }
 
@@ -90,13 +88,14 @@ func unpolledPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		title: "Targets that can't be polled", width: width, height: height, noValue: "No target is known whose poll failed.",
 		description: "Reason of the last failed poll, and the last successful poll. `atlas-restore-exporter check` prints the remedy.",
 		queries: []query{
-			{withLabels("max by (" + targetKey + ", reason) (" + pollError + ")"), ""},
-			{withLabels("1000 * " + lastPoll + " and on (" + targetKey + ") " + pollError), ""},
+			{rows(withLabels("max by (" + targetKey + ", reason) (" + pollError + ")")), ""},
+			{rows(withLabels("1000 * " + lastPoll + " and on (" + targetKey + ") " + pollError)), ""},
 		},
-	}, "Cluster", false,
-		clusterColumn(), column{"reason", "Reason", 120, nil}, column{valueOf(1), "Last polled", 120, []property{unit(fromNow)}},
-		column{"backup_type", "Backup", 100, nil}, projectColumn(), hidden("project_id"),
-	)
+	}, "Cluster", false, slices.Concat(clusterColumns(), []column{
+		{"reason", "Reason", 90, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{"gone": result("Ended", grey)})), colorText()}},
+		{valueOf(1), "Last poll", 90, []property{unit(fromNow)}},
+		{"backup_type", "Backup", 85, nil},
+	})...)
 }
 
 func apiPanels(b *dashboard.DashboardBuilder) {
@@ -155,11 +154,11 @@ func pollPanels(b *dashboard.DashboardBuilder) {
 					exporterMetric("discovery_last_success_timestamp_seconds", `project_id=""`)+")", "project", "project_name", "project_id"), ""},
 			},
 		}, "Result", false,
-			column{"credential", "Credential", 140, nil}, column{"project", "Project", 170, nil},
-			column{valueOf(0), "Result", 90, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
+			column{"credential", "Credential", 90, nil}, column{"project", "Project", 110, nil},
+			column{valueOf(0), "Result", 70, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
 				"0": result("Failed", red), "1": result("Works", green),
 			})), colorText()}},
-			column{valueOf(1), "Last success", 130, []property{unit(fromNow)}},
+			column{valueOf(1), "Last success", 90, []property{unit(fromNow)}},
 		)).
 		WithPanel(linePanel(frame{
 			title: "Waiting polls", unit: seconds, width: 12, height: 7, noValue: "No poll is waiting, or no exporter is scraped.",
@@ -172,7 +171,7 @@ func pollPanels(b *dashboard.DashboardBuilder) {
 
 func resourcePanels(b *dashboard.DashboardBuilder) {
 	const groups = `rule_group=~".*;atlas-restore-.+"`
-	const month = 30 * 86400
+	const notice, month = 14, 30 // days
 	ofProcess := func(name string) string {
 		return selector(name, scraped) + " and on (job, instance) " + exporterMetric("build_info")
 	}
@@ -181,15 +180,16 @@ func resourcePanels(b *dashboard.DashboardBuilder) {
 		description: "Whether Atlas accepted each credential when it was last used, and when it expires (setting expires).",
 		queries: []query{
 			{"credential:mongodbatlas_restore_exporter_credential_success:min", ""},
-			{"credential:mongodbatlas_restore_exporter_credential_expiry:min - time()", ""},
+			{"(credential:mongodbatlas_restore_exporter_credential_expiry:min - time()) / 86400", ""},
 		},
 	}, "Expires in", false,
-		column{"credential", "Credential", 150, nil}, column{"exporter", "Exporter", 120, nil},
-		column{valueOf(0), "Result", 100, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
+		column{"credential", "Credential", 90, nil}, column{"exporter", "Exporter", 85, nil},
+		column{valueOf(0), "Result", 80, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
 			"0": result("Rejected", red), "1": result("Accepted", green),
 		})), colorText()}},
-		column{valueOf(1), "Expires in", 150, []property{
-			unit(age), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(red, step{14 * 86400, orange}, step{month, green})),
+		column{valueOf(1), "Expires in", 85, []property{
+			unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(red, step{notice, orange}, step{month, green})),
+			mapped([]dashboard.ValueMapping{between(neverDue, 0, result("Has expired", red))}),
 		}},
 	)).
 		WithPanel(linePanel(frame{

@@ -132,10 +132,15 @@ func variable(name, label, expr string, multi bool) *dashboard.QueryVariableBuil
 		Definition(expr).Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortAlphabeticalAsc).
 		Multi(multi).IncludeAll(multi)
 	if multi {
-		v.AllValue(".*").Current(dashboard.VariableOption{
-			Selected: new(true), Text: dashboard.StringOrArrayOfString{String: new("All")},
-			Value: dashboard.StringOrArrayOfString{String: new("$__all")},
-		})
+		v.AllValue(".*").Current(allSelected())
 	}
 	return v
+}
+
+// allSelected is the selection of all values of a variable.
+func allSelected() dashboard.VariableOption {
+	return dashboard.VariableOption{
+		Selected: new(true), Text: dashboard.StringOrArrayOfString{String: new("All")},
+		Value: dashboard.StringOrArrayOfString{String: new("$__all")},
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,62 +20,84 @@ func row(title string) cog.Builder[dashboard.RowPanel] {
 func now() *dashboard.DashboardBuilder {
 	return newDashboard("atlas-restore-now", "now",
 		"Backup restores of all clusters: failed, too slow, expiring, and unexpected ones, and drills.", "now-24h", true).
+		WithVariable(conditionVariable()).
 		WithRow(row("State")).
-		WithPanel(monitoringPanel(5)).
-		WithPanel(oldestPollPanel(4)).
+		WithPanel(monitoringPanel()).
 		WithPanel(countsPanel(15)).
-		WithPanel(openPanel(24, 11)).
-		WithRow(row("Running restores and copies of data")).
-		WithPanel(runningPanel(10, 8)).
-		WithPanel(copiesPanel(14, 8)).
-		WithRow(row("Drills")).
-		WithPanel(drillsDuePanel(14, 9)).
-		WithPanel(perDayPanel(10, 9)).
+		WithPanel(openPanel(21, 11, true)).
+		WithPanel(conditionsPanel(3, 11)).
+		WithRow(row("Running restores and drills")).
+		WithPanel(runningPanel(12, 9)).
+		WithPanel(drillsDuePanel(12, 9)).
+		WithRow(row("Copies of data")).
+		WithPanel(copiesPanel(24, 8)).
 		WithRow(row("History")).
-		WithPanel(clusterTimelinePanel(24, 10))
+		WithPanel(clusterTimelinePanel(16, 10)).
+		WithPanel(perDayPanel(8, 10))
+}
+
+// conditionVariable restricts the table of open problems to a condition.
+func conditionVariable() cog.Builder[dashboard.VariableModel] {
+	var conditions []string
+	for i := range alertConditions {
+		conditions = append(conditions, fmt.Sprintf("%s : %d", alertConditions[i].text, i+1))
+	}
+	return dashboard.NewCustomVariableBuilder("condition").Label("Condition").
+		Values(dashboard.StringOrMap{String: new(strings.Join(conditions, ", "))}).
+		IncludeAll(true).AllValue(allConditions).Current(allSelected())
 }
 
 // monitoringPanel is the first panel of each dashboard.
-func monitoringPanel(width uint32) cog.Builder[dashboard.Panel] {
-	const textSize = 26
-	return statPanel(frame{
-		title: "Monitoring", unit: count, width: width, height: 4, noValue: "No data",
-		description: "Whether the other panels can be relied on. “No exporter”: Prometheus scrapes none. “Rules not loaded”: the " +
-			"recorded series do not exist; load deploy/prometheus/rules.yaml. “Incomplete”: some clusters can't be polled.",
-		queries: []query{{monitoring, ""}},
-	}, thresholds(red), mapping(map[string]dashboard.ValueMappingResult{
+func monitoringPanel() cog.Builder[dashboard.Panel] {
+	const minutes, hour = 900, 3600
+	const textSize, lastState = 24, "Last known state"
+	stateMappings := mapped(mapping(map[string]dashboard.ValueMappingResult{
 		strconv.Itoa(monitoringWorks):      result("Up to date", green),
 		strconv.Itoa(monitoringIncomplete): result("Incomplete", orange),
+		strconv.Itoa(exporterDown):         result("Exporter down", red),
 		strconv.Itoa(noExporter):           result("No exporter", red),
 		strconv.Itoa(noRules):              result("Rules not loaded", red),
-	}), func(p *dashboard.Panel) {
-		p.Options.(*stat.Options).Text = &common.VizTextDisplayOptions{ValueSize: cog.ToPtr[float64](textSize)}
+		strconv.Itoa(noCluster):            result("No cluster selected", purple),
+	}))
+	return statPanel(frame{
+		title: "Monitoring", unit: count, width: 9, height: 4, noValue: "No data",
+		description: "Whether the other panels can be relied on. “No exporter”: Prometheus scrapes none of these clusters, and all " +
+			"panels show the last known state. “Exporter down”: this applies to some clusters. “Incomplete”: some targets can't be " +
+			"polled. “Rules not loaded”: load deploy/prometheus/rules.yaml. Ended: the backup type no longer exists in Atlas. " +
+			"Oldest data: time since the last successful poll of the target that was polled least recently.",
+		queries: []query{
+			{monitoring, "{{detail}}"}, {"floor(" + dataAge + ")", "Oldest data"}, {milliseconds(lastKnown), lastState},
+		},
+	}, thresholds(red), nil, func(p *dashboard.Panel) {
+		p.Options.(*stat.Options).Text.ValueSize = new(float64(textSize))
+		p.FieldConfig.Defaults.Decimals = new(float64(0))
+		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
+			dashboard.DashboardFieldConfigSourceOverrides{
+				Matcher: dashboard.MatcherConfig{Id: "byFrameRefID", Options: "A"}, Properties: []property{stateMappings},
+			},
+			override("Oldest data", unit(seconds),
+				limits(thresholds(grey, step{0, green}, step{minutes, orange}, step{hour, red}))),
+			override(lastState, unit(clock)))
 	})
 }
 
-func oldestPollPanel(width uint32) cog.Builder[dashboard.Panel] {
-	const minutes, hour = 900, 3600
-	return statPanel(frame{
-		title: "Age of the oldest data", unit: seconds, width: width, height: 4, noValue: "No data",
-		description: "Time since the last successful poll of the target that was polled least recently.",
-		queries:     []query{{"floor(" + oldestPoll + ")", ""}},
-	}, thresholds(grey, step{0, green}, step{minutes, orange}, step{hour, red}), nil, func(p *dashboard.Panel) {
-		p.FieldConfig.Defaults.Decimals = cog.ToPtr[float64](0)
-	})
+// override sets properties of the series of a legend.
+func override(legend string, properties ...property) dashboard.DashboardFieldConfigSourceOverrides {
+	return dashboard.DashboardFieldConfigSourceOverrides{
+		Matcher: dashboard.MatcherConfig{Id: "byName", Options: legend}, Properties: properties,
+	}
 }
 
 // countsPanel is one panel with several values, because a phone shows one panel below the other.
 func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	minor := func(p *dashboard.Panel) {
 		for _, name := range []string{"Expiring", "Drills due"} {
-			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, dashboard.DashboardFieldConfigSourceOverrides{
-				Matcher:    dashboard.MatcherConfig{Id: "byName", Options: name},
-				Properties: []property{limits(thresholds(purple, step{0, green}, step{1, orange}))},
-			})
+			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
+				override(name, limits(thresholds(purple, step{0, green}, step{1, orange}))))
 		}
 	}
 	return statPanel(frame{
-		title: "Open problems by kind", unit: count, width: width, height: 4, noValue: "No data",
+		title: "Restores and drills", unit: count, width: width, height: 4, noValue: "No data",
 		description: "Failed restores and drills without a later success; restores that exceed their objective, or a day without " +
 			"one; downloads that expire soon; restores into targets that are not allowed; clusters whose drill is overdue or that " +
 			"were never drilled. Purple: nothing is known, because no exporter is scraped or no rules are loaded.",
@@ -89,11 +112,36 @@ func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}), minor)
 }
 
-// openPanel is the table of open problems.
-func openPanel(width, height uint32) cog.Builder[dashboard.Panel] {
-	kinds := map[string]dashboard.ValueMappingResult{}
-	for i, p := range alertConditions {
-		kinds[strconv.Itoa(i+1)] = result(p.text, p.color)
+// conditionMappings maps the ranks of conditions to texts and colors.
+func conditionMappings() []dashboard.ValueMapping {
+	conditions := map[string]dashboard.ValueMappingResult{}
+	for i := range alertConditions {
+		conditions[strconv.Itoa(i+1)] = result(alertConditions[i].text, alertConditions[i].color)
+	}
+	return mapping(conditions)
+}
+
+// conditionsPanel counts the open problems of each condition. If there are many, it leads to each condition.
+func conditionsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
+	const ofCondition = "/d/atlas-restore-now?${datasource:queryparam}&${team:queryparam}&${environment:queryparam}" +
+		"&${project:queryparam}&${cluster:queryparam}&${__url_time_range}&var-condition="
+	return tablePanel(frame{
+		title: "Conditions", width: width, height: height,
+		noValue:     "No condition is known.",
+		description: "Number of open problems of each condition. A click on a condition restricts the table of open problems to it.",
+		queries:     []query{{openPerCondition(false), ""}, {openPerCondition(true), ""}},
+	}, "Condition", false,
+		column{valueOf(0), "Condition", 92, []property{
+			unit(count), mapped(conditionMappings()), background(), alignLeft(), link("Only this condition", ofCondition+"${__value.raw}", false),
+		}},
+		column{valueOf(1), "Open", 0, []property{fixed(48), unit(count)}},
+	)
+}
+
+// openPanel is the table of open problems. With chosenOnly, the variable condition restricts it.
+func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Panel] {
+	each := func(expr func(rank int, p *alertCondition) string) string {
+		return rows(into(eachCondition(chosenOnly, expr)))
 	}
 	return tablePanel(frame{
 		title: "Open problems", width: width, height: height,
@@ -101,48 +149,49 @@ func openPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		description: "Conditions of restores, drills, and polls that have alerts, the most urgent first. When: since when, or when the link of a " +
 			"download expires. Over limit: time beyond the objective. The alerts use the same series.",
 		queries: []query{
-			{eachCondition(func(rank int, _ alertCondition) string { return fmt.Sprintf("0 * %s + %d", value, rank) }), ""},
-			{eachCondition(func(_ int, p alertCondition) string { return milliseconds(p.when) }), ""},
-			{"floor(" + eachCondition(func(_ int, p alertCondition) string { return p.over }) + ")", ""},
+			{each(func(rank int, _ *alertCondition) string { return fmt.Sprintf("0 * %s + %d", value, rank) }), ""},
+			{each(func(_ int, p *alertCondition) string { return milliseconds(p.when) }), ""},
+			{"floor(" + each(func(_ int, p *alertCondition) string { return p.over }) + ")", ""},
 		},
-	}, "Condition", false, append([]column{
-		{valueOf(0), "Condition", 145, []property{unit(count), mapped(mapping(kinds)), background(), alignLeft()}},
-		clusterColumn(),
-		{valueOf(1), "When", 110, []property{unit(fromNow)}},
-		{valueOf(2), "Over limit", 110, []property{unit(seconds), {Id: "decimals", Value: 1}}},
-		projectColumn(),
-		{"target_cluster_name", "Into", 130, nil},
-		{"target_project", "Of project", 215, nil},
-		{"backup_type", "Backup", 90, nil},
-		{"team", "Team", 100, nil},
-	}, append(linkColumns(), jobColumn())...)...)
+	}, "Condition", false, slices.Concat([]column{
+		{valueOf(0), "Condition", 90, []property{unit(count), mapped(conditionMappings()), background(), alignLeft()}},
+	}, clusterColumns(), []column{
+		{valueOf(1), "When", 92, []property{unit(fromNow)}},
+		{valueOf(2), "Over limit", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 1}}},
+		intoColumn(),
+		{"backup_type", "Backup", 0, []property{fixed(80)}},
+	}, linkColumns(), []column{jobColumn()})...)
 }
 
 // runningPanel is the table of running restores.
 func runningPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	const most = 0.75
-	base := withLabels("floor(time() - " + active + ")")
 	limit := objective("duration")
-	share := withLabels("(time() - " + active + ") / on (" + targetKey + ") group_left () " + limit + " or (time() - " + active +
-		") / 86400 unless on (" + targetKey + ") " + limit)
+	share := "(time() - " + active + ") / on (" + targetKey + ") group_left () " + limit + " or (time() - " + active +
+		") / 86400 unless on (" + targetKey + ") " + limit
+	state := "0 * " + active + " + 1 and on (" + targetKey + ") " + unpolled + " or 0 * " + active
 	return tablePanel(frame{
 		title: "Running restores", width: width, height: height, noValue: "No running restore is known.",
 		description: "Oldest running restore of each kind, by the share of its objective that has passed; without an objective, of " +
-			"a day. From 100 % on, the restore is too slow.",
-		queries: []query{{share, ""}, {base, ""}},
-	}, "Of objective", true,
-		clusterColumn(),
-		column{valueOf(0), "Of objective", 180, []property{
+			"a day. From 100 % on, the restore is too slow. Was running: at the last poll; now, the target can't be polled.",
+		queries: []query{
+			{rows(withLabels(share)), ""}, {rows(withLabels("floor(time() - " + active + ")")), ""}, {rows(withLabels(state)), ""},
+			{rows(withLabels("0 * " + active + " + on (" + targetKey + ") group_left () floor(time() - " + polled + ")")), ""},
+		},
+	}, "Of objective", true, slices.Concat([]column{
+		{valueOf(2), "State", 0, []property{fixed(76), wrapped(), unit(count), alignLeft(), background(), mapped(mapping(
+			map[string]dashboard.ValueMappingResult{"0": result("Running", blue), "1": result("Was running", purple)},
+		))}},
+	}, clusterColumns(), []column{
+		{valueOf(0), "Of objective", 104, []property{
 			unit(percent), {Id: "decimals", Value: 0}, {Id: "min", Value: 0}, {Id: "max", Value: 1}, gauge(),
 			limits(thresholds(blue, step{most, orange}, step{1, red})),
 		}},
-		column{valueOf(1), "Running for", 115, []property{unit(seconds), {Id: "decimals", Value: 1}}},
-		projectColumn(),
-		column{"target_cluster_name", "Into", 120, nil},
-		column{"purpose", "Purpose", 90, []property{mapped(purposes())}},
-		column{"backup_type", "Backup", 90, nil},
-		hidden("project_id"),
-	)
+		{valueOf(1), "For", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 1}}},
+		{valueOf(3), "Data age", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 0}}},
+		{"target_cluster_name", "Into", 90, nil},
+		{"purpose", "Purpose", 0, []property{fixed(75), mapped(purposes())}},
+	})...)
 }
 
 func purposes() []dashboard.ValueMapping {
@@ -174,7 +223,7 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		for i, series := range kinds {
 			terms = append(terms, expr(i, "("+series+")"))
 		}
-		return withTarget(withLabels(strings.Join(terms, " or"+onJob)))
+		return rows(into(withTarget(withLabels(strings.Join(terms, " or"+onJob)))))
 	}
 	expiry := perJob + "(" + target("job_expiry_timestamp_seconds") + " and" + onJob + target("job_info", `delivery_type="download"`) +
 		") or " + perJob + "(" + selector(nextExpiry, clusters) + ")"
@@ -189,34 +238,44 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		queries: []query{
 			{kindOrTime(func(kind int, series string) string { return fmt.Sprintf("0 * %s + %d", series, kind) }), ""},
 			{milliseconds(kindOrTime(func(_ int, series string) string { return series })), ""},
-			{milliseconds(withTarget(withLabels(expiry))), ""},
+			{milliseconds(rows(into(withTarget(withLabels(expiry))))), ""},
 		},
-	}, "Copy", false, append([]column{
-		{valueOf(0), "Copy", 145, []property{unit(count), mapped(mapping(mappings)), background(), alignLeft()}},
-		clusterColumn(),
-		{valueOf(1), "Created", 120, []property{unit(fromNow)}},
-		{valueOf(2), "Link expires", 130, []property{unit(fromNow)}},
-		{"target_cluster_name", "Into", 130, nil},
-		{"target_project", "Of project", 215, nil},
-		projectColumn(),
-	}, append(linkColumns(), jobColumn())...)...)
+	}, "Copy", false, slices.Concat([]column{
+		{valueOf(0), "Copy", 88, []property{unit(count), mapped(mapping(mappings)), background(), alignLeft()}},
+	}, clusterColumns(), []column{
+		{valueOf(1), "Created", 88, []property{unit(fromNow)}},
+		{valueOf(2), "Link expires", 88, []property{unit(fromNow)}},
+		intoColumn(),
+	}, linkColumns(), []column{jobColumn()})...)
 }
 
 // neverDue is the value of clusters that were never drilled: they are the most urgent.
-const neverDue = -1e9
+const neverDue = -1e6
 
-// drillDue is the number of seconds until a drill is due: negative if it is overdue.
-var drillDue = lastDrill + " + on (" + clusterKey + ") " + drillAge + " - time() or " + drillAge + " * 0 - 1e9 unless on (" +
-	clusterKey + ") " + lastDrill
+// drillDue is the number of days until a drill is due: negative if it is overdue. drillOver is the number of days since then.
+var (
+	drillDue = "(" + lastDrill + " + on (" + clusterKey + ") " + drillAge + " - time()) / 86400 or " + drillAge +
+		" * 0 - 1e6 unless on (" + clusterKey + ") " + lastDrill
+	drillOver = "(time() - " + lastDrill + " - on (" + clusterKey + ") " + drillAge + ") / 86400 > 0"
+)
 
-// dueIn is the column of drillDue.
-func dueIn(index int) column {
-	const week = 7 * 86400
-	return column{valueOf(index), "Due in", 130, []property{
-		unit(age), {Id: "decimals", Value: 0}, colorText(),
-		mapped(mapping(map[string]dashboard.ValueMappingResult{fmt.Sprintf("%.0f", neverDue): result("Never drilled", red)})),
-		limits(thresholds(red, step{0, orange}, step{week, green})),
-	}}
+// dueProperties are the properties of drillDue.
+func dueProperties() []property {
+	const week = 7
+	return []property{
+		unit(days), {Id: "decimals", Value: 0}, limits(thresholds(red, step{0, orange}, step{week, green})),
+		mapped(append(
+			mapping(map[string]dashboard.ValueMappingResult{fmt.Sprintf("%.0f", neverDue): result("Never drilled", red)}),
+			between(neverDue+1, 0, result("Overdue", red)))),
+	}
+}
+
+// dueColumns are the columns of drillDue and drillOver.
+func dueColumns(due, over int) []column {
+	return []column{
+		{valueOf(due), "Due in", 84, append(dueProperties(), colorText())},
+		{valueOf(over), "Overdue by", 0, []property{fixed(88), unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(grey, step{0, red}))}},
+	}
 }
 
 func drillsDuePanel(width, height uint32) cog.Builder[dashboard.Panel] {
@@ -224,11 +283,13 @@ func drillsDuePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		title: "Drills", width: width, height: height, noValue: "No cluster with the objective drill_age is known.",
 		description: "When the next drill of each cluster with the objective drill_age is due. Clusters that were never drilled " +
 			"come first.",
-		queries: []query{{withLabels(drillDue), ""}, {withLabels("1000 * " + lastDrill), ""}},
-	}, "Due in", false,
-		clusterColumn(), dueIn(0), column{valueOf(1), "Last drill", 130, []property{unit(fromNow)}}, projectColumn(),
-		column{"team", "Team", 110, nil}, column{"environment", "Environment", 120, nil}, hidden("project_id"),
-	)
+		queries: []query{
+			{rows(withLabels(drillDue)), ""}, {rows(withLabels(drillOver)), ""}, {rows(withLabels("1000 * " + lastDrill)), ""},
+		},
+	}, "Due in", false, slices.Concat(clusterColumns(), dueColumns(0, 1), []column{
+		{valueOf(2), "Last drill", 92, []property{unit(fromNow)}},
+		{"team", "Team", 80, nil},
+	})...)
 }
 
 // perDayPanel counts the jobs that ended in the day after each point: Grafana evaluates the query at the start of each day.
@@ -253,12 +314,13 @@ func clusterTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		return fmt.Sprintf("0 * %s + %d", series, statusValue(status))
 	}
 	worst := "max by (" + clusterKey + ") (" + state("failed", condition("restores", "AtlasRestoreFailed")) + ") or " +
+		"max by (" + clusterKey + ") (" + state("unknown", selector(active, clusters)) + " and on (" + targetKey + ") " + unpolled + ") or " +
 		"max by (" + clusterKey + ") (" + state("in_progress", selector(active, clusters)) + ") or " +
 		"max by (" + clusterKey + ") (" + state("ready", selector(nextExpiry, clusters)) + ")"
 	return timelinePanel(frame{
 		title: "Restores by cluster", unit: count, width: width, height: height, noValue: "No data",
 		description: "Clusters with a running restore, a download that is ready, or a failed restore without a later success. If " +
-			"several apply, failed comes first, then in progress.",
+			"several apply, failed comes first, then in progress. Unknown: running at the last poll; then, the target could not be polled.",
 		queries: []query{{withLabels(worst), "{{cluster_name}} ({{project}})"}},
 	})
 }

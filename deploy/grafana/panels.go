@@ -23,6 +23,8 @@ const (
 	grey   = "#8e8e8e"
 	purple = "purple" // unknown
 	yellow = "yellow" // a limit was missed, no status
+
+	transparent = "transparent" // of a cell without a value
 )
 
 // Units.
@@ -31,6 +33,8 @@ const (
 	age      = "dtdurations" // such as "5 hours, 3 minutes"
 	fromNow  = "dateTimeFromNow"
 	date     = "dateTimeAsIso"
+	clock    = "dateTimeAsIsoNoDateIfToday"
+	days     = "suffix: d" // for values that are compared with objectives
 	percent  = "percentunit"
 	seconds  = "s"
 	text     = "string"
@@ -82,6 +86,13 @@ func result(text, color string) dashboard.ValueMappingResult {
 func mapping(options map[string]dashboard.ValueMappingResult) []dashboard.ValueMapping {
 	return []dashboard.ValueMapping{{
 		ValueMap: &dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: options},
+	}}
+}
+
+// between maps the numbers from a minimum to a maximum to a text.
+func between(from, to float64, r dashboard.ValueMappingResult) dashboard.ValueMapping {
+	return dashboard.ValueMapping{RangeMap: &dashboard.RangeMap{
+		Type: dashboard.MappingTypeRangeToText, Options: dashboard.DashboardRangeMapOptions{From: &from, To: &to, Result: r},
 	}}
 }
 
@@ -177,7 +188,7 @@ func statPanel(
 		GraphMode(common.BigValueGraphModeNone).
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}))
 	if len(f.queries) > 1 {
-		const titleSize, valueSize = 14, 30
+		const titleSize, valueSize = 12, 30 // for a phone
 		b.TextMode(common.BigValueTextModeValueAndName).
 			Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(titleSize).ValueSize(valueSize))
 	}
@@ -247,15 +258,22 @@ func timelinePanel(f frame) cog.Builder[dashboard.Panel] {
 // property is a property of a column.
 type property = dashboard.DynamicConfigValue
 
-// column is a column of a table. The name is a label, or valueOf a query.
+// column is a column of a table. The name is a label, or valueOf a query. On a phone, the column has its minimum width, and
+// its texts wrap. On a wide screen, columns share the remaining width, except those with the property fixed.
 type column struct {
 	name, title string
-	width       int
+	minWidth    int
 	properties  []property
 }
 
+// wrapped wraps the texts of a column.
+func wrapped() property { return property{Id: "custom.wrapText", Value: true} }
+
+// fixed sets the width of a column.
+func fixed(width int) property { return property{Id: "custom.width", Value: width} }
+
 // valueOf returns the name of the values of the query at an index, in tables with several queries.
-func valueOf(index int) string { return "Value #" + "ABCDEFGHI"[index:index+1] }
+func valueOf(index int) string { return "Value #" + string(rune('A'+index)) }
 
 func unit(u string) property { return property{Id: "unit", Value: u} }
 
@@ -268,12 +286,12 @@ func alignLeft() property { return property{Id: "custom.align", Value: "left"} }
 
 // background colors a cell.
 func background() property {
-	return property{Id: "custom.cellOptions", Value: map[string]string{"type": "color-background", "mode": "basic"}}
+	return property{Id: "custom.cellOptions", Value: map[string]any{"type": "color-background", "mode": "basic", "wrapText": true}}
 }
 
 // colorText colors the text of a cell.
 func colorText() property {
-	return property{Id: "custom.cellOptions", Value: map[string]string{"type": "color-text"}}
+	return property{Id: "custom.cellOptions", Value: map[string]any{"type": "color-text", "wrapText": true}}
 }
 
 // gauge shows a cell as a bar.
@@ -292,25 +310,26 @@ func link(title, url string, newTab bool) property {
 const (
 	clusterURL = "/d/atlas-restore-cluster?var-datasource=${datasource}&var-project=${__data.fields.project_id}" +
 		"&var-cluster=${__data.fields.cluster_name}&${__url_time_range}"
-	statusURL = "${__value.raw}/?project=${__data.fields.project_id}&cluster=${__data.fields.cluster_name}"
-	atlasURL  = "${__value.raw}/v2/${__data.fields.project_id}#/clusters/backup/${__data.fields.cluster_name}"
+	wholeURL = "${__value.raw}" // a label that is empty is no link
 )
 
-// Columns of several tables.
-func clusterColumn() column {
-	return column{"cluster_name", "Cluster", 115, []property{link("Dashboard of the cluster", clusterURL, false)}}
+// clusterColumns are the name of a cluster with its project, which is a link, and the labels that the link needs.
+func clusterColumns() []column {
+	return []column{
+		{"where", "Cluster", 102, []property{link("Dashboard of the cluster", clusterURL, false)}},
+		hidden("project_id"), hidden("cluster_name"),
+	}
 }
 
-func projectColumn() column { return column{"project", "Project", 150, nil} }
-
-// linkColumns are the links of a row. The project ID is hidden, but part of the links.
+// linkColumns are the links of a row.
 func linkColumns() []column {
 	return []column{
-		{"external_url", "Status page", 95, []property{
-			mapped(anyValue("Open")), link("Status page of the exporter", statusURL, true),
+		{"status_page", "Status page", 0, []property{
+			fixed(88), mapped(anyValue("Open")), link("Status page of the exporter", wholeURL, true),
 		}},
-		{"atlas_url", "Atlas", 70, []property{mapped(anyValue("Open")), link("Backups of the cluster in Atlas", atlasURL, true)}},
-		hidden("project_id"),
+		{"atlas_page", "Atlas", 0, []property{
+			fixed(52), mapped(anyValue("Open")), link("Backups of the cluster in Atlas", wholeURL, true),
+		}},
 	}
 }
 
@@ -322,7 +341,10 @@ func hidden(name string) column {
 	}}
 }
 
-func jobColumn() column { return column{"job_id", "Job ID", 215, nil} }
+func jobColumn() column { return column{"job_id", "Job ID", 0, []property{fixed(198)}} }
+
+// intoColumn is the target of a restore.
+func intoColumn() column { return column{"into_cluster", "Into", 104, nil} }
 
 // tablePanel shows one row per label set, which all queries share, sorted by the title of a column.
 func tablePanel(f frame, sortBy string, descending bool, columns ...column) cog.Builder[dashboard.Panel] {
@@ -344,13 +366,15 @@ func joinedTable(
 			names, order["Value"], titles["Value"] = append(names, "Value"), i, c.title
 		}
 		properties := c.properties
-		if c.width > 0 {
-			properties = append([]property{{Id: "custom.width", Value: c.width}}, properties...)
+		if c.minWidth > 0 {
+			properties = append([]property{{Id: "custom.minWidth", Value: c.minWidth}, wrapped()}, properties...)
 		}
 		b.OverrideByName(c.title, properties)
 	}
 	f.unit = text
 	return finish(b, f, func(p *dashboard.Panel) {
+		// Grafana has moved the property that wraps texts.
+		p.FieldConfig.Defaults.Custom = map[string]any{"cellOptions": map[string]any{"type": "auto", "wrapText": true}}
 		p.Transformations = []dashboard.DataTransformerConfig{
 			{Id: transformation, Options: options},
 			{Id: "filterFieldsByName", Options: map[string]any{"include": map[string]any{"names": names}}},

@@ -23,14 +23,17 @@ const (
 // Recorded series.
 const (
 	labels      = "cluster:mongodbatlas_restore:labels"
+	known       = "target:mongodbatlas_restore:known"
+	allShards   = "exporter:mongodbatlas_restore_exporter_ready:min" // absent unless all shards are scraped
+	unpolled    = "target:mongodbatlas_restore_restores:unpolled"
 	active      = "target:mongodbatlas_restore_active:created"
 	nextExpiry  = "target:mongodbatlas_restore_next_expiry:min"
 	lastPoll    = "target:mongodbatlas_restore_successful_poll:seen"
 	pollError   = "target:mongodbatlas_restore_poll_error:reason"
+	gone        = pollError + `{reason="gone"}`
 	lastDrill   = "cluster:mongodbatlas_restore_last_drill:timestamp"
 	drillAge    = "cluster:mongodbatlas_restore_drill_age_objective:seconds"
 	drilledData = "target:mongodbatlas_restore_drill_recovery_point_age:seconds"
-	created     = "cluster:mongodbatlas_restore_cluster_created:timestamp"
 	failures    = "target:mongodbatlas_restore_last_failure:reported"
 	successes   = "target:mongodbatlas_restore_last_success:reported"
 	downloads   = "job:mongodbatlas_restore_download:created"
@@ -82,6 +85,23 @@ func withTarget(expr string) string {
 	return named(joined, "target_project", "target_name", "target_project_id")
 }
 
+// rows adds the labels of the columns and links of a table to a series with the labels of clusters: where is the name of the
+// cluster and its project. A link without an address is empty.
+func rows(expr string) string {
+	where := fmt.Sprintf(`label_replace(label_join(%s, "named", ";", "project_id", "cluster_name", "project_name"), `+
+		`"where", "$1$4 ($2$3)", "named", "[^;]*;([^;]*);(.+)|([^;]*);([^;]*);")`, expr)
+	links := `label_join(` + where + `, "named", ";", "project_id", "cluster_name", "external_url", "atlas_url")`
+	const cluster = `"named", "([^;]*);([^;]*);`
+	return `label_replace(label_replace(` + links + `, "status_page", "$3/?project=$1&cluster=$2", ` + cluster + `([^;]+);[^;]*"), ` +
+		`"atlas_page", "$3/v2/$1#/clusters/backup/$2", ` + cluster + `[^;]*;([^;]+)")`
+}
+
+// into adds the label of the column Into: the name of the target, and its project if it is known.
+func into(expr string) string {
+	return `label_replace(label_join(label_replace(` + expr + `, "into_cluster", "$1", "target_cluster_name", "(.*)"), "named", ` +
+		`";", "target_cluster_name", "target_project"), "into_cluster", "$1 ($2)", "named", "([^;]*);(.+)")`
+}
+
 // elsewhere returns the series whose target is in another project. PromQL can't compare labels: a copy of the series
 // has the ID of the source project as its target.
 func elsewhere(expr string) string {
@@ -107,19 +127,55 @@ const (
 	monitoringIncomplete
 	noExporter
 	noRules
+	exporterDown
+	noCluster
 )
 
-// monitoring is the state of the data source of a dashboard. It has a value in every case.
-var monitoring = fmt.Sprintf("%d * absent(%s) or %d * absent(%s) or (count(%s) > bool 0) or %d * count(%s)",
-	noExporter, exporterMetric("build_info"), noRules, labels,
-	condition("polling", "AtlasRestoreDataStale|AtlasRestoreCannotPoll"), monitoringWorks, labels)
+// ofChosen restricts the series of targets or clusters to the chosen clusters.
+func ofChosen(expr string) string {
+	return expr + " and on (" + clusterKey + ") " + selector(labels, chosen)
+}
 
-// oldestPoll is the time since the oldest last successful poll of a target. The recorded series can be five minutes late:
-// it is used only for targets whose last poll was not scraped in the last hour.
-var oldestPoll = "max(clamp_min((time() - max by (" + targetKey + ") (max_over_time(" +
-	target("last_successful_poll_timestamp_seconds") + "[1h])) and on (" + targetKey + ") " + lastPoll + " or on (" + targetKey +
-	") time() - " + lastPoll + ") unless on (" + targetKey + ") " + pollError + `{reason="gone"}, 0) and on (` + clusterKey +
-	") " + selector(labels, chosen) + ")"
+// noneUp is 1 if none of the exporters of the chosen clusters is scraped.
+var noneUp = "absent(" + selector(labels, chosen) + " and on (exporter) " + exporterMetric("info") + ")"
+
+// monitoring is the state of the data source of a dashboard. It has a value in every case. The label detail is the reason.
+// Targets that can't be polled and targets without an exporter are those of the alerts.
+var monitoring = func() string {
+	because := func(state int, expr, detail string) string {
+		return fmt.Sprintf(`label_replace(%d * %s, "detail", %q, "", "")`, state, expr, detail)
+	}
+	counted := func(state int, expr, detail string) string {
+		return fmt.Sprintf(`label_replace(0 * count_values("n", count(%s)) + %d, "detail", %q, "n", "(.*)")`, expr, state, detail)
+	}
+	ended := `0 * count_values("n", count(` + ofChosen(known) + `)) * on () group_left (ended) count_values("ended", count(` +
+		condition("polling", "AtlasRestoreTargetGone") + `))`
+	return strings.Join([]string{
+		counted(noExporter, ofChosen(known)+" and on () "+noneUp, "Not polled: $1"),
+		because(noExporter, "absent("+exporterMetric("build_info")+")", "Not polled"),
+		because(noRules, "absent("+labels+")", "No recorded series"),
+		because(noCluster, "absent("+selector(labels, chosen)+")", "Variables"),
+		counted(exporterDown, ofChosen(known+" unless on ("+targetKey+") "+target("target_info")+" unless on (exporter) "+
+			allShards), "Not polled: $1"),
+		counted(monitoringIncomplete, "count by ("+targetKey+") ("+
+			condition("polling", "AtlasRestoreDataStale|AtlasRestoreCannotPoll")+")", "Not polled: $1"),
+		`label_replace(label_join(` + ended + `, "detail", ", ended: ", "n", "ended"), "detail", "Targets: $1", "detail", "(.*)")`,
+		counted(monitoringWorks, ofChosen(known), "Targets: $1"),
+	}, " or on () ")
+}()
+
+// polled is the time of the last successful poll of each target. The recorded series can be five minutes late: it is used
+// only for targets whose last poll was not scraped in the last hour.
+var polled = "(max by (" + targetKey + ") (max_over_time(" + target("last_successful_poll_timestamp_seconds") + "[1h])) and on (" +
+	targetKey + ") " + lastPoll + " or on (" + targetKey + ") " + lastPoll + ")"
+
+// dataAge is the time since the oldest last successful poll of a target. It is absent if nothing is polled: then the data have
+// no age, but a time, which is lastKnown.
+var (
+	dataAge = "max(clamp_min(time() - " + polled + " unless on (" + targetKey + ") " + gone + ", 0) and on (" +
+		clusterKey + ") " + selector(labels, chosen) + ") unless on () " + noneUp
+	lastKnown = "max(" + ofChosen(polled) + ") and on () " + noneUp
+)
 
 // condition returns the series of alerts of a group of rules.
 func condition(group, names string, more ...string) string {
@@ -140,9 +196,8 @@ type alertCondition struct {
 const value = "VALUE"
 
 var (
-	sinceDrill    = sameCluster("0 * "+value, "+", lastDrill)
-	sinceCreation = sameCluster("0 * "+value, "+", created)
-	overDuration  = sameTarget("time() - "+value, "-", objective("duration"))
+	sinceDrill   = sameCluster("0 * "+value, "+", lastDrill)
+	overDuration = sameTarget("time() - "+value, "-", objective("duration"))
 )
 
 func sameCluster(left, operator, right string) string {
@@ -175,15 +230,14 @@ var alertConditions = []alertCondition{
 	{group: "restores", condition: "AtlasRestoreStuck", matcher: isDrill, text: "Drill stuck", color: yellow, when: value,
 		over: "time() - 86400 - " + value},
 	{group: "drills", condition: "AtlasRestoreNoBackup", text: "No backup", color: yellow},
-	{group: "drills", condition: "AtlasRestoreNeverDrilled", text: "Never drilled", color: yellow, when: sinceCreation,
-		over: sameCluster("time() - "+value, "-", created)},
+	{group: "drills", condition: "AtlasRestoreNeverDrilled", text: "Never drilled", color: yellow}, // no drill has an age
 	{group: "drills", condition: "AtlasRestoreDrillOverdue", text: "Drill overdue", color: yellow, when: value,
 		over: sameCluster("time() - "+value, "-", drillAge)},
 	{group: "drills", condition: "AtlasRestoreDrillRecoveryPointOld", text: "Drill of old data", color: yellow, when: sinceDrill,
 		over: sameCluster(value, "-", "max by ("+clusterKey+") ("+objective("recovery_point_age")+")")},
-	{group: "restores", condition: "AtlasRestoreMissedObjective", text: "Objective missed", color: yellow,
+	{group: "results", condition: "AtlasRestoreMissedObjective", text: "Objective missed", color: yellow,
 		over: sameTarget(value, "-", objective("duration"))},
-	{group: "restores", condition: "AtlasRestoreIndexesFailed", text: "Indexes missing", color: yellow, when: value},
+	{group: "results", condition: "AtlasRestoreIndexesFailed", text: "Indexes missing", color: yellow, when: value},
 	{group: "polling", condition: "AtlasRestoreCannotPoll", text: "Can't be polled", color: yellow,
 		when: sameTarget("0 * "+value, "+", lastPoll)},
 	{group: "polling", condition: "AtlasRestoreUnknownStatus", text: "Unknown status", color: purple},
@@ -192,23 +246,50 @@ var alertConditions = []alertCondition{
 	{group: "drills", condition: "AtlasRestoreClusterDeleted", text: "Cluster deleted", color: grey},
 }
 
-// eachCondition returns the union of an expression of each condition. An expression that is empty is left out.
-func eachCondition(expr func(rank int, p alertCondition) string) string {
+// series returns the series of the condition.
+func (p *alertCondition) series() string {
+	if p.matcher == "" {
+		return condition(p.group, p.condition)
+	}
+	return condition(p.group, p.condition, p.matcher)
+}
+
+// eachCondition returns the union of an expression of each condition. An expression that is empty is left out. With chosenOnly,
+// only the condition of the variable is included.
+func eachCondition(chosenOnly bool, expr func(rank int, p *alertCondition) string) string {
 	var terms []string
-	for i, p := range alertConditions {
-		var more []string
-		if p.matcher != "" {
-			more = append(more, p.matcher)
+	for i := range alertConditions {
+		p := &alertConditions[i]
+		e := expr(i+1, p)
+		if e == "" {
+			continue
 		}
-		series := condition(p.group, p.condition, more...)
+		series := p.series()
+		if chosenOnly {
+			series = fmt.Sprintf("(%s and on () (vector($condition) == %d or vector($condition) == %s))", series, i+1, allConditions)
+		}
 		if p.foreign {
 			series = "(" + withTarget(series) + ")"
 		}
-		if e := expr(i+1, p); e != "" {
-			terms = append(terms, strings.ReplaceAll(e, value, series))
-		}
+		terms = append(terms, strings.ReplaceAll(e, value, series))
 	}
-	return withProject(strings.Join(terms, " or "))
+	return strings.Join(terms, " or ")
+}
+
+// allConditions is the value of the variable condition that includes each condition. Otherwise, it is the rank of a condition.
+const allConditions = "0"
+
+// openPerCondition returns the numbers of open problems by the rank of their condition, or, without values, the ranks.
+func openPerCondition(values bool) string {
+	var terms []string
+	for i := range alertConditions {
+		number := "count(" + alertConditions[i].series() + ")"
+		if !values {
+			number = fmt.Sprintf("0 * %s + %d", number, i+1)
+		}
+		terms = append(terms, fmt.Sprintf(`label_replace(%s, "rank", "%d", "", "")`, number, i+1))
+	}
+	return strings.Join(terms, " or ")
 }
 
 // milliseconds converts a Unix time for Grafana.

@@ -1,0 +1,144 @@
+package deploy
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestDashboards_FitOnAPhone adds the widths of the columns that a responder needs. A phone is 390 pixels wide.
+func TestDashboards_FitOnAPhone(t *testing.T) {
+	const width = 366
+	dashboards := readDashboards(t)
+	for _, test := range []struct{ dashboard, panel, last string }{
+		{"now", "Open problems", "Over limit"},
+		{"now", "Running restores", "For"},
+		{"now", "Copies of data", "Link expires"},
+		{"now", "Drills", "Last drill"},
+		{"cluster", "Open problems", "Over limit"},
+		{"cluster", "Jobs", "Took"},
+		{"drills", "Last drill of each cluster", "Last drill"},
+	} {
+		p := dashboards[test.dashboard].panel(t, test.panel)
+		sum, seen := 0, ""
+		for _, title := range p.columns(t) {
+			if p.override(title, "custom.hidden") == "true" {
+				continue
+			}
+			sum += p.width(title)
+			seen = title
+			if seen == test.last {
+				break
+			}
+		}
+		if seen != test.last || sum > width {
+			t.Errorf("%s, %s: the columns up to %s are %d pixels wide", test.dashboard, test.panel, seen, sum)
+		}
+	}
+}
+
+// TestDashboards_ClipNoTimes checks that the texts of times wrap. Their lengths differ.
+func TestDashboards_ClipNoTimes(t *testing.T) {
+	for name, d := range readDashboards(t) {
+		for _, p := range d.Panels {
+			for _, o := range p.FieldConfig.Overrides {
+				column := o.Matcher.Options
+				isTime := strings.HasPrefix(p.override(column, "unit"), `"dateTime`)
+				if p.Type == "table" && isTime && (p.override(column, "custom.wrapText") != "true" || p.width(column) < 80) {
+					t.Errorf("%s, %s: the column %s is %d pixels wide and does not wrap", name, p.Title, column, p.width(column))
+				}
+			}
+		}
+	}
+}
+
+// TestDashboards_NameEachCondition compares the values of the variable with the texts of both tables.
+func TestDashboards_NameEachCondition(t *testing.T) {
+	now := readDashboards(t)["now"]
+	var conditions []string
+	for _, v := range now.Templating.List {
+		if v.Name == "condition" {
+			conditions = strings.Split(fmt.Sprint(v.Query), ", ")
+		}
+	}
+	if len(conditions) < 10 {
+		t.Errorf("the variable has only the conditions %q", conditions)
+	}
+	for i, condition := range conditions {
+		rank := fmt.Sprint(i + 1)
+		for _, panel := range []string{"Open problems", "Conditions"} {
+			if text := now.panel(t, panel).mappedTo(t, rank, "Condition"); text+" : "+rank != condition {
+				t.Errorf("%s: %s is %q, and %q in the variable", panel, rank, text, condition)
+			}
+		}
+	}
+	link := now.panel(t, "Conditions").override("Condition", "links")
+	for _, part := range []string{"/d/atlas-restore-now?", "var-condition=${__value.raw}", "${cluster:queryparam}"} {
+		if !strings.Contains(link, part) {
+			t.Errorf("the link of a condition does not contain %s: %s", part, link)
+		}
+	}
+}
+
+// TestDashboards_ShowOverdueDrills checks that no negative time is shown as a time in the past.
+func TestDashboards_ShowOverdueDrills(t *testing.T) {
+	dashboards := readDashboards(t)
+	for _, test := range []struct{ dashboard, panel string }{{"now", "Drills"}, {"drills", "Last drill of each cluster"}} {
+		p := dashboards[test.dashboard].panel(t, test.panel)
+		for value, want := range map[string]string{
+			"-1000000": "Never drilled", "-30.5": "Overdue", "-0.5": "Overdue", "30": "",
+		} {
+			if text := p.mappedTo(t, value, "Due in"); text != want {
+				t.Errorf("%s, %s: %s days are %q", test.dashboard, test.panel, value, text)
+			}
+		}
+		if !slices.Contains(p.columns(t), "Overdue by") || p.override("Overdue by", "thresholds") == "" {
+			t.Errorf("%s, %s does not show by how much a drill is overdue", test.dashboard, test.panel)
+		}
+	}
+	p := dashboards["drills"].panel(t, "Last drill of each cluster")
+	for _, title := range []string{"Too old by", "Too slow by"} {
+		if !strings.Contains(p.override(title, "custom.cellOptions"), "color-background") ||
+			!strings.Contains(p.override(title, "thresholds"), `"red"`) {
+			t.Errorf("the column %s is not red", title)
+		}
+	}
+	// A cluster that was never drilled has no drill whose age could be shown.
+	for _, target := range dashboards["now"].panel(t, "Open problems").Targets[1:] {
+		if strings.Contains(target.Expr, "NeverDrilled") {
+			t.Errorf("a cluster that was never drilled has a time: %s", target.Expr)
+		}
+	}
+}
+
+func TestDashboards_NameTheProjectOfTheCluster(t *testing.T) {
+	if title := readDashboards(t)["cluster"].Panels[0].Title; title != "State of ${cluster} (${project:text})" {
+		t.Errorf("the dashboard starts with %s", title)
+	}
+}
+
+// TestDashboards_LinkOnlyKnownAddresses applies the expressions that build links.
+func TestDashboards_LinkOnlyKnownAddresses(t *testing.T) {
+	replacement := regexp.MustCompile(`"(status_page|atlas_page)", "([^"]*)", "named", "([^"]*)"`)
+	matches := replacement.FindAllStringSubmatch(readDashboards(t)["now"].panel(t, "Open problems").Targets[0].Expr, -1)
+	got := map[string]string{}
+	for _, match := range matches {
+		pattern := regexp.MustCompile("^(?:" + match[3] + ")$")
+		for _, source := range []string{"6f0e;orders;https://e.com;https://a.com", "6f0e;orders;;", "6f0e;;https://e.com;"} {
+			if pattern.MatchString(source) {
+				got[match[1]+" of "+source] = pattern.ReplaceAllString(source, match[2])
+			}
+		}
+	}
+	want := map[string]string{
+		"status_page of 6f0e;orders;https://e.com;https://a.com": "https://e.com/?project=6f0e&cluster=orders",
+		"atlas_page of 6f0e;orders;https://e.com;https://a.com":  "https://a.com/v2/6f0e#/clusters/backup/orders",
+		"status_page of 6f0e;;https://e.com;":                    "https://e.com/?project=6f0e&cluster=",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("links %q, want %q", got, want)
+	}
+}
