@@ -102,7 +102,7 @@ func evidencePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			{target, ""}, {failed, ""},
 		},
 	}, "Due in", false, slices.Concat(clusterColumns(), dueColumns(0, 1), []column{
-		{valueOf(2), "Last drill", 92, []property{unit(date)}},
+		{valueOf(2), "Last drill", 92, []property{unit(day)}},
 		{valueOf(3), "Drill every", 0, []property{fixed(86), unit(days), {Id: "decimals", Value: 0}}},
 		{valueOf(4), "Data age", 0, []property{fixed(80), unit(days), {Id: "decimals", Value: 1}}},
 		{valueOf(5), "Max. age", 0, []property{fixed(80), unit(days), {Id: "decimals", Value: 1}}},
@@ -110,8 +110,8 @@ func evidencePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		{valueOf(7), "Duration", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 1}}},
 		{valueOf(8), "Max. dur.", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 1}}},
 		{valueOf(9), "Too slow by", 0, over(unit(seconds), 98)},
-		{"target_cluster_name", "Into", 96, nil},
+		{"target_cluster_name", "Into", 0, []property{fixed(100), wrapped()}},
 		{valueOf(11), "Failed drills", 0, []property{fixed(100), unit(count)}},
-		{"team", "Team", 80, nil}, {"environment", "Environment", 0, []property{fixed(105)}},
+		{"team", "Team", 0, []property{fixed(90), wrapped()}}, {"environment", "Environment", 0, []property{fixed(105)}},
 	})...)
 }

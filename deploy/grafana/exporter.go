@@ -76,9 +76,10 @@ func instancesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		},
 	}, "merge", map[string]any{}, "Exporter", false,
 		column{"exporter", "Exporter", 80, nil}, column{"instance", "Instance", 130, nil},
-		column{valueOf(1), "Up", 60, yes("Down", red)}, column{valueOf(2), "Ready", 70, yes("No", orange)},
-		column{"shard", "Shard", 65, nil}, column{valueOf(5), "Shards", 65, []property{unit(count)}},
-		column{"version", "Version", 80, nil}, column{"goversion", "Go", 85, nil},
+		column{valueOf(1), "Up", 0, append(yes("Down", red), fixed(55))},
+		column{valueOf(2), "Ready", 0, append(yes("No", orange), fixed(62))},
+		column{"shard", "Shard", 0, []property{fixed(58)}}, column{valueOf(5), "Shards", 0, []property{fixed(62), unit(count)}},
+		column{"version", "Version", 80, nil}, column{"goversion", "Go", 0, []property{fixed(80)}},
 		column{valueOf(4), "Started", 90, []property{unit(fromNow)}},
 	)
 }
@@ -92,7 +93,9 @@ func unpolledPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			{rows(withLabels("1000 * " + lastPoll + " and on (" + targetKey + ") " + pollError)), ""},
 		},
 	}, "Cluster", false, slices.Concat(clusterColumns(), []column{
-		{"reason", "Reason", 90, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{"gone": result("Ended", grey)})), colorText()}},
+		{"reason", "Reason", 90, []property{
+			mapped(mapping(map[string]dashboard.ValueMappingResult{"gone": result("Ended", grey)})), colorText(),
+		}},
 		{valueOf(1), "Last poll", 90, []property{unit(fromNow)}},
 		{"backup_type", "Backup", 85, nil},
 	})...)

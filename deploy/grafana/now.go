@@ -24,8 +24,8 @@ func now() *dashboard.DashboardBuilder {
 		WithRow(row("State")).
 		WithPanel(monitoringPanel()).
 		WithPanel(countsPanel(15)).
-		WithPanel(openPanel(21, 11, true)).
-		WithPanel(conditionsPanel(3, 11)).
+		WithPanel(openPanel(20, 11, true)).
+		WithPanel(conditionsPanel(4, 11)).
 		WithRow(row("Running restores and drills")).
 		WithPanel(runningPanel(12, 9)).
 		WithPanel(drillsDuePanel(12, 9)).
@@ -132,7 +132,8 @@ func conditionsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		queries:     []query{{openPerCondition(false), ""}, {openPerCondition(true), ""}},
 	}, "Condition", false,
 		column{valueOf(0), "Condition", 92, []property{
-			unit(count), mapped(conditionMappings()), background(), alignLeft(), link("Only this condition", ofCondition+"${__value.raw}", false),
+			unit(count), mapped(conditionMappings()), background(), alignLeft(),
+			link("Only this condition", ofCondition+"${__value.raw}", false),
 		}},
 		column{valueOf(1), "Open", 0, []property{fixed(48), unit(count)}},
 	)
@@ -157,7 +158,7 @@ func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Pane
 		{valueOf(0), "Condition", 90, []property{unit(count), mapped(conditionMappings()), background(), alignLeft()}},
 	}, clusterColumns(), []column{
 		{valueOf(1), "When", 92, []property{unit(fromNow)}},
-		{valueOf(2), "Over limit", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 1}}},
+		{valueOf(2), "Over limit", 0, []property{fixed(78), unit(seconds), {Id: "decimals", Value: 1}}},
 		intoColumn(),
 		{"backup_type", "Backup", 0, []property{fixed(80)}},
 	}, linkColumns(), []column{jobColumn()})...)
@@ -274,7 +275,9 @@ func dueProperties() []property {
 func dueColumns(due, over int) []column {
 	return []column{
 		{valueOf(due), "Due in", 84, append(dueProperties(), colorText())},
-		{valueOf(over), "Overdue by", 0, []property{fixed(88), unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(grey, step{0, red}))}},
+		{valueOf(over), "Overdue by", 0, []property{
+			fixed(88), unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(grey, step{0, red})),
+		}},
 	}
 }
 
@@ -294,13 +297,16 @@ func drillsDuePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 
 // perDayPanel counts the jobs that ended in the day after each point: Grafana evaluates the query at the start of each day.
 func perDayPanel(width, height uint32) cog.Builder[dashboard.Panel] {
-	perDay := func(series string) string {
-		return "count(max_over_time(" + selector(series, clusters) + "[1d] offset -1d) > time())"
+	// Not the recorded series, which contain successes only of targets with failures.
+	perDay := func(name string) string {
+		return "count(count by (" + jobKey + ") (max_over_time(" + target(name) + "[1d] offset -1d) > time()))"
 	}
 	return linePanel(frame{
 		title: "Failures and successes per day", unit: count, width: width, height: height,
 		description: "Restores, drills, and downloads that ended on each day (UTC). Absent if there were none.",
-		queries:     []query{{perDay(failures), "failed"}, {perDay(successes), "succeeded"}},
+		queries: []query{
+			{perDay("last_failure_timestamp_seconds"), "failed"}, {perDay("last_success_timestamp_seconds"), "succeeded"},
+		},
 	}, func(b *timeseries.PanelBuilder) {
 		bars(b)
 		b.BarAlignment(common.BarAlignmentAfter)
@@ -314,7 +320,8 @@ func clusterTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		return fmt.Sprintf("0 * %s + %d", series, statusValue(status))
 	}
 	worst := "max by (" + clusterKey + ") (" + state("failed", condition("restores", "AtlasRestoreFailed")) + ") or " +
-		"max by (" + clusterKey + ") (" + state("unknown", selector(active, clusters)) + " and on (" + targetKey + ") " + unpolled + ") or " +
+		"max by (" + clusterKey + ") (" + state("unknown", selector(active, clusters)) + " and on (" + targetKey + ") " + unpolled +
+		") or " +
 		"max by (" + clusterKey + ") (" + state("in_progress", selector(active, clusters)) + ") or " +
 		"max by (" + clusterKey + ") (" + state("ready", selector(nextExpiry, clusters)) + ")"
 	return timelinePanel(frame{

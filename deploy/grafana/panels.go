@@ -33,6 +33,7 @@ const (
 	age      = "dtdurations" // such as "5 hours, 3 minutes"
 	fromNow  = "dateTimeFromNow"
 	date     = "dateTimeAsIso"
+	day      = "time:YYYY-MM-DD"
 	clock    = "dateTimeAsIsoNoDateIfToday"
 	days     = "suffix: d" // for values that are compared with objectives
 	percent  = "percentunit"
@@ -328,7 +329,7 @@ func linkColumns() []column {
 			fixed(88), mapped(anyValue("Open")), link("Status page of the exporter", wholeURL, true),
 		}},
 		{"atlas_page", "Atlas", 0, []property{
-			fixed(52), mapped(anyValue("Open")), link("Backups of the cluster in Atlas", wholeURL, true),
+			fixed(48), mapped(anyValue("Open")), link("Backups of the cluster in Atlas", wholeURL, true),
 		}},
 	}
 }

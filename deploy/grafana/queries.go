@@ -35,7 +35,6 @@ const (
 	drillAge    = "cluster:mongodbatlas_restore_drill_age_objective:seconds"
 	drilledData = "target:mongodbatlas_restore_drill_recovery_point_age:seconds"
 	failures    = "target:mongodbatlas_restore_last_failure:reported"
-	successes   = "target:mongodbatlas_restore_last_success:reported"
 	downloads   = "job:mongodbatlas_restore_download:created"
 	unexpected  = "job:mongodbatlas_restore_unexpected_target:created"
 )
