@@ -34,7 +34,7 @@ var atlasCommands = map[string]struct {
 	"api cloudBackups cancelBackupRestoreJob": {0, []string{"--clusterName", "--groupId", "--restoreJobId"}, nil},
 	"auth login":                              {0, nil, nil},
 	"backups restores start pointInTime":      {0, []string{"--clusterName", "--pointInTimeUTCSeconds", "--targetClusterName", "--targetProjectId"}, []string{"--projectId"}}, //nolint:lll // a row
-	"backups restores start automated":        {0, []string{"--clusterName", "--snapshotId", "--targetClusterName", "--targetProjectId"}, []string{"--projectId"}}, //nolint:lll // a row
+	"backups restores start automated":        {0, []string{"--clusterName", "--snapshotId", "--targetClusterName", "--targetProjectId"}, []string{"--projectId"}},            //nolint:lll // a row
 }
 
 var (

@@ -14,8 +14,9 @@
 //
 // Each target is polled when Run starts, and then at ticks of its interval. Ticks of different targets are spread
 // evenly over the interval, so that requests don't come in bursts. The interval is shorter while a restore is in
-// progress, and longer while polls fail. A limiter bounds the number of concurrent polls; a poll waits for a slot. Unless
-// the number is configured, each update of the targets sets it to the number of polls that are due within two seconds.
+// progress, and longer while polls fail. A limiter bounds the number of concurrent polls; a poll waits for a slot.
+// Unless the number is configured, each update of the targets sets it to the number of polls that are due within two
+// seconds.
 // [Manager.OldestWaiting] returns since when the oldest due poll has been waiting, and [Manager.OverduePolls] how many
 // polls have been waiting for longer than their interval. When a poll starts late by whole intervals, its target's
 // snapshot counts them as missed. Between polls, a poller publishes the changes of the summary that time alone makes,

@@ -18,8 +18,9 @@ const (
 // hang don't delay the others.
 const slotTime = 2 * time.Second
 
-// slots returns the number of concurrent polls. If it follows the targets, it is the number of polls that are due within
-// slotTime, as far as the rate limits of Atlas allow them: a poll that waits for its rate limit needs no slot of its own.
+// slots returns the number of concurrent polls. If it follows the targets, it is the number of polls that are due
+// within slotTime, as far as the rate limits of Atlas allow them: a poll that waits for its rate limit needs no slot of
+// its own.
 func (c *Config) slots(planned []plannedTarget) int {
 	if c.Concurrency > 0 {
 		return c.Concurrency

@@ -128,7 +128,8 @@ var situations = []situation{
 		"internal/server", "TestLimits_ClientsThatNeverReadLeaveConnectionsToOthers",
 	},
 	{
-		"clients that request all uncached scrapes, and never read the response", "the response that is stalled for longest is aborted",
+		"clients that request all uncached scrapes, and never read the response",
+		"the response that is stalled for longest is aborted",
 		"internal/server", "TestLimits_ClientsThatNeverReadKeepNoOtherClientOut",
 	},
 	{

@@ -147,7 +147,8 @@ func TestPage_ShowsIncompleteData(t *testing.T) {
 	s := succeeded("prod", atlas.Dedicated)
 	s.Truncated, s.Inconsistent, s.Malformed, s.Summary.Omitted = true, true, 3, 7
 	expectContains(t, getCluster(t, &fakePoller{snapshots: []*poll.Snapshot{s}}, "prod"),
-		"Older jobs are not shown.", "Malformed jobs that are not shown: 3.", "The list contradicts its own total count. Jobs that it doesn&#39;t contain are kept.",
+		"Older jobs are not shown.", "Malformed jobs that are not shown: 3.",
+		"The list contradicts its own total count. Jobs that it doesn&#39;t contain are kept.",
 		"7 jobs have no per-job series because of job_series.max_per_target, or because too many jobs are unfinished.")
 }
 
@@ -223,7 +224,8 @@ func TestPage_NamesUnknownValuesOfFiltersAndThePossibleOnes(t *testing.T) {
 		expectNotContains(t, page, "0 targets", "<script>")
 	}
 	page := getPage(t, source, "/?project="+payments+"&status=failed")
-	expectContains(t, page, "<h2>Payments, restore failed: 0 targets</h2>", "No target of this exporter matches the filter.")
+	expectContains(t, page, "<h2>Payments, restore failed: 0 targets</h2>",
+		"No target of this exporter matches the filter.")
 	expectNotContains(t, page, "is unknown")
 	page = getPage(t, &fakePoller{}, "/?team=x&status=nonsense")
 	expectContains(t, page, "<p>The team <code>x</code> is unknown: no target has a team.</p>",

@@ -57,7 +57,8 @@ func readJob(backup string, raw json.RawMessage, date time.Time) (job, bool) {
 }
 
 // readTimes reads the points in time. Each may be at most a day after the given time, an expiry at most 400 days.
-// Otherwise it is omitted, which leaves the next source. The given time is that of the reading: no Date header is later.
+// Otherwise it is omitted, which leaves the next source. The given time is that of the reading: no Date header is
+// later.
 func (j *job) readTimes(o object, date time.Time) {
 	usual := func(candidates ...time.Time) time.Time {
 		for _, t := range candidates {
