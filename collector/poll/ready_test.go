@@ -133,13 +133,17 @@ func TestReady_IsFalseAgainAfterAReloadThatAddsCredentialsOrProjects(t *testing.
 			w.expectUnready("")
 			changed := config()
 			test.change(w, &changed)
+			// Nothing is read or polled before the check.
+			remove := w.sim.Script(atlastest.PathHas(""), 0, atlastest.Hang())
 			if err := w.manager.Apply(changed); err != nil {
 				t.Fatal(err)
 			}
+			synctest.Wait()
 			if ready := w.manager.Ready(); ready != test.ready {
 				t.Errorf("ready %v right after the reload, want %v", ready, test.ready)
 			}
-			time.Sleep(10 * time.Second)
+			remove()
+			time.Sleep(5 * time.Minute)
 			w.expectUnready("")
 		})
 	}
