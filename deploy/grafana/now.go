@@ -105,7 +105,7 @@ func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 			{counted(condition("restores", "AtlasRestoreFailed")), "Failed"},
 			{counted(condition("restores", "AtlasRestore(TooSlow|Stuck)")), "Too slow"},
 			{counted(condition("security", "AtlasRestoreUnexpectedTarget")), "Unexpected target"},
-			{counted(condition("restores", "AtlasRestoreDownloadExpiresSoon")), "Expiring"},
+			{counted(condition("results", "AtlasRestoreDownloadExpiresSoon")), "Expiring"},
 			{counted(condition("drills", "AtlasRestore(DrillOverdue|NeverDrilled)")), "Drills due"},
 		},
 	}, thresholds(purple, step{0, green}, step{1, red}),

@@ -222,7 +222,7 @@ var alertConditions = []alertCondition{
 	{group: "restores", condition: "AtlasRestoreStuck", matcher: notDrill, text: "Restore stuck", color: red, when: value,
 		over: "time() - 86400 - " + value},
 	{group: "polling", condition: "AtlasRestoreDataStale", text: "Data too old", color: red, when: value},
-	{group: "restores", condition: "AtlasRestoreDownloadExpiresSoon", text: "Download expires", color: orange, when: value},
+	{group: "results", condition: "AtlasRestoreDownloadExpiresSoon", text: "Download expires", color: orange, when: value},
 	{group: "restores", condition: "AtlasRestoreFailed", matcher: isDrill, text: "Drill failed", color: red, when: value},
 	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: isDrill, text: "Drill too slow", color: yellow, when: value,
 		over: overDuration},
