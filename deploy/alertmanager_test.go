@@ -41,7 +41,7 @@ func TestAlertmanager_RoutesByCategoryTeamAndSeverity(t *testing.T) {
 		drill + "alertname=AtlasRestoreDrillOverdue severity=warning":               "operations",
 		drill + "alertname=AtlasRestoreNeverDrilled severity=warning team=payments": "payments",
 		drill + "alertname=AtlasRestoreNoBackup severity=warning team=payments":     "payments",
-		drill + "alertname=AtlasRestoreClusterDeleted severity=info team=payments":  "nobody",
+		drill + "alertname=AtlasRestoreClusterDeleted severity=warning":             "operations",
 		// Polling and the exporter: for its operators, regardless of the team of the cluster.
 		"category=operations alertname=AtlasRestoreCannotPoll severity=warning team=payments": "operations",
 		"category=operations alertname=AtlasRestoreDataStale severity=critical team=payments": "on-call",
