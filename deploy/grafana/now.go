@@ -159,7 +159,7 @@ func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Pane
 	}, clusterColumns(), []column{
 		{valueOf(1), "When", 92, []property{unit(fromNow)}},
 		{valueOf(2), "Over limit", 0, []property{fixed(78), unit(seconds), {Id: "decimals", Value: 1}}},
-		intoColumn(),
+		intoColumn(215),
 		{"backup_type", "Backup", 0, []property{fixed(80)}},
 	}, linkColumns(), []column{jobColumn()})...)
 }
@@ -188,7 +188,7 @@ func runningPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			unit(percent), {Id: "decimals", Value: 0}, {Id: "min", Value: 0}, {Id: "max", Value: 1}, gauge(),
 			limits(thresholds(blue, step{most, orange}, step{1, red})),
 		}},
-		{valueOf(1), "For", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 1}}},
+		{valueOf(1), "For", 0, []property{fixed(84), unit(seconds), {Id: "decimals", Value: 1}}},
 		{valueOf(3), "Data age", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 0}}},
 		{"target_cluster_name", "Into", 90, nil},
 		{"purpose", "Purpose", 0, []property{fixed(75), mapped(purposes())}},
@@ -246,7 +246,7 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	}, clusterColumns(), []column{
 		{valueOf(1), "Created", 88, []property{unit(fromNow)}},
 		{valueOf(2), "Link expires", 88, []property{unit(fromNow)}},
-		intoColumn(),
+		intoColumn(330),
 	}, linkColumns(), []column{jobColumn()})...)
 }
 

@@ -344,8 +344,8 @@ func hidden(name string) column {
 
 func jobColumn() column { return column{"job_id", "Job ID", 0, []property{fixed(198)}} }
 
-// intoColumn is the target of a restore.
-func intoColumn() column { return column{"into_cluster", "Into", 104, nil} }
+// intoColumn is the target of a restore. It does not wrap, because the height of a row depends on one wrapped column only.
+func intoColumn(width int) column { return column{"into_cluster", "Into", 0, []property{fixed(width)}} }
 
 // tablePanel shows one row per label set, which all queries share, sorted by the title of a column.
 func tablePanel(f frame, sortBy string, descending bool, columns ...column) cog.Builder[dashboard.Panel] {
