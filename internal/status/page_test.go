@@ -244,9 +244,9 @@ func TestPage_CountsTargets(t *testing.T) {
 	}})
 	expectContains(t, page,
 		`<a href="./"><b class="">3</b><span class="dim">targets</span></a>`,
-		`<a href="./?status=poll_failed"><b class="bad">1</b><span class="dim">polls fail</span></a>`,
+		`<a href="./?status=poll_failed"><b class="bad">1</b><span class="dim">failing targets</span></a>`,
 		`<a href="./?status=in_progress"><b class="busy">1</b><span class="dim">restores in progress</span></a>`,
-		`<b class="warn">1</b><span class="dim">downloads ready</span>`,
+		`<b class="warn">1</b><span class="dim">ready downloads</span>`,
 		`<a href="./?status=failed"><b class="">0</b><span class="dim">last restore failed</span></a>`,
 		"<title>(1) Atlas restores</title>")
 }

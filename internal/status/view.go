@@ -331,11 +331,11 @@ func newTiles(all []inspected, base links) []tile {
 		count("targets", "", ""),
 		count("need attention", "bad", statusAttention),
 		count("last restore failed", "bad", string(kindFailed)),
-		count("restores slow", "bad", string(kindTooSlow)),
+		count("slow restores", "bad", string(kindTooSlow)),
 		count("unexpected target", "bad", string(kindUnexpected)),
-		count("polls fail", "bad", string(kindPollFailed)),
-		count("drills overdue", "warn", string(kindDrillOverdue)),
+		count("failing targets", "bad", string(kindPollFailed)),
+		count("overdue drills", "warn", string(kindDrillOverdue)),
 		count("restores in progress", "busy", statusInProgress),
-		count("downloads ready", "warn", statusReady),
+		count("ready downloads", "warn", statusReady),
 	}
 }
