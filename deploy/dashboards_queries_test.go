@@ -108,7 +108,8 @@ func checkRetiredTarget(t *testing.T, prometheus runningPrometheus) {
 func checkStopped(t *testing.T, prometheus runningPrometheus) {
 	t.Helper()
 	const noExporter, wasRunning = "2", "1"
-	now := readDashboards(t)["now"]
+	dashboards := readDashboards(t)
+	now := dashboards["now"]
 	monitoring, running := now.panel(t, "Monitoring").Targets, now.panel(t, "Running restores").Targets
 	var samples []sample
 	testutil.Eventually(t, func() bool {
@@ -123,6 +124,11 @@ func checkStopped(t *testing.T, prometheus runningPrometheus) {
 	}
 	if values, failure := prometheus.query(t, monitoring[2].Expr); len(values) != 1 {
 		t.Errorf("the time of the last poll is %q, %s", values, failure)
+	}
+	for _, target := range dashboards["exporter"].panel(t, "Failures of the exporter").Targets {
+		if values, failure := prometheus.query(t, target.Expr); len(values) != 1 || values[0] == "0" {
+			t.Errorf("%q, %s, as if it were known: %s", values, failure, target.Expr)
+		}
 	}
 	var states []string
 	testutil.Eventually(t, func() bool {

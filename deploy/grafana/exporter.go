@@ -29,26 +29,31 @@ func rate(selector, by string) string {
 }
 
 func exporterCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
+	// Recorded series and increases remain after the exporter has stopped. Then nothing is known.
+	up := "group(" + exporterMetric("build_info") + ")"
+	current := func(expr string) string {
+		return "(" + expr + ") and on () " + up + " or -1 * absent(" + up + ")"
+	}
 	// A count of failures is 0 only if the facts exist.
-	failed := func(facts string) string { return "count(" + facts + " == 0) or 0 * count(" + facts + ")" }
+	failed := func(facts string) string { return current("count(" + facts + " == 0) or 0 * count(" + facts + ")") }
 	targets := "max by (" + targetKey + ") (" + target("poll_success") + ")"
 	return statPanel(frame{
 		title: "Failures of the exporter", unit: count, width: width, height: 4, noValue: "No data",
 		description: "Targets; targets whose last poll failed; targets whose backup type no longer exists; credentials that Atlas " +
 			"rejects; discovery runs that failed; configurations that could not be reloaded; and values of Atlas responses that were " +
-			"not understood in the last day.",
+			"not understood in the last day. Purple: nothing is known, because no exporter is scraped.",
 		queries: []query{
-			{"count(" + targets + ")", "Targets"},
+			{current("count(" + targets + ")"), "Targets"},
 			{failed("(" + targets + " unless on (" + targetKey + ") " + gone + ")"), "Failed polls"},
 			{counted(condition("polling", "AtlasRestoreTargetGone")), "Ended"},
 			{failed("credential:mongodbatlas_restore_exporter_credential_success:min"), "Credentials"},
 			{failed(exporterMetric("discovery_success")), "Discovery"},
 			{failed(exporterMetric("config_last_reload_successful")), "Reloads"},
-			{"ceil(sum(increase(" + exporterMetric("malformed_jobs_total") + "[1d])) + sum(increase(" +
-				exporterMetric("malformed_fields_total") + "[1d])) + sum(increase(" + exporterMetric("unknown_values_total") + "[1d])))",
+			{current("ceil(sum(increase(" + exporterMetric("malformed_jobs_total") + "[1d])) + sum(increase(" +
+				exporterMetric("malformed_fields_total") + "[1d])) + sum(increase(" + exporterMetric("unknown_values_total") + "[1d])))"),
 				"Not understood"},
 		},
-	}, thresholds(purple, step{0, green}, step{1, red}), nil, func(p *dashboard.Panel) {
+	}, thresholds(purple, step{0, green}, step{1, red}), mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}), func(p *dashboard.Panel) {
 		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
 			override("Targets", limits(thresholds(purple, step{0, grey}))), override("Ended", limits(thresholds(purple, step{0, grey}))))
 	})
