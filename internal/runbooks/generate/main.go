@@ -60,7 +60,7 @@ var alertName = regexp.MustCompile(`\bAtlasRestore[A-Z]\w+`)
 const notesTitle = "Notes for all runbooks:\n"
 
 // render returns the files that the exporter embeds: a page per alert, the index, and the checksum of the Markdown. The
-// first line of a page is its title, the rest is HTML. Notifications link to the pages of alerts, so each of these pages
+// first line of a page is its title, the rest is HTML. Notifications link to the pages of alerts: each of these pages
 // ends with the notes for all runbooks.
 func render(markdown string) (map[string]string, error) {
 	sections := strings.Split(markdown, "\n## ")
