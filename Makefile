@@ -24,7 +24,7 @@ export PATH := $(TOOLS)/bin:$(TOOLS)/usr/bin:$(PATH)
 export AXE_CORE := $(TOOLS)/axe-core-$(AXE_VERSION).js
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint contract bench fuzz incidents soak golden demo tools browser prometheus3 vulncheck release packages reproduce clean
+.PHONY: help build test race lint contract bench performance fuzz incidents soak golden demo tools browser prometheus3 vulncheck release packages reproduce clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -51,10 +51,11 @@ lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) ## check formatting, g
 contract: ## compare the simulator with the official API description (set ATLAS_CONTRACT_DIR)
 	go -C atlas/atlastest/contract test ./...
 
-bench: ## run all benchmarks (half an hour; leave the machine idle meanwhile)
+bench: ## run all benchmarks of the packages
 	go test -run '^$$' -bench . ./...
-	SIMULATED_CLUSTERS=2000 go test -count=1 -v -run TestRun_PollsAnOrganization ./collector/poll
-	cd internal/benchmark && for what in scrape memory polls steady fleet; do echo "== $$what" && go run . $$what || exit 1; done
+
+performance: $(TOOLS)/debian ## measure all figures of docs/performance.md and write the page (10 minutes; leave the machine idle meanwhile)
+	cd internal/benchmark && go run . -write
 
 fuzz: ## run each fuzz target for FUZZTIME
 	for target in $(FUZZ_TARGETS); do \

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,43 +16,61 @@ import (
 
 const fleetJobs = 50 // jobs of each cluster, one per week
 
-// simulate serves a simulated Atlas API with a number of clusters until the process is killed.
-func simulate(clusters int, address string) error {
+// simulate serves a simulated Atlas API with a number of clusters until ctx is canceled.
+func simulate(ctx context.Context, clusters int, address string) error {
 	sim, _ := newAtlas(clusters, fleetJobs, week)
 	server := &http.Server{Addr: address, Handler: slow(sim), ReadHeaderTimeout: 10 * time.Second}
-	return server.ListenAndServe()
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
+
+// The figures of a fleet.
+const (
+	fleetCPU            = "percent of a core"
+	fleetResident       = "MiB resident"
+	fleetReady          = "seconds until ready"
+	fleetRequests       = "requests per minute"
+	fleetPlain          = "MiB of a scrape"
+	fleetCompressed     = "MiB of a compressed scrape"
+	fleetSlowest        = "milliseconds of the slowest scrape"
+	fleetSlowestAtStart = "milliseconds of the slowest scrape before it is ready"
+)
 
 // fleet builds the exporter and lets it discover and poll the clusters of a simulated Atlas API in another process,
 // with a latency of 20 ms. It scrapes the exporter once per second for the given time.
-func fleet(ctx context.Context, clusters int, duration time.Duration) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+func fleet(ctx context.Context, clusters int, duration time.Duration) (figures, error) {
 	dir, err := os.MkdirTemp("", "fleet")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer children.Wait()
+	defer cancel()
 	atlasAddress, err := startAtlas(ctx, clusters)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	base, err := startExporter(ctx, dir, atlasAddress, "")
+	base, measured, err := startExporter(ctx, dir, atlasAddress, "")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return watch(ctx, base, clusters, duration)
+	return measured, watch(ctx, base, duration, measured)
 }
 
-// startExporter builds the exporter, and starts it with more settings. It returns its URL when it is ready.
-func startExporter(ctx context.Context, dir, atlasAddress, settings string) (base string, err error) {
+// startExporter builds the exporter, and starts it with more settings. When it is ready, it returns its URL and the
+// figures of the start.
+func startExporter(ctx context.Context, dir, atlasAddress, settings string) (base string, _ figures, err error) {
 	binary, err := goBuild(ctx, dir, "build", ".")
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	address, err := freeAddress(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	config := filepath.Join(dir, "config.yaml")
 	text := fmt.Sprintf(`atlas: {base_url: "http://%s"}
@@ -62,15 +81,22 @@ projects:
   - discovery: {}
 %s`, atlasAddress, clientID, clientSecret, settings)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	exporter := child(ctx, binary, "--config.file", config, "--web.listen-address", address, "--log.level", "warn")
 	started := time.Now()
 	if err := start(exporter); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	base = "http://" + address
-	return base, waitUntilReady(ctx, base, started)
+	var slowest time.Duration
+	err = waitUntil(ctx, func() bool {
+		if took, _, err := scrape(ctx, base+"/metrics", true); err == nil {
+			slowest = max(slowest, took)
+		}
+		return ready(ctx, base)
+	})
+	return base, figures{fleetReady: time.Since(started).Seconds(), fleetSlowestAtStart: milliseconds(slowest)}, err
 }
 
 // startAtlas starts this program as a simulated Atlas API. It returns its address when it listens.
@@ -91,37 +117,20 @@ func startAtlas(ctx context.Context, clusters int) (address string, err error) {
 	})
 }
 
-// waitUntilReady waits until all targets have been polled, and prints how long that took.
-func waitUntilReady(ctx context.Context, base string, start time.Time) error {
-	var slowest time.Duration
-	err := waitUntil(ctx, func() bool {
-		if took, _, err := scrape(ctx, base+"/metrics", true); err == nil {
-			slowest = max(slowest, took)
-		}
-		return ready(ctx, base)
-	})
-	if err != nil {
-		return err
-	}
-	fmt.Printf("all targets polled after %.1f s, slowest scrape until then %.0f ms\n",
-		time.Since(start).Seconds(), slowest.Seconds()*1e3)
-	return nil
-}
-
-// watch scrapes an exporter that is ready for the given time, and prints its cost.
-func watch(ctx context.Context, base string, clusters int, duration time.Duration) error {
+// watch scrapes an exporter that is ready for the given time, and adds its figures.
+func watch(ctx context.Context, base string, duration time.Duration, measured figures) error {
 	before, err := resources(ctx, base)
 	if err != nil {
 		return err
 	}
 	var slowest time.Duration
-	scrapes, start := 0, time.Now()
+	start := time.Now()
 	for time.Since(start) < duration {
 		took, _, err := scrape(ctx, base+"/metrics", true)
 		if err != nil {
 			return err
 		}
-		slowest, scrapes = max(slowest, took), scrapes+1
+		slowest = max(slowest, took)
 		time.Sleep(time.Second)
 	}
 	after, err := resources(ctx, base)
@@ -134,17 +143,18 @@ func watch(ctx context.Context, base string, clusters int, duration time.Duratio
 		return err
 	}
 	_, plain, err := scrape(ctx, base+"/metrics", false)
-	if err != nil {
-		return err
-	}
-	const mebibyte = 1 << 20
-	fmt.Printf("in %.0f s: %.1f %% of a CPU, %.0f MiB resident, %.0f requests per minute, slowest of %d scrapes %.0f ms\n",
-		span, (after[cpuSeconds]-before[cpuSeconds])/span*100, after[residentBytes]/mebibyte,
-		(after[requestsTotal]-before[requestsTotal])/span*60, scrapes, slowest.Seconds()*1e3)
-	fmt.Printf("%d clusters with %d jobs each, one per week: %.1f MiB uncompressed, %.1f MiB compressed\n",
-		clusters, fleetJobs, float64(plain)/mebibyte, float64(compressed)/mebibyte)
-	return nil
+	measured[fleetCPU] = (after[cpuSeconds] - before[cpuSeconds]) / span * 100
+	measured[fleetResident] = after[residentBytes] / mebibyte
+	measured[fleetRequests] = (after[requestsTotal] - before[requestsTotal]) / span * 60
+	measured[fleetSlowest] = milliseconds(slowest)
+	measured[fleetPlain] = float64(plain) / mebibyte
+	measured[fleetCompressed] = float64(compressed) / mebibyte
+	return err
 }
+
+const mebibyte = 1 << 20
+
+func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
 func ready(ctx context.Context, base string) bool {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/-/ready", http.NoBody)

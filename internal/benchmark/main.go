@@ -1,55 +1,82 @@
-// Command benchmark measures the cost of the exporter and compares it with alternative implementations. It is a module
-// of its own because the alternatives need libraries that the exporter doesn't.
+// Command benchmark measures the exporter and compares it with alternative implementations. It is a module of its own
+// because the alternatives need libraries that the exporter doesn't.
 //
-//	go run . scrape   duration of scrapes
-//	go run . memory   memory of a process after scrapes
-//	go run . polls    duration and connections of a round of polls
-//	go run . steady   cost of polls without news, compared with fetching the same bytes
-//	go run . fleet    an exporter that polls 2,000 clusters
-//	go run . rules    evaluation of the rules for 2,000 clusters by the Prometheus in PATH
+//	go run . -write          measure everything, and write figures.json and docs/performance.md
+//	go run . -write fleet    the same for one measurement; the figures of the others are kept
+//	go run . fleet           measure, and print the figures
+//
+// The measurements, in their order:
+//
+//	rules          evaluation of the rules for 2,000 clusters by the Prometheus in PATH
+//	decoding       pages of jobs, compared with the structs of the official SDK
+//	history        merging a poll, and the memory of known jobs
+//	scrapes        duration of scrapes, compared with alternatives
+//	memory         memory of a process after scrapes, compared with an alternative
+//	polls          rounds of polls of 1,000 clusters
+//	steady         polls without news, compared with fetching the same bytes
+//	organization   traffic and delays of 2,000 clusters, in virtual time
+//	fleet          an exporter that polls 2,000 clusters
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
-	"fmt"
 	"log"
-	"os"
-	"strings"
 	"time"
 )
 
 func main() {
 	log.SetFlags(0)
 	flag.Usage = func() {
-		log.Print("usage: benchmark [flags] scrape|memory|polls|steady|fleet|rules")
+		log.Print("usage: benchmark [flags] [measurement...]")
 		flag.PrintDefaults()
 	}
-	rounds := flag.Int("rounds", 5, "number of rounds in which all variants take turns; the fastest round of each counts")
-	only := flag.String("variant", "", "memory: measure this variant in this process")
-	jobs := flag.Int("jobs", 0, "number of jobs with per-job series; 0 for all sizes")
+	write := flag.Bool("write", false, "write "+resultsFile+" and docs/performance.md")
+	rounds := flag.Int("rounds", 3,
+		"scrapes: rounds in which all variants take turns, up to 20 for less than 100,000 jobs; the fastest counts")
+	jobs := flag.Int("jobs", 0, "scrapes, memory: number of jobs with per-job series; 0 for the sizes of the page")
 	clusters := flag.Int("clusters", 2000, "fleet, rules: number of clusters")
-	duration := flag.Duration("duration", 3*time.Minute,
-		"fleet: time to scrape the exporter after it is ready; rules: time to measure")
+	duration := flag.Duration("duration", 0, "fleet, rules: time to measure; 0 for 90 s and 150 s")
 	interval := flag.Duration("interval", 30*time.Second, "rules: scrape and evaluation interval")
+	variant := flag.String("variant", "", "measure-memory: variant to measure in this process")
 	address := flag.String("listen", "", "simulate: address to listen on")
 	flag.Parse()
-	commands := map[string]func(context.Context) error{
-		"scrape":   func(ctx context.Context) error { return scrapes(ctx, sizes(*jobs), *rounds) },
-		"memory":   func(ctx context.Context) error { return memory(ctx, sizes(*jobs), *only) },
-		"polls":    polls,
-		"steady":   func(ctx context.Context) error { return steady(ctx, *rounds) },
-		"fleet":    func(ctx context.Context) error { return fleet(ctx, *clusters, *duration) },
-		"rules":    func(ctx context.Context) error { return rules(ctx, *clusters, *interval, *duration) },
-		"pages":    func(context.Context) error { return pages(*jobs) },
-		"simulate": func(context.Context) error { return simulate(*clusters, *address) },
+	all := []measurement{
+		{"rules", func(ctx context.Context) (figures, error) {
+			return rules(ctx, *clusters, *interval, cmp.Or(*duration, 150*time.Second))
+		}},
+		{"decoding", benchmarks("atlas", "^BenchmarkDecodePage$")},
+		{"history", benchmarks("collector/history", "^Benchmark(Merge|KnownJob)$")},
+		{"scrapes", func(ctx context.Context) (figures, error) { return scrapes(ctx, sizes(*jobs), *rounds) }},
+		{"memory", func(ctx context.Context) (figures, error) { return memory(ctx, *jobs) }},
+		{"polls", polls},
+		{"steady", steady},
+		{"organization", organization},
+		{"fleet", func(ctx context.Context) (figures, error) {
+			return fleet(ctx, *clusters, cmp.Or(*duration, 90*time.Second))
+		}},
 	}
-	run := commands[flag.Arg(0)]
-	if run == nil {
-		flag.Usage()
-		os.Exit(2)
-	}
-	if err := supervise(run); err != nil {
+	err := supervise(func(ctx context.Context) error {
+		switch flag.Arg(0) {
+		case "simulate":
+			return simulate(ctx, *clusters, *address)
+		case "pages":
+			return pages(ctx, *jobs)
+		case "measure-memory":
+			return memoryOf(ctx, *jobs, *variant)
+		}
+		selected, err := selectMeasurements(all, flag.Args())
+		if err != nil {
+			return err
+		}
+		if *write && flag.NFlag() > 1 {
+			return errors.New("flag -write: the page has only figures that were measured without other flags")
+		}
+		return measureAll(ctx, selected, *write)
+	})
+	if err != nil {
 		log.Fatal(err)
 	}
 }
@@ -60,22 +87,4 @@ func sizes(jobs int) []int {
 		return []int{jobs}
 	}
 	return []int{1000, 10_000, 100_000}
-}
-
-// row prints a row of a Markdown table.
-func row(cells ...any) {
-	texts := make([]string, len(cells))
-	for i, cell := range cells {
-		texts[i] = fmt.Sprint(cell)
-	}
-	fmt.Println("| " + strings.Join(texts, " | ") + " |")
-}
-
-func table(heads ...any) {
-	row(heads...)
-	rule := make([]any, len(heads))
-	for i := range rule {
-		rule[i] = "---"
-	}
-	row(rule...)
 }

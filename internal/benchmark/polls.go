@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"syscall"
 	"time"
 
 	"atlas-restore-exporter/atlas"
@@ -29,52 +27,54 @@ func slow(sim *atlastest.Server) http.Handler {
 }
 
 // polls measures rounds of polls of 1,000 clusters with 50 jobs each, at most 8 concurrently, for both kinds of
-// credentials.
-func polls(ctx context.Context) error {
+// credentials. The minimum of a round is the latency of its requests.
+func polls(ctx context.Context) (figures, error) {
 	const clusters, concurrency, rounds = 1000, 8, 3
 	key := atlas.Credential{Name: "default", APIKey: &atlas.APIKey{PublicKey: keyPublic, PrivateKey: keyPrivate}}
-	table("credential", "round", "requests", "seconds",
-		"relative to requests x latency / concurrency", "new connections", "CPU seconds, simulator included")
-	for name, credential := range map[string]atlas.Credential{"service account": serviceAccount, "API key": key} {
+	var fastest, slowest float64
+	var requests, connections int // of all rounds but the first
+	for _, credential := range []atlas.Credential{serviceAccount, key} {
 		sim, targets := newAtlas(clusters, 50, week)
 		sim.Capacity = -1
-		connections := 0
+		opened := 0
 		server := httptest.NewUnstartedServer(slow(sim))
 		server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 			if state == http.StateNew {
-				connections++
+				opened++
 			}
 		}
 		server.Start()
 		client, err := atlas.NewClient(atlas.Options{BaseURL: server.URL, Credential: credential, Concurrency: concurrency})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		manager, err := newManager(targets, client, collector.NewExporter(collector.BuildInfo{}))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for round := range rounds {
-			connections = 0
+			opened = 0
 			sim.ForgetRequests()
-			start, cpu := time.Now(), cpuTime()
+			start := time.Now()
 			manager.PollOnce(ctx, func(*poll.Snapshot) {})
-			took, requests := time.Since(start), len(sim.Requests(nil))
-			ideal := time.Duration(requests) * latency / concurrency
-			row(name, round+1, requests, fmt.Sprintf("%.2f", took.Seconds()),
-				fmt.Sprintf("%.2f", took.Seconds()/ideal.Seconds()), connections, fmt.Sprintf("%.2f", (cpuTime()-cpu).Seconds()))
+			took, sent := time.Since(start), len(sim.Requests(nil))
+			minimum := time.Duration(sent) * latency / concurrency
+			ratio := took.Seconds() / minimum.Seconds()
+			slowest = max(slowest, ratio)
+			if fastest == 0 || ratio < fastest {
+				fastest = ratio
+			}
+			if round > 0 {
+				requests, connections = requests+sent, connections+opened
+			}
 		}
 		client.Close()
 		server.Close()
 	}
-	return nil
-}
-
-// cpuTime returns the CPU time that the process has used.
-func cpuTime() time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		panic(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	return figures{
+		"fastest round relative to the minimum":     fastest,
+		"slowest round relative to the minimum":     slowest,
+		"requests per target after the first round": float64(requests) / clusters / (rounds - 1) / 2,
+		"new connections after the first round":     float64(connections),
+	}, nil
 }

@@ -67,3 +67,13 @@ func waitUntil(ctx context.Context, condition func() bool) error {
 	}
 	return nil
 }
+
+// sleep waits for a time, unless ctx is canceled meanwhile.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

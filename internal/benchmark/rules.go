@@ -13,7 +13,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"atlas-restore-exporter/atlas/atlastest"
@@ -27,6 +29,7 @@ type ruleGroup struct {
 	Name           string
 	EvaluationTime float64
 	Interval       float64
+	LastEvaluation time.Time
 	Rules          []struct {
 		Name, Query, Health, LastError string
 		EvaluationTime                 float64
@@ -35,36 +38,79 @@ type ruleGroup struct {
 }
 
 // rules measures the evaluation of the shipped rules by a real Prometheus: with an exporter of a number of clusters,
-// each of which has four jobs with per-job series, and the same with alerts for 500 of the clusters.
-func rules(ctx context.Context, clusters int, interval, duration time.Duration) error {
+// each of which has four jobs with per-job series, and the same with alerts for 500 of the clusters. Both run at the
+// same time: their rules are evaluated in less than a tenth of it. It prints the durations of groups and of rules.
+func rules(ctx context.Context, clusters int, interval, duration time.Duration) (figures, error) {
 	prometheus, err := exec.LookPath("prometheus")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, failed := range []int{0, min(500, clusters)} {
-		text, err := exposition(ctx, clusters, failed)
-		if err != nil {
-			return err
+	dir, err := os.MkdirTemp("", "rules")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer children.Wait()
+	defer cancel()
+	var texts [2]string
+	failed := [2]int{0, min(500, clusters)}
+	for i := range texts {
+		if texts[i], err = exposition(ctx, clusters, failed[i]); err != nil {
+			return nil, err
 		}
-		perJob := 0
-		for line := range strings.Lines(text) {
-			if strings.HasPrefix(line, "mongodbatlas_restore_job_") {
-				perJob++
+	}
+	var results [2]evaluation
+	var errs [2]error
+	var running sync.WaitGroup
+	for i, text := range texts {
+		running.Go(func() {
+			results[i], errs[i] = evaluate(ctx, prometheus, filepath.Join(dir, strconv.Itoa(i)), text, interval, duration)
+			if errs[i] != nil {
+				cancel()
 			}
+		})
+	}
+	running.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	measured := figures{rulesSeries: 0, rulesJobSeries: 0}
+	for line := range strings.Lines(texts[0]) {
+		if !strings.HasPrefix(line, "#") {
+			measured[rulesSeries]++
 		}
-		fmt.Printf("\n%d clusters, %d series, %d of them per job, failed restores of %d clusters\n\n", clusters,
-			strings.Count(text, "\n")-strings.Count(text, "\n#"), perJob, failed)
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-			_, _ = io.WriteString(w, text)
-		}))
-		err = evaluate(ctx, prometheus, strings.TrimPrefix(server.URL, "http://"), interval, duration)
-		server.Close()
-		if err != nil {
-			return err
+		if strings.HasPrefix(line, "mongodbatlas_restore_job_") {
+			measured[rulesJobSeries]++
 		}
 	}
-	return nil
+	for i, result := range results {
+		fmt.Printf("\nalerts for %d clusters\n\n", failed[i])
+		if measured[withAlerts(rulesDuration, failed[i])], err = printGroups(result); err != nil {
+			return nil, err
+		}
+		measured[withAlerts(rulesCPU, failed[i])] = result.cpu * 30e3
+	}
+	return measured, nil
+}
+
+// evaluation is the result of evaluating rules for a while.
+type evaluation struct {
+	began  time.Time
+	groups [][]ruleGroup // after each interval
+	cpu    float64       // seconds of CPU time of Prometheus per second
+}
+
+// The figures of the rules. Those of an evaluation also contain the number of clusters with alerts.
+const (
+	rulesSeries    = "series"
+	rulesJobSeries = "series per job"
+	rulesDuration  = "milliseconds of evaluation per 30 s"
+	rulesCPU       = "milliseconds of CPU time per 30 s, scrapes included"
+)
+
+func withAlerts(name string, clusters int) string {
+	return fmt.Sprintf("%s, %d alerts", name, clusters)
 }
 
 // exposition returns the metrics of an exporter that has polled a number of clusters. The latest restore of some
@@ -87,14 +133,15 @@ func exposition(ctx context.Context, clusters, failed int) (string, error) {
 	}
 	server := httptest.NewServer(sim)
 	defer server.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	dir, err := os.MkdirTemp("", "exporter")
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	base, err := startExporter(ctx, dir, strings.TrimPrefix(server.URL, "http://"), fmt.Sprintf(`
+	ctx, cancel := context.WithCancel(ctx)
+	defer children.Wait()
+	defer cancel()
+	base, _, err := startExporter(ctx, dir, strings.TrimPrefix(server.URL, "http://"), fmt.Sprintf(`
 objectives: {duration: 4h, drill_age: 90d, recovery_point_age: 2d, expiry_notice: 1h}
 tag_labels: {team: owner, environment: env}
 drill_targets: &all
@@ -106,66 +153,64 @@ drill_targets: &all
 	return get(ctx, base+"/metrics")
 }
 
-// evaluate lets Prometheus scrape an exporter and evaluate the rules, and prints how long that took.
-func evaluate(ctx context.Context, prometheus, exporter string, interval, duration time.Duration) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	dir, err := os.MkdirTemp("", "rules")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
+// evaluate lets Prometheus scrape an exporter with the given text and evaluate the rules.
+func evaluate(
+	ctx context.Context, prometheus, dir, text string, interval, duration time.Duration,
+) (measured evaluation, err error) {
+	exporter := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = io.WriteString(w, text)
+	}))
+	defer exporter.Close()
 	shipped, err := filepath.Abs(filepath.Join("..", "..", "deploy", "prometheus", "rules.yaml"))
 	if err != nil {
-		return err
+		return measured, err
 	}
 	address, err := freeAddress(ctx)
 	if err != nil {
-		return err
+		return measured, err
 	}
 	config := fmt.Sprintf(`global: {scrape_interval: %[1]s, evaluation_interval: %[1]s}
 rule_files: [%[2]q]
 scrape_configs:
   - {job_name: atlas-restore, static_configs: [{targets: [%[3]q]}]}
   - {job_name: prometheus, static_configs: [{targets: [%[4]q]}]}
-`, interval, shipped, exporter, address)
+`, interval, shipped, strings.TrimPrefix(exporter.URL, "http://"), address)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return measured, err
+	}
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yaml"), []byte(config), 0o600); err != nil {
-		return err
+		return measured, err
 	}
-	command := exec.CommandContext(ctx, prometheus, //nolint:gosec // found in PATH
+	if err := start(child(ctx, prometheus,
 		"--config.file="+filepath.Join(dir, "prometheus.yaml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+address, "--log.level=warn")
-	command.Stderr = os.Stderr
-	if err := command.Start(); err != nil {
-		return err
+		"--web.listen-address="+address, "--log.level=warn")); err != nil {
+		return measured, err
 	}
-	defer func() { _ = command.Wait() }() // killed when ctx is canceled, before
-	defer cancel()
 	base := "http://" + address
-	time.Sleep(evaluations * interval)
+	if err := sleep(ctx, evaluations*interval); err != nil {
+		return measured, err
+	}
 	before, err := resources(ctx, base)
 	if err != nil {
-		return err
+		return measured, err
 	}
-	start := time.Now()
-	groups, err := durations(ctx, base, interval, duration)
-	if err != nil {
-		return err
+	measured.began = time.Now()
+	if measured.groups, err = durations(ctx, base, interval, duration); err != nil {
+		return measured, err
 	}
 	after, err := resources(ctx, base)
-	if err != nil {
-		return err
-	}
-	printGroups(groups)
-	fmt.Printf("Prometheus used %.1f s of CPU per 30 s, scrapes included\n",
-		(after[cpuSeconds]-before[cpuSeconds])/time.Since(start).Seconds()*30)
-	return nil
+	measured.cpu = (after[cpuSeconds] - before[cpuSeconds]) / time.Since(measured.began).Seconds()
+	return measured, err
 }
 
 // durations returns the groups after each evaluation within the given time.
 func durations(ctx context.Context, base string, interval, duration time.Duration) ([][]ruleGroup, error) {
 	var measured [][]ruleGroup
-	for start := time.Now(); time.Since(start) < duration; time.Sleep(interval) {
+	for start := time.Now(); time.Since(start) < duration; {
+		if err := sleep(ctx, interval); err != nil {
+			return nil, err
+		}
 		text, err := get(ctx, base+"/api/v1/rules")
 		if err != nil {
 			return nil, err
@@ -176,16 +221,14 @@ func durations(ctx context.Context, base string, interval, duration time.Duratio
 		}
 		measured = append(measured, response.Data.Groups)
 	}
-	if len(measured) == 0 {
-		return nil, errors.New("the duration is shorter than the interval")
-	}
 	return measured, nil
 }
 
-// printGroups prints the median and the longest duration of each group, and the most expensive rules.
-func printGroups(measured [][]ruleGroup) {
-	table("group", "interval in s", "rules", "alerts", "median ms", "longest ms")
-	last := measured[len(measured)-1]
+// printGroups prints the median and the longest duration of each group, and the most expensive rules. It returns the
+// milliseconds per 30 s of all groups. Only evaluations since the beginning count: before it, series were missing.
+func printGroups(measured evaluation) (float64, error) {
+	fmt.Printf("%-30s %8s %5s %6s %6s %7s\n", "group", "interval", "rules", "alerts", "median", "longest")
+	last := measured.groups[len(measured.groups)-1]
 	var sum float64
 	type cost struct {
 		rule string
@@ -193,26 +236,36 @@ func printGroups(measured [][]ruleGroup) {
 	}
 	var costs []cost
 	for i, group := range last {
+		var counted [][]ruleGroup
+		for _, groups := range measured.groups {
+			if groups[i].LastEvaluation.After(measured.began) {
+				counted = append(counted, groups)
+			}
+		}
+		if len(counted) == 0 {
+			return 0, fmt.Errorf("group %s was not evaluated; set -duration to more than %.0f s", group.Name, group.Interval)
+		}
 		alerts := 0
 		for j, rule := range group.Rules {
 			alerts += len(rule.Alerts)
 			if rule.Health != "ok" {
 				fmt.Printf("%s: %s\n", rule.Name, rule.LastError)
 			}
-			times := sorted(measured, func(groups []ruleGroup) float64 { return groups[i].Rules[j].EvaluationTime })
+			times := sorted(counted, func(groups []ruleGroup) float64 { return groups[i].Rules[j].EvaluationTime })
 			costs = append(costs, cost{fmt.Sprintf("%s #%d %s", group.Name, j, rule.Name), times[len(times)/2] * 1e3})
 		}
-		times := sorted(measured, func(groups []ruleGroup) float64 { return groups[i].EvaluationTime })
+		times := sorted(counted, func(groups []ruleGroup) float64 { return groups[i].EvaluationTime })
 		median := times[len(times)/2]
 		sum += median * 30 / max(group.Interval, 30)
-		row(group.Name, group.Interval, len(group.Rules), alerts, fmt.Sprintf("%.0f", median*1e3),
-			fmt.Sprintf("%.0f", times[len(times)-1]*1e3))
+		fmt.Printf("%-30s %6.0f s %5d %6d %3.0f ms %4.0f ms\n", group.Name, group.Interval, len(group.Rules), alerts,
+			median*1e3, times[len(times)-1]*1e3)
 	}
-	fmt.Printf("\nall groups: %.0f ms per 30 s\nmost expensive rules (median):\n", sum*1e3)
+	fmt.Print("\nmost expensive rules (median):\n")
 	slices.SortFunc(costs, func(a, b cost) int { return cmp.Compare(b.ms, a.ms) })
 	for _, c := range costs[:min(len(costs), 15)] {
 		fmt.Printf("%6.0f ms  %s\n", c.ms, c.rule)
 	}
+	return sum * 1e3, nil
 }
 
 func sorted(measured [][]ruleGroup, value func([]ruleGroup) float64) []float64 {

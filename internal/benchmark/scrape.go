@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,35 +38,40 @@ func scrape(ctx context.Context, url string, compressed bool) (time.Duration, in
 	return time.Since(start), n, err
 }
 
-// best is the fastest of several scrapes.
-type best struct {
-	took  time.Duration
-	bytes int64
-}
+// The names of measured scrapes that goals and other rows refer to.
+const (
+	unchanged      = "nothing changed"
+	unchangedPlain = "nothing changed, uncompressed"
+	floorPlain     = "floor, uncompressed"
+)
 
-func (b *best) scrape(ctx context.Context, url string, compressed bool) error {
-	took, n, err := scrape(ctx, url, compressed)
-	if err == nil && (b.took == 0 || took < b.took) {
-		b.took, b.bytes = took, n
-	}
-	return err
-}
+// scrapeOf returns the name of the duration of a scrape, in milliseconds.
+func scrapeOf(jobs int, name string) string { return fmt.Sprintf("%d jobs: %s", jobs, name) }
+
+// plainToFloor returns the name of the duration of an uncompressed scrape relative to sending the same bytes.
+func plainToFloor(jobs int) string { return scrapeOf(jobs, "uncompressed relative to the floor") }
 
 // scrapes measures scrapes of fleets of several sizes, by all variants in turns.
-func scrapes(ctx context.Context, sizes []int, rounds int) error {
-	table("jobs", "series", "variant", "ms", "speedup over const metrics", "relative to the idle exposition", "KiB sent")
+func scrapes(ctx context.Context, sizes []int, rounds int) (figures, error) {
+	measured := figures{}
 	for _, jobs := range sizes {
-		if err := scrapesOf(ctx, jobs, rounds); err != nil {
-			return err
+		took, err := scrapesOf(ctx, jobs, rounds)
+		if err != nil {
+			return nil, err
 		}
+		for name, took := range took {
+			measured[scrapeOf(jobs, name)] = milliseconds(took)
+		}
+		measured[plainToFloor(jobs)] = took[unchangedPlain].Seconds() / took[floorPlain].Seconds()
 	}
-	return nil
+	return measured, nil
 }
 
-func scrapesOf(ctx context.Context, jobs, rounds int) error {
+// scrapesOf returns the duration of the fastest scrape of each kind.
+func scrapesOf(ctx context.Context, jobs, rounds int) (map[string]time.Duration, error) {
 	fleet, err := newPolledFleet(ctx, jobs)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	urls := map[string]string{}
 	for _, variant := range variants() {
@@ -73,92 +79,89 @@ func scrapesOf(ctx context.Context, jobs, rounds int) error {
 		defer server.Close()
 		urls[variant] = server.URL
 	}
-	measured := map[string]*best{}
-	var order []string
-	measure := func(name, variant string, compressed bool) error {
-		if measured[name] == nil {
-			measured[name] = &best{}
-			order = append(order, name)
-		}
-		runtime.GC() // removes the garbage of other variants
-		return measured[name].scrape(ctx, urls[variant], compressed)
-	}
-	steps := []func() error{
-		func() error { _, _, err := scrape(ctx, urls[cached], true); return err },
-		func() error { _, _, err := scrape(ctx, urls[cached], false); return err },
-		func() error { return measure("exposition, idle", cached, true) },
-		func() error { return measure("exposition, idle, uncompressed", cached, false) },
-		func() error {
-			fleet.publishSummaries(max(len(fleet.states)/100, 1))
-			return measure("exposition, 1 % of the targets changed", cached, true)
-		},
-		func() error {
-			fleet.publishSummaries(len(fleet.states))
-			return measure("exposition, every target changed", cached, true)
-		},
-		func() error {
-			fleet.publishTimes()
-			return measure("exposition, every target polled, nothing new", cached, true)
-		},
-		func() error { return measure("floor", floor, true) },
-		func() error { return measure("floor, uncompressed", floor, false) },
-		func() error { return measure("const metrics through promhttp", constMetrics, true) },
-		func() error { return measure("GaugeVec through promhttp", gaugeVecs, true) },
-		func() error { return measure("kube-state-metrics", cachedTexts, true) },
-		func() error { return measure("VictoriaMetrics/metrics, uncompressed", victoria, true) },
-	}
-	for range rounds {
-		for _, step := range steps {
-			if err := step(); err != nil {
-				return err
+	fastest := map[string]time.Duration{}
+	const most = 20
+	for range min(most, rounds*100_000/jobs) {
+		for _, step := range scrapeSteps(fleet) {
+			runtime.GC() // removes the garbage of other variants
+			if step.change != nil {
+				step.change()
+			}
+			took, _, err := scrape(ctx, urls[step.variant], !step.plain)
+			if err != nil {
+				return nil, err
+			}
+			if before, ok := fastest[step.name]; step.name != "" && (!ok || took < before) {
+				fastest[step.name] = took
 			}
 		}
 	}
-	idle, standard := measured["exposition, idle"].took, measured["const metrics through promhttp"].took
-	for _, name := range order {
-		took := measured[name].took
-		row(jobs, seriesOf(fleet), name, fmt.Sprintf("%.2f", took.Seconds()*1e3),
-			fmt.Sprintf("%.1f", standard.Seconds()/took.Seconds()),
-			fmt.Sprintf("%.2f", took.Seconds()/idle.Seconds()), measured[name].bytes>>10)
-	}
-	return nil
+	return fastest, nil
 }
 
-func seriesOf(fleet *polledFleet) int {
-	families, err := targets(fleet).Gather()
-	if err != nil {
-		panic(err)
-	}
-	n := 0
-	for _, family := range families {
-		n += len(family.Metric)
-	}
-	return n
+// scrapeStep is a scrape after a change.
+type scrapeStep struct {
+	name, variant string
+	plain         bool
+	change        func()
 }
 
-// memory measures the memory of a process for each variant and size. Each process has polled all jobs, keeps their
-// history, and scrapes itself. All variants use Go's defaults, except that the exporter sets GOGC.
-func memory(ctx context.Context, sizes []int, variant string) error {
-	if variant != "" {
-		return memoryOf(ctx, sizes[0], variant)
+func scrapeSteps(fleet *polledFleet) []scrapeStep {
+	return []scrapeStep{
+		{variant: cached}, {variant: cached, plain: true}, // after changes and other variants: not measured
+		{name: unchanged, variant: cached},
+		{name: unchangedPlain, variant: cached, plain: true},
+		{name: floorPlain, variant: floor, plain: true},
+		{name: "1 % of the targets changed", variant: cached, change: func() {
+			fleet.publishSummaries(max(len(fleet.states)/100, 1))
+		}},
+		{name: "each target changed", variant: cached, change: func() { fleet.publishSummaries(len(fleet.states)) }},
+		{name: "each target polled", variant: cached, change: fleet.publishTimes},
+		{name: "floor", variant: floor},
+		{name: constMetrics, variant: constMetrics},
+		{name: gaugeVecs, variant: gaugeVecs},
+		{name: cachedTexts, variant: cachedTexts},
+		{name: victoria, variant: victoria, plain: true},
+	}
+}
+
+// The figures of the memory.
+const (
+	memoryRatio       = "resident relative to const metrics"
+	memoryHeap        = "MiB live heap"
+	memoryResident    = "MiB resident"
+	memoryHistory     = "MiB resident before the first scrape"
+	memoryAlternative = "MiB resident with const metrics"
+)
+
+// memory measures the memory of a process with the exporter's exposition, and of one with const metrics. Each process
+// has polled all jobs, keeps their history, and scrapes itself. Both use Go's defaults, except that the exporter sets
+// GOGC.
+func memory(ctx context.Context, jobs int) (figures, error) {
+	if jobs == 0 {
+		jobs = 100_000
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	table("jobs", "variant", "resident MiB after scrapes", "before the first", "live heap MiB")
-	for _, jobs := range sizes {
-		for _, variant := range []string{cached, constMetrics, gaugeVecs, cachedTexts, victoria} {
-			out, err := child(ctx, self, "-jobs", strconv.Itoa(jobs), "-variant", variant, "memory").Output()
-			if err != nil {
-				return err
-			}
-			row(jobs, variant, strings.TrimSpace(string(out)))
+	processes := map[string]figures{cached: {}, constMetrics: {}}
+	for variant, measured := range processes {
+		out, err := child(ctx, self, "-jobs", strconv.Itoa(jobs), "-variant", variant, "measure-memory").Output()
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(out, &measured); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	measured := processes[cached]
+	measured[memoryAlternative] = processes[constMetrics][memoryResident]
+	measured[memoryRatio] = measured[memoryResident] / measured[memoryAlternative]
+	return measured, nil
 }
 
+// memoryOf prints the figures of this process as JSON.
 func memoryOf(ctx context.Context, jobs int, variant string) error {
 	if variant == cached && os.Getenv("GOGC") == "" {
 		const percent = 50 // as in the exporter
@@ -182,9 +185,11 @@ func memoryOf(ctx context.Context, jobs int, variant string) error {
 	runtime.GC()
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
-	fmt.Printf("%d | %d | %d\n", after>>20, before>>20, stats.HeapAlloc>>20)
 	runtime.KeepAlive(fleet.manager)
-	return nil
+	return json.NewEncoder(os.Stdout).Encode(figures{
+		memoryResident: float64(after) / mebibyte, memoryHistory: float64(before) / mebibyte,
+		memoryHeap: float64(stats.HeapAlloc) / mebibyte,
+	})
 }
 
 // resident returns the resident memory of the process in bytes.

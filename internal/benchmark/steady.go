@@ -7,17 +7,16 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
 	"iter"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,17 +38,38 @@ const (
 	version = "application/vnd.atlas.2023-01-01+json"
 )
 
+// steadyJobs are the numbers of jobs of a target.
+var steadyJobs = []int{5, 50, 500}
+
+// steadyRatio returns the name of the CPU time of polls without news relative to fetching the same bytes.
+func steadyRatio(jobs int) string { return fmt.Sprintf("%d jobs: CPU time relative to fetching", jobs) }
+
+// steadyOf returns the name of a figure of a variant.
+func steadyOf(jobs int, variant, unit string) string {
+	return fmt.Sprintf("%d jobs: %s of %s", jobs, unit, variant)
+}
+
+const microseconds, kibibytes = "µs", "KiB"
+
 // steady compares polls of lists that don't change with the cost of fetching the same bytes, over TLS and HTTP/2. The
 // simulated Atlas API is another process, so that its cost doesn't count.
-func steady(ctx context.Context, rounds int) error {
-	table("jobs of a target", "variant", "CPU of a request in µs", "relative to fetching", "KiB allocated",
-		"2,000 clusters every minute, % of a core")
-	for _, jobs := range []int{5, 50, 500} {
-		if err := steadyFor(ctx, jobs, rounds); err != nil {
-			return err
+func steady(ctx context.Context) (figures, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer children.Wait()
+	defer cancel()
+	measured := figures{}
+	for _, jobs := range steadyJobs {
+		best, err := steadyFor(ctx, jobs)
+		if err != nil {
+			return nil, err
 		}
+		for variant, used := range best {
+			measured[steadyOf(jobs, variant, microseconds)] = float64(used.cpu) / float64(time.Microsecond)
+			measured[steadyOf(jobs, variant, kibibytes)] = float64(used.allocated) / 1024
+		}
+		measured[steadyRatio(jobs)] = float64(best[skipped].cpu) / float64(best[fetched].cpu)
 	}
-	return nil
+	return measured, nil
 }
 
 // cost is the cost of a request.
@@ -79,35 +99,39 @@ func measure(round func() error) (cost, error) {
 	return cost{used / requests, (after.TotalAlloc - before.TotalAlloc) / requests}, nil
 }
 
-func steadyFor(ctx context.Context, jobs, rounds int) error {
-	base, stop, err := startPages(ctx, jobs)
-	if err != nil {
-		return err
+// cpuTime returns the CPU time that the process has used.
+func cpuTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
 	}
-	defer stop()
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// steadyFor returns the lowest cost of each variant.
+func steadyFor(ctx context.Context, jobs int) (map[string]cost, error) {
+	const rounds = 3
+	base, err := startPages(ctx, jobs)
+	if err != nil {
+		return nil, err
+	}
 	round, err := steadyRounds(ctx, base, jobs)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	names := []string{skipped, decoded, fetched} // a page can be fetched once it was polled
 	best := map[string]cost{}
 	for range rounds {
-		for _, name := range names {
+		for _, name := range []string{skipped, decoded, fetched} { // a page can be fetched once it was polled
 			used, err := measure(round[name])
 			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 			if fastest, measured := best[name]; !measured || used.cpu < fastest.cpu {
 				best[name] = used
 			}
 		}
 	}
-	for _, name := range names {
-		used := best[name]
-		row(jobs, name, used.cpu.Microseconds(), fmt.Sprintf("%.2f", float64(used.cpu)/float64(best[fetched].cpu)),
-			fmt.Sprintf("%.1f", float64(used.allocated)/1024), fmt.Sprintf("%.1f", used.cpu.Seconds()*2000/60*100))
-	}
-	return nil
+	return best, nil
 }
 
 // steadyRounds returns, for each variant, a function that reads the list of each target once.
@@ -205,31 +229,28 @@ func fetch(ctx context.Context, client *http.Client, url string) error {
 }
 
 // startPages starts this program as a server of pages. It returns its URL.
-func startPages(ctx context.Context, jobs int) (base string, stop func(), err error) {
+func startPages(ctx context.Context, jobs int) (base string, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
-	server := exec.CommandContext(ctx, self, "-jobs", strconv.Itoa(jobs), "pages") //nolint:gosec // this program
-	server.Stderr = os.Stderr
-	input, err := server.StdinPipe()
-	if err != nil {
-		return "", nil, err
-	}
+	server := child(ctx, self, "-jobs", strconv.Itoa(jobs), "pages")
 	output, err := server.StdoutPipe()
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
+	defer func() { _ = output.Close() }()
 	if err := server.Start(); err != nil {
-		return "", nil, err
+		return "", err
 	}
 	base, err = bufio.NewReader(output).ReadString('\n')
-	return strings.TrimSpace(base), func() { _ = input.Close(); _ = server.Wait() }, err
+	children.Go(func() { _ = server.Wait() })
+	return strings.TrimSpace(base), err
 }
 
-// pages serves the pages of targets with a number of jobs over TLS and HTTP/2, until the standard input ends. It prints
-// its URL. Each response is rendered once.
-func pages(jobs int) error {
+// pages serves the pages of targets with a number of jobs over TLS and HTTP/2, until ctx is canceled. It prints its
+// URL. Each response is rendered once.
+func pages(ctx context.Context, jobs int) error {
 	sim, _ := newAtlas(steadyTargets, jobs, apart)
 	sim.Capacity = -1
 	var mu sync.Mutex
@@ -257,6 +278,6 @@ func pages(jobs int) error {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	fmt.Println(server.URL)
-	_, err := io.Copy(io.Discard, os.Stdin)
-	return err
+	<-ctx.Done()
+	return nil
 }
