@@ -105,8 +105,8 @@
 //
 // A job ends at its finish time or, if that is absent, at its creation. An expired download ends at its expiry, if that
 // is later. A failed job with neither time ends at its recovery point. If that is absent, too, it ends at the first
-// poll that saw it failed, provided that an earlier poll saw it unfinished (failedSince). Otherwise its end is unknown.
-// Such a job is included in the counts by status, and has neither events nor series.
+// poll that saw it failed after an earlier poll saw it unfinished (failedSince). Otherwise its end is unknown. Such a
+// job is included in the counts by status, and has neither events nor series.
 //
 // Of several events, the one with the latest end is exported. Of equal ends, the latest creation wins, and then the
 // greatest job ID. The oldest active job and the next expiry follow the same rule if their times are equal. So the
@@ -128,6 +128,9 @@
 // that name it are dropped first. Otherwise, a success would remain after Atlas has changed the job to a failure. There
 // are two exceptions, because the job alone doesn't show when its restore ended: a batch, and a failure that an earlier
 // poll dated. Their events are kept unless the job contradicts them.
+//
+// Only the latest events are retained. If Atlas changes the job of such an event, the event before is found again only
+// if Atlas still lists its job.
 //
 // The latest events are retained for each delivery type and target, because a job's target determines its purpose. So
 // they remain complete if the drill targets change. If there are more than 100 combinations (maxDestinations), those

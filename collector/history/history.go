@@ -24,8 +24,8 @@ type History struct {
 	changeable map[string]struct{}
 	absent     map[string]struct{} // IDs of the known jobs that the last conclusive list didn't contain
 	notFound   map[string]struct{} // IDs of the known jobs that were not found in the last poll that requested them
-	// failedSince contains, for known failed jobs without a time of their own, the time of the first poll that saw them
-	// failed, if an earlier poll saw them unfinished.
+	// failedSince contains, for jobs without a creation time that a poll saw unfinished, the time of the first poll after
+	// it that saw them failed; zero if none did.
 	failedSince map[string]atlas.Timestamp
 	// oldest is a lower bound of the creation times of the known jobs, so that most polls needn't check every job.
 	oldest atlas.Timestamp
@@ -139,12 +139,13 @@ func (h *History) Merge(reading *Reading, now time.Time) {
 
 // store adds a job or replaces its state.
 func (h *History) store(job atlas.RestoreJob, now time.Time) {
-	known := h.jobs[job.ID]
+	since, sawUnfinished := h.failedSince[job.ID]
 	switch {
-	case job.Status != atlas.StatusFailed:
-		delete(h.failedSince, job.ID)
-	case known != nil && known.Status.Unfinished():
+	case since != 0:
+	case job.Status == atlas.StatusFailed && sawUnfinished:
 		h.failedSince[job.ID] = atlas.TimestampOf(now)
+	case job.Status.Unfinished() && job.Created == 0:
+		h.failedSince[job.ID] = 0
 	}
 	h.jobs[job.ID] = &job
 	if job.Status.Unfinished() || undecided(&job) {
@@ -232,10 +233,26 @@ func (h *History) drop(ids []string, now time.Time) bool {
 		h.remove(id)
 	}
 	h.retain(dropped, now)
-	for _, id := range ids {
-		delete(h.failedSince, id)
-	}
+	h.limitFailedSince()
 	return len(dropped) > 0
+}
+
+// maxFailedSince bounds the jobs that are not, or no longer, known and have no time except that of their failure.
+// Usually, there is none.
+const maxFailedSince = 100
+
+// limitFailedSince drops what is no longer needed to date the failures of jobs that are not known: Atlas may still list
+// such a job, or list it again.
+func (h *History) limitFailedSince() {
+	others := 0
+	for id, since := range h.failedSince {
+		if h.jobs[id] != nil {
+			continue
+		}
+		if others++; since == 0 || others > maxFailedSince {
+			delete(h.failedSince, id)
+		}
+	}
 }
 
 // remove removes a job from everything but failedSince, which dates its event.

@@ -50,6 +50,15 @@ func TestLatest_HasNoSuccessWhileAJobOfABatchIsUnfinished(t *testing.T) {
 	}
 }
 
+func TestLatest_HasNoSuccessIfAllJobsOfAnUnfinishedBatchWereRemovedAtOnce(t *testing.T) {
+	done := job("1", time.Hour, atlas.StatusCompleted, inBatch("b"))
+	for _, status := range []atlas.Status{atlas.StatusInProgress, atlas.StatusUnknown} {
+		h := removed(Policy{Limits: wideLimits}, done, job("2", time.Hour, status, inBatch("b")))
+		expectKnown(t, h)
+		expectLatest(t, h, Latest{})
+	}
+}
+
 func TestLatest_HasNoSuccessIfAnEvictedJobOfTheBatchDidNotSucceed(t *testing.T) {
 	const age = 500 * day
 	for _, test := range []struct {

@@ -15,7 +15,7 @@ type oracle struct {
 	Policy
 
 	now      atlas.Timestamp
-	failedAt map[string]atlas.Timestamp // when a poll first saw a job failed, if the poll before saw it unfinished
+	failedAt map[string]atlas.Timestamp // when a poll first saw a job failed after a poll that saw it unfinished
 }
 
 func (m *model) oracle() *oracle {
@@ -164,17 +164,14 @@ func happened(failed bool, event Event) happening {
 // recordEvents records which events the last poll could see, and updates failedAt.
 func (m *model) recordEvents(before *History, reading *Reading, now time.Time) {
 	for id, job := range m.history.jobs {
-		known := before.jobs[id]
-		active := known != nil && (known.Status.Active() || known.Status == atlas.StatusReady)
-		if job.Status != atlas.StatusFailed {
-			delete(m.failedAt, id)
-		} else if active {
-			m.failedAt[id] = atlas.TimestampOf(now)
+		if before.jobs[id] == nil {
+			m.unfinished[id] = false
 		}
-	}
-	for id := range m.failedAt {
-		if m.history.jobs[id] == nil {
-			delete(m.failedAt, id)
+		switch {
+		case job.Status.Active() || job.Status == atlas.StatusReady:
+			m.unfinished[id] = true
+		case job.Status == atlas.StatusFailed && m.unfinished[id] && m.failedAt[id] == 0:
+			m.failedAt[id] = atlas.TimestampOf(now)
 		}
 	}
 	for _, jobs := range []map[string]*atlas.RestoreJob{reading.jobs, m.history.jobs} {

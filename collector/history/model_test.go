@@ -73,8 +73,9 @@ type model struct {
 	lastFullPoll time.Duration // by elapsed
 	published    *Summary      // of the last successful poll; nil if the policy has changed since
 
-	failedAt map[string]atlas.Timestamp     // when known jobs without any time were first seen failed; see oracle
-	happened map[happening]atlas.RestoreJob // all events that a poll could see
+	failedAt   map[string]atlas.Timestamp     // when jobs without any time were first seen failed; see oracle
+	unfinished map[string]bool                // known jobs that a poll saw unfinished
+	happened   map[happening]atlas.RestoreJob // all events that a poll could see
 
 	sincePoll, sinceFullPoll, sinceStart events
 	misledBefore                         bool // see misleading; when a conclusive list was last read
@@ -131,7 +132,8 @@ func newModel(t *rapid.T) *model {
 	}}
 	m.shortJob = rapid.IntRange(0, 3).Draw(t, "short jobs") == 3
 	m.lastFullPoll = -fullPollInterval
-	m.failedAt, m.happened = map[string]atlas.Timestamp{}, map[happening]atlas.RestoreJob{}
+	m.failedAt, m.unfinished = map[string]atlas.Timestamp{}, map[string]bool{}
+	m.happened = map[happening]atlas.RestoreJob{}
 	m.history = New(prodList, m.drawPolicy())
 	n := rapid.SampledFrom([]int{0, 5, 60, 300, 400}).Draw(t, "jobs")
 	interval := rapid.SampledFrom([]time.Duration{time.Minute, time.Hour, 12 * time.Hour}).Draw(t, "interval")

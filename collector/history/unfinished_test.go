@@ -1,6 +1,7 @@
 package history
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -123,11 +124,67 @@ func TestLatest_DatesAFailureByTheFirstPollThatSawIt(t *testing.T) {
 		mergeList(h)
 	}
 	expectKnown(t, h)
-	if len(h.failedSince) > 0 {
-		t.Error("the time of the failure is kept for each job")
-	}
 	if got := latest(h).Failure.End; got != ago(-time.Minute) {
 		t.Errorf("after the job was removed, last failure at %v", got.Time())
+	}
+}
+
+func TestLatest_DatesAFailureByTheFirstPollThatSawItRegardlessOfOtherStatuses(t *testing.T) {
+	running := undatedFailure(func(j *atlas.RestoreJob) { j.Status = atlas.StatusInProgress })
+	completed := undatedFailure(func(j *atlas.RestoreJob) { j.Status = atlas.StatusCompleted })
+	unknown := undatedFailure(func(j *atlas.RestoreJob) { j.Status = atlas.StatusUnknown })
+	failed := undatedFailure()
+	for _, test := range []struct {
+		name  string
+		polls []atlas.RestoreJob // one per minute
+		want  atlas.Timestamp
+	}{
+		{"unknown before", []atlas.RestoreJob{running, unknown, failed}, ago(-2 * time.Minute)},
+		{"completed before", []atlas.RestoreJob{running, completed, failed}, ago(-2 * time.Minute)},
+		{"unknown meanwhile", []atlas.RestoreJob{running, failed, unknown, failed}, ago(-time.Minute)},
+		{"running meanwhile", []atlas.RestoreJob{running, failed, running, failed}, ago(-time.Minute)},
+		{"failed from the start", []atlas.RestoreJob{failed, running, failed}, ago(-2 * time.Minute)},
+		{"never unfinished", []atlas.RestoreJob{unknown, failed}, 0},
+	} {
+		h := newHistory(wideLimits)
+		for minutes, job := range test.polls {
+			now := noon.Add(time.Duration(minutes) * time.Minute)
+			h.Merge(readList(h, now, job), now)
+		}
+		if got := latest(h).Failure.End; got != test.want {
+			t.Errorf("%s: last failure at %v, want %v", test.name, got.Time(), test.want.Time())
+		}
+	}
+}
+
+func TestMerge_KeepsTheTimeOfAnUndatedFailureThatIsEvicted(t *testing.T) {
+	running := undatedFailure(func(j *atlas.RestoreJob) { j.Status = atlas.StatusInProgress })
+	other := job("other", time.Hour, atlas.StatusCompleted)
+	h := New(prodList, Policy{Limits: Limits{MaxAge: 400 * day, MaxJobs: 1}, JobSeries: threeDays})
+	mergeList(h, other, running)
+	mergeList(h, other, undatedFailure())
+	expectKnown(t, h, "other")
+	for range 2 {
+		mergeList(h, undatedFailure())
+	}
+	s := h.Summarize(noon)
+	if len(s.Series) != 1 || s.Series[0].ID != running.ID {
+		t.Errorf("series of %+v", s.Series)
+	}
+}
+
+func TestMerge_BoundsTheTimesOfUndatedFailuresThatAreNotKnown(t *testing.T) {
+	h := newHistory(wideLimits)
+	for i := range 2 * maxFailedSince {
+		withID := func(j *atlas.RestoreJob) { j.ID = fmt.Sprint(i) }
+		running := undatedFailure(withID, func(j *atlas.RestoreJob) { j.Status = atlas.StatusInProgress })
+		for _, listed := range [][]atlas.RestoreJob{{running}, {undatedFailure(withID)}, {}, {}, {running}, {}, {}} {
+			mergeList(h, listed...)
+		}
+	}
+	expectKnown(t, h)
+	if n := len(h.failedSince); n != maxFailedSince {
+		t.Errorf("%d times are kept", n)
 	}
 }
 
