@@ -88,17 +88,26 @@ func isAbsentTwice(r *record, now time.Time, conclusive bool) bool {
 // listed, known or not, in its last reading. Jobs that are not known were evaluated when they were listed last, or
 // ceased to be known. last_created_* covers known jobs only. All values "are retained after their jobs are removed".
 //
-// A job that was removed while it was unfinished doesn't prevent the success of its batch: Atlas has no such job.
+// A job that was removed while it was unfinished doesn't prevent the success of its batch, because Atlas has no such
+// job, if another job of the batch remained known. If all its jobs were removed at once, the batch never succeeded.
 func lastValuesOf(s Settings, h state) *lastValues {
 	last := newLastValues()
 	jobs := slices.Concat(sorted(h.known), sorted(h.others))
+	all := slices.Clone(jobs)
 	last.observeCreated(slices.Concat(sorted(h.known), h.former))
 	last.observe(s, jobs)
 	last.observe(s, slices.DeleteFunc(jobs, func(r record) bool {
 		_, isKnown := h.known[r.job.id]
-		return !isKnown && r.job.batchID != "" && isUnfinished(r.job, r.at) && !isSuccessful(r.job, r.at)
+		return !isKnown && r.job.batchID != "" && isUnfinished(r.job, r.at) && !isSuccessful(r.job, r.at) &&
+			slices.ContainsFunc(all, func(o record) bool { return o.job.batchID == r.job.batchID && h.remainedAfter(o, r) })
 	}))
 	return last
+}
+
+// remainedAfter returns whether a job was evaluated after another one had been removed.
+func (h state) remainedAfter(r, removed record) bool {
+	_, isKnown := h.known[r.job.id]
+	return isKnown || r.at.After(removed.at)
 }
 
 // batchOf returns the name of the restore that a job belongs to. The jobs of a batch are one restore for

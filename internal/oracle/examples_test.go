@@ -177,6 +177,18 @@ func TestBatch(t *testing.T) {
 		`last_failure_timestamp_seconds` + labels(a): unix(-time.Hour + time.Second),
 		`last_success_timestamp_seconds` + labels(d): unix(-2*time.Hour + time.Second),
 	})
-	check(t, testSettings("legacy"), lists([]string{job(b, "x", "FINISHED"), job(a, "x", "IN_PROGRESS")}),
-		map[string]float64{`last_success_timestamp_seconds` + labels(b): -1})
+	both, one, none := []string{job(b, "x", "FINISHED"), job(a, "x", "IN_PROGRESS")}, []string{job(b, "x", "FINISHED")},
+		[]string{}
+	for _, test := range []struct {
+		polls []Poll
+		want  float64
+	}{
+		{lists(both), -1},
+		{lists(both, one, one), unix(-time.Hour + time.Second)}, // Atlas has no unfinished job
+		{lists(both, none, none), -1},
+	} {
+		check(t, testSettings("legacy"), test.polls, map[string]float64{
+			`last_success_timestamp_seconds` + labels(b): test.want,
+		})
+	}
 }
