@@ -241,8 +241,8 @@ func (h *History) drop(ids []string, now time.Time) bool {
 // Usually, there is none.
 const maxFailedSince = 100
 
-// limitFailedSince drops what is no longer needed to date the failures of jobs that are not known: Atlas may still list
-// such a job, or list it again.
+// limitFailedSince bounds the times of the failures of jobs that are not known. Some are kept, because Atlas may still
+// list such a job, or list it again. A job that was removed while it was unfinished starts again.
 func (h *History) limitFailedSince() {
 	others := 0
 	for id, since := range h.failedSince {
