@@ -30,7 +30,7 @@ const (
 	nextExpiry  = "target:mongodbatlas_restore_next_expiry:min"
 	lastPoll    = "target:mongodbatlas_restore_successful_poll:seen"
 	pollError   = "target:mongodbatlas_restore_poll_error:reason"
-	gone        = pollError + `{reason="gone"}`
+	gone        = pollError + `{backup_type="serverless",reason="gone"}`
 	lastDrill   = "cluster:mongodbatlas_restore_last_drill:timestamp"
 	drillAge    = "cluster:mongodbatlas_restore_drill_age_objective:seconds"
 	drilledData = "target:mongodbatlas_restore_drill_recovery_point_age:seconds"

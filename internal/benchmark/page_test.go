@@ -66,7 +66,7 @@ func TestGoalTable_MarksMissedGoals(t *testing.T) {
 	}
 	for _, want := range []string{
 		"SDK | 2.00 × | met | `decoding` |", "as fast | 1.99 × | **missed** | `decoding` |",
-		"core | 4.0 % | met | `fleet` |", "110 MiB | 110.1 MiB | **missed** | `fleet` |",
+		"core | 4.0% | met | `fleet` |", "110 MiB | 110.1 MiB | **missed** | `fleet` |",
 		"jobs | 1/12.5 | met | `memory` |", "alerts | not measured | – | `rules` |",
 	} {
 		if !strings.Contains(table, want) {

@@ -97,13 +97,13 @@ func (in *inspector) findings(s *poll.State) []finding {
 func (in *inspector) pollFindings(s *poll.State) []finding {
 	var found []finding
 	if s.Err != nil {
-		class := "bad"
-		if s.Reason == poll.ReasonGone {
-			class = "warn"
+		class, alert := "bad", "AtlasRestoreCannotPoll"
+		if s.Reason == poll.ReasonGone && s.Target.BackupType == atlas.Serverless { // retired by Atlas
+			class, alert = "warn", "AtlasRestoreTargetGone"
 		}
 		found = append(found, finding{
 			kindPollFailed, class, "Polls fail (" + labelText(string(s.Reason)) + ").", targetRemedy(s.Snapshot),
-			s.Err.Error(), "AtlasRestoreCannotPoll",
+			s.Err.Error(), alert,
 		})
 	}
 	objectives := s.Target.Policy.Objectives

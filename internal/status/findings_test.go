@@ -1,6 +1,7 @@
 package status
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +102,22 @@ func (tests findingTests) run(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, test.want)
 			}
 		})
+	}
+}
+
+// Only serverless instances were retired. For other backup types, Atlas no longer supports the API version of the
+// exporter, so that monitoring ends.
+func TestFindings_ReasonGoneIsOnlyAWarningForServerlessInstances(t *testing.T) {
+	for backupType, want := range map[atlas.BackupType]string{
+		atlas.Serverless: "warn AtlasRestoreTargetGone",
+		atlas.Dedicated:  "bad AtlasRestoreCannotPoll",
+	} {
+		snapshot := failed("prod", backupType, &atlas.Error{Status: http.StatusGone, Code: "VERSION_GONE"})
+		states := (&fakePoller{snapshots: []*poll.Snapshot{snapshot}}).States()
+		found := newInspector(states, now).findings(&states[0])
+		if len(found) != 1 || found[0].Class+" "+found[0].Alert != want {
+			t.Errorf("%s: got %+v, want %s", backupType, found, want)
+		}
 	}
 }
 
