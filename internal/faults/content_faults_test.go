@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
+
+	"atlas-restore-exporter/atlas/atlastest"
 )
 
 // rewriteList replaces a pattern in the responses to requests for the victim's list, not in those for a single job.
@@ -22,9 +25,10 @@ func rewriteList(pattern func(w *world) string, by string) trigger {
 	}
 }
 
-// withoutRunningJob serves lists without the job that is in progress, whose totalCount agrees.
+// withoutRunningJob serves lists without the job that is in progress, whose totalCount agrees, until the job has failed:
+// two lists without a finished job remove it, so that a slow machine would miss the failure.
 func withoutRunningJob(w *world) func() {
-	return w.respond(func(rw http.ResponseWriter, r *http.Request) {
+	end := w.respond(func(rw http.ResponseWriter, r *http.Request) {
 		response := w.realResponse(r)
 		var page struct {
 			Results    []map[string]any `json:"results"`
@@ -37,7 +41,9 @@ func withoutRunningJob(w *world) func() {
 		if err := json.Unmarshal(response.Body.Bytes(), &page); err != nil {
 			panic(err)
 		}
-		page.Results = slices.DeleteFunc(page.Results, func(job map[string]any) bool { return job["id"] == w.running[victim] })
+		page.Results = slices.DeleteFunc(page.Results, func(job map[string]any) bool {
+			return job["id"] == w.running[victim] && job["failed"] != true
+		})
 		page.TotalCount = len(page.Results)
 		response.Body.Reset()
 		if err := json.NewEncoder(response.Body).Encode(page); err != nil {
@@ -45,6 +51,13 @@ func withoutRunningJob(w *world) func() {
 		}
 		relay(rw, response)
 	})
+	return func() {
+		end()
+		byID := func(r atlastest.Request) bool { return strings.HasSuffix(r.Path, "/"+w.running[victim]) }
+		if len(w.sim.Requests(byID)) == 0 {
+			w.Error("the job was not requested by its ID")
+		}
+	}
 }
 
 // contentFaults are valid responses with content that must not mislead the exporter.
@@ -68,6 +81,7 @@ func contentFaults() []fault {
 			name:     "lists that lack an unfinished job",
 			effect:   "none; the job is requested by its ID, and removed only if Atlas doesn't find it",
 			reach:    oneTarget,
+			lasts:    10 * time.Minute,
 			triggers: map[string]trigger{"": withoutRunningJob},
 		},
 		{
