@@ -83,6 +83,35 @@ func TestDashboards_NameEachCondition(t *testing.T) {
 	}
 }
 
+// TestDashboards_ShowTheSoonestExpiryFirst checks that the rank of a row that expires has a fraction, which is the time left.
+func TestDashboards_ShowTheSoonestExpiryFirst(t *testing.T) {
+	dashboards := readDashboards(t)
+	for _, test := range []struct{ dashboard, panel, column, text string }{
+		{"now", "Open problems", "Condition", "Download expires"},
+		{"cluster", "Open problems", "Condition", "Download expires"},
+		{"now", "Copies of data", "Copy", "Open download"},
+	} {
+		p := dashboards[test.dashboard].panel(t, test.panel)
+		rank := 0
+		for p.mappedTo(t, fmt.Sprint(rank), test.column) != test.text {
+			if rank++; rank > 100 {
+				t.Fatalf("%s, %s: no value is %s", test.dashboard, test.panel, test.text)
+			}
+		}
+		for _, fraction := range []string{"", ".00003", ".99"} {
+			if text := p.mappedTo(t, fmt.Sprint(rank)+fraction, test.column); text != test.text {
+				t.Errorf("%s, %s: %d%s is %q", test.dashboard, test.panel, rank, fraction, text)
+			}
+		}
+		if order := fmt.Sprintf("%d + clamp(", rank); !strings.Contains(p.Targets[0].Expr, order) {
+			t.Errorf("%s, %s: %s is not sorted by the time left", test.dashboard, test.panel, test.text)
+		}
+	}
+	if expr := dashboards["now"].panel(t, "Restores and drills").Targets[4].Expr; !strings.Contains(expr, "min(") {
+		t.Errorf("the first panels don't show the next expiry: %s", expr)
+	}
+}
+
 // TestDashboards_ShowOverdueDrills checks that no negative time is shown as a time in the past.
 func TestDashboards_ShowOverdueDrills(t *testing.T) {
 	dashboards := readDashboards(t)

@@ -90,11 +90,14 @@ func override(legend string, properties ...property) dashboard.DashboardFieldCon
 
 // countsPanel is one panel with several values, because a phone shows one panel below the other.
 func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
+	const firstExpiry = "Next link expires in"
 	minor := func(p *dashboard.Panel) {
 		for _, name := range []string{"Expiring", "Drills due"} {
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
 				override(name, limits(thresholds(purple, step{0, green}, step{1, orange}))))
 		}
+		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
+			override(firstExpiry, unit(seconds), property{Id: "decimals", Value: 0}, limits(thresholds(orange))))
 	}
 	return statPanel(frame{
 		title: "Restores and drills", unit: count, width: width, height: 4, noValue: "No data",
@@ -106,6 +109,7 @@ func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 			{counted(condition("restores", "AtlasRestore(TooSlow|Stuck)")), "Too slow"},
 			{counted(condition("security", "AtlasRestoreUnexpectedTarget")), "Unexpected target"},
 			{counted(condition("results", "AtlasRestoreDownloadExpiresSoon")), "Expiring"},
+			{"floor(min(" + condition("results", "AtlasRestoreDownloadExpiresSoon") + ") - time())", firstExpiry},
 			{counted(condition("drills", "AtlasRestore(DrillOverdue|NeverDrilled)")), "Drills due"},
 		},
 	}, thresholds(purple, step{0, green}, step{1, red}),
@@ -115,10 +119,15 @@ func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 // conditionMappings maps the ranks of conditions to texts and colors.
 func conditionMappings() []dashboard.ValueMapping {
 	conditions := map[string]dashboard.ValueMappingResult{}
+	var ranges []dashboard.ValueMapping
 	for i := range alertConditions {
-		conditions[strconv.Itoa(i+1)] = result(alertConditions[i].text, alertConditions[i].color)
+		r := result(alertConditions[i].text, alertConditions[i].color)
+		conditions[strconv.Itoa(i+1)] = r
+		if alertConditions[i].soonestFirst {
+			ranges = append(ranges, ranked(i+1, r))
+		}
 	}
-	return mapping(conditions)
+	return append(mapping(conditions), ranges...)
 }
 
 // conditionsPanel counts the open problems of each condition. If there are many, it leads to each condition.
@@ -150,7 +159,12 @@ func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Pane
 		description: "Conditions of restores, drills, and polls that have alerts, the most urgent first. When: since when, or when the link of a " +
 			"download expires. Over limit: time beyond the objective. The alerts use the same series.",
 		queries: []query{
-			{each(func(rank int, _ *alertCondition) string { return fmt.Sprintf("0 * %s + %d", value, rank) }), ""},
+			{each(func(rank int, p *alertCondition) string {
+				if p.soonestFirst {
+					return ordered(rank, p.when)
+				}
+				return fmt.Sprintf("0 * %s + %d", value, rank)
+			}), ""},
 			{each(func(_ int, p *alertCondition) string { return milliseconds(p.when) }), ""},
 			{"floor(" + each(func(_ int, p *alertCondition) string { return p.over }) + ")", ""},
 		},
@@ -206,6 +220,8 @@ var copyKinds = []struct{ text, color string }{
 	{"Unexpected target", red}, {"Other project", yellow}, {"Open download", orange}, {"Past download", grey},
 }
 
+const openDownload = 2
+
 // copiesPanel is the table of copies that leave the project.
 func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	perJob := "max by (" + jobKey + ") "
@@ -228,21 +244,27 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	}
 	expiry := perJob + "(" + target("job_expiry_timestamp_seconds") + " and" + onJob + target("job_info", `delivery_type="download"`) +
 		") or " + perJob + "(" + selector(nextExpiry, clusters) + ")"
-	mappings := map[string]dashboard.ValueMappingResult{}
+	var mappings []dashboard.ValueMapping
 	for i, kind := range copyKinds {
-		mappings[strconv.Itoa(i)] = result(kind.text, kind.color)
+		mappings = append(mappings, ranked(i, result(kind.text, kind.color)))
 	}
 	return tablePanel(frame{
 		title: "Copies of data", width: width, height: height, noValue: "No copy is known.",
 		description: "Downloads that are open or were created in the last 24 hours, and restores into other projects or unexpected " +
 			"targets in the last 7 days. All users with the link of a download can read the data until the link expires.",
 		queries: []query{
-			{kindOrTime(func(kind int, series string) string { return fmt.Sprintf("0 * %s + %d", series, kind) }), ""},
+			{kindOrTime(func(kind int, series string) string {
+				plain := fmt.Sprintf("0 * %s + %d", series, kind)
+				if kind != openDownload {
+					return plain
+				}
+				return ordered(kind, "(("+expiry+") and"+onJob+series+")") + " or" + onJob + plain
+			}), ""},
 			{milliseconds(kindOrTime(func(_ int, series string) string { return series })), ""},
 			{milliseconds(rows(into(withTarget(withLabels(expiry))))), ""},
 		},
 	}, "Copy", false, slices.Concat([]column{
-		{valueOf(0), "Copy", 88, []property{unit(count), mapped(mapping(mappings)), background(), alignLeft()}},
+		{valueOf(0), "Copy", 88, []property{unit(count), mapped(mappings), background(), alignLeft()}},
 	}, clusterColumns(), []column{
 		{valueOf(1), "Created", 88, []property{unit(fromNow)}},
 		{valueOf(2), "Link expires", 88, []property{unit(fromNow)}},

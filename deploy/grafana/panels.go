@@ -97,6 +97,12 @@ func between(from, to float64, r dashboard.ValueMappingResult) dashboard.ValueMa
 	}}
 }
 
+// ranked maps the values of ordered to a text.
+func ranked(rank int, r dashboard.ValueMappingResult) dashboard.ValueMapping {
+	const most = 0.995
+	return between(float64(rank), float64(rank)+most, r)
+}
+
 // anyValue maps every text that is not empty to a text.
 func anyValue(text string) []dashboard.ValueMapping {
 	return []dashboard.ValueMapping{{RegexMap: &dashboard.RegexMap{

@@ -188,6 +188,7 @@ type alertCondition struct {
 	text, color               string
 	foreign                   bool   // whether the name of the target project is important
 	when                      string // Unix time of the start or, of a download, of the expiry
+	soonestFirst              bool   // whether the rows are sorted by when
 	over                      string // seconds beyond the limit
 }
 
@@ -222,7 +223,8 @@ var alertConditions = []alertCondition{
 	{group: "restores", condition: "AtlasRestoreStuck", matcher: notDrill, text: "Restore stuck", color: red, when: value,
 		over: "time() - 86400 - " + value},
 	{group: "polling", condition: "AtlasRestoreDataStale", text: "Data too old", color: red, when: value},
-	{group: "results", condition: "AtlasRestoreDownloadExpiresSoon", text: "Download expires", color: orange, when: value},
+	{group: "results", condition: "AtlasRestoreDownloadExpiresSoon", text: "Download expires", color: orange, when: value,
+		soonestFirst: true},
 	{group: "restores", condition: "AtlasRestoreFailed", matcher: isDrill, text: "Drill failed", color: red, when: value},
 	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: isDrill, text: "Drill too slow", color: yellow, when: value,
 		over: overDuration},
@@ -289,6 +291,13 @@ func openPerCondition(values bool) string {
 		terms = append(terms, fmt.Sprintf(`label_replace(%s, "rank", "%d", "", "")`, number, i+1))
 	}
 	return strings.Join(terms, " or ")
+}
+
+// ordered adds a fraction to the rank of a row: the time until the row expires in units of 116 days. Grafana sorts a table by
+// one column only.
+func ordered(rank int, expiry string) string {
+	const most = 0.99
+	return fmt.Sprintf("%d + clamp((%s - time()) / 1e7, 0, %g)", rank, expiry, most)
 }
 
 // milliseconds converts a Unix time for Grafana.
