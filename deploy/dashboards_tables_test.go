@@ -83,7 +83,8 @@ func TestDashboards_NameEachCondition(t *testing.T) {
 	}
 }
 
-// TestDashboards_ShowTheSoonestExpiryFirst checks that the rank of a row that expires has a fraction, which is the time left.
+// TestDashboards_ShowTheSoonestExpiryFirst checks that the rank of a row that expires has a fraction, which is the time
+// left.
 func TestDashboards_ShowTheSoonestExpiryFirst(t *testing.T) {
 	dashboards := readDashboards(t)
 	for _, test := range []struct{ dashboard, panel, column, text string }{

@@ -198,7 +198,7 @@ func (in *inspector) restores(s *poll.State) []finding {
 		if left := next.Expiry.Time().Sub(in.now); left > 0 && left < notice {
 			found = append(found, finding{
 				kindExpiring, "warn", fmt.Sprintf("The download of job %s expires in %s.", next.ID, formatDuration(left)),
-				"Ask its creator whether the archive was downloaded.", "", "AtlasRestoreDownloadExpiresSoon",
+				"Find out from its creator whether the archive was downloaded.", "", "AtlasRestoreDownloadExpiresSoon",
 			})
 		}
 	}
