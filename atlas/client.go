@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 )
@@ -32,6 +33,9 @@ type Options struct {
 	Observer Observer
 	// Logger logs unknown values in responses. If nil, they are not logged.
 	Logger *slog.Logger
+	// Previous is the client that this one replaces, or nil. Its secrets may still be valid, so they are removed from
+	// responses, too.
+	Previous *Client
 }
 
 // Client reads from the Atlas API with one credential. It is safe for concurrent use.
@@ -44,6 +48,7 @@ type Client struct {
 	observer    Observer
 	logger      *slog.Logger
 	reserve     float64
+	earlier     []string // secrets of replaced clients, newest first
 
 	mu         sync.Mutex
 	rateLimits map[bucket]*rateLimit
@@ -69,6 +74,11 @@ func NewClient(options Options) (*Client, error) {
 		rateLimits:  map[bucket]*rateLimit{},
 		logged:      map[logEntry]struct{}{},
 	}
+	if options.Previous != nil {
+		const maxEarlier = 32 // secrets of several rotations
+		client.earlier = options.Previous.secrets()
+		client.earlier = slices.Clone(client.earlier[:min(len(client.earlier), maxEarlier)])
+	}
 	if client.observer == nil {
 		client.observer = NopObserver{}
 	}
@@ -90,6 +100,9 @@ func NewClient(options Options) (*Client, error) {
 	}
 	return client, nil
 }
+
+// secrets returns the secrets that responses and errors must not contain, newest first.
+func (c *Client) secrets() []string { return append(slices.Clip(c.auth.secrets()), c.earlier...) }
 
 // Close closes idle connections. Requests in progress are not interrupted.
 func (c *Client) Close() { c.connections.CloseIdleConnections() }

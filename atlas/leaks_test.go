@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"atlas-restore-exporter/atlas"
 	"atlas-restore-exporter/atlas/atlastest"
 )
 
@@ -72,5 +74,36 @@ func TestRestoreJobs_ReplaceSecretsThatTheResponseEchoes(t *testing.T) {
 		if jobs[0].SnapshotID != "_redacted_" || jobs[0].TargetClusterName != "_redacted_" {
 			t.Errorf("%q, %q", jobs[0].SnapshotID, jobs[0].TargetClusterName)
 		}
+	})
+}
+
+// A token that was renewed, and a secret that was rotated, may still be valid.
+func TestRestoreJobs_ReplaceEarlierTokensAndSecrets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim, token := newAtlas(), ""
+		sim.Script(atlastest.PathHas("restoreJobs"), 0, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if token == "" {
+				token = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+			}
+			_, _ = io.WriteString(w, `{"results":[{"id":"32b6e34b3d91647abb20e7b8","snapshotId":"`+token+
+				`","targetClusterName":"`+secret+`","deliveryType":"automated"}]}`)
+		}))
+		expectRedacted := func(client *atlas.Client) {
+			t.Helper()
+			jobs, err := readAll(withDeadline(t), client, dedicated)
+			if err != nil || len(jobs) != 1 || jobs[0].SnapshotID != "_redacted_" || jobs[0].TargetClusterName != "_redacted_" {
+				t.Errorf("%v, %+v", err, jobs)
+			}
+		}
+		client := connect(t, sim, account)
+		expectRedacted(client)
+		time.Sleep(59*time.Minute + time.Second)
+		expectRedacted(client)
+		expectTokenRequests(t, sim, 2)
+		rotated := atlas.Credential{Name: account.Name, ServiceAccount: &atlas.ServiceAccount{
+			ClientID: account.ServiceAccount.ClientID, ClientSecret: "mdb_sa_sk_another-secret-of-the-account",
+		}}
+		sim.AddServiceAccount(rotated.ServiceAccount.ClientID, rotated.ServiceAccount.ClientSecret.Reveal())
+		expectRedacted(connectWith(t, sim, atlas.Options{Credential: rotated, Previous: client}))
 	})
 }

@@ -178,7 +178,7 @@ func (c *Client) attempt(
 
 // newResponse returns a response without secrets.
 func (c *Client) newResponse(request apiRequest, body []byte, date Timestamp) response {
-	secrets, r := c.auth.secrets(), response{date: date}
+	secrets, r := c.secrets(), response{date: date}
 	if request.mark != nil {
 		r.mark = markOf(body, secrets, date)
 		r.unchanged = request.mark.matches(r.mark)
@@ -217,7 +217,7 @@ func responseTime(header http.Header) Timestamp {
 func (c *Client) errorResponse(
 	request apiRequest, start time.Time, resp *http.Response, body []byte, limit *rateLimit,
 ) error {
-	apiErr := decodeError(request.operation, resp.StatusCode, resp.Header, body, c.auth.secrets()...)
+	apiErr := decodeError(request.operation, resp.StatusCode, resp.Header, body, c.secrets()...)
 	c.observer.Request(request.operation, resp.StatusCode, time.Since(start))
 	c.observer.Credential(c.credential, apiErr.Status != http.StatusUnauthorized || apiErr.Membership())
 	if apiErr.Status == http.StatusTooManyRequests {
@@ -238,7 +238,7 @@ func (c *Client) noResponse(request apiRequest, start time.Time, err error) erro
 		errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
 		return &MalformedError{Operation: request.operation, Err: err}
 	}
-	return transportError(err, c.auth.secrets())
+	return transportError(err, c.secrets())
 }
 
 // transportError returns a network error with a sanitized text. An error with a long text is not wrapped.

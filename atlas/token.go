@@ -45,6 +45,7 @@ type tokenSource struct {
 	current             *oauth2.Token
 	renewAt             time.Time       // when current must be renewed
 	expiresAt           time.Time       // when current expires
+	earlier             []earlierToken  // replaced tokens that may still be valid, newest first
 	acceptedBy          map[string]bool // projects that accepted a token of this account
 	replacementRejected map[string]bool // projects that rejected a replacement since they last accepted a token
 	unprovenReplaced    bool            // whether a token was replaced although no token was accepted yet
@@ -161,7 +162,8 @@ func (s *tokenSource) discard(rejected *oauth2.Token, projectID string) bool {
 		return false
 	}
 	s.unprovenReplaced = s.unprovenReplaced || unproven
-	s.current, s.replacedAt = nil, time.Now()
+	s.retire()
+	s.replacedAt = time.Now()
 	return true
 }
 
@@ -203,6 +205,7 @@ func (s *tokenSource) request(ctx context.Context) (*oauth2.Token, error) {
 		return nil, s.failure
 	}
 	s.observer.Token(s.credential, http.StatusOK)
+	s.retire()
 	s.expiresAt = requested.Add(tokenLifetime)
 	if !token.Expiry.IsZero() {
 		s.expiresAt = token.Expiry
@@ -243,12 +246,35 @@ func (s *tokenSource) secrets() []string {
 	return s.secretsLocked()
 }
 
-// secretsLocked returns the secret in each of its encodings, and the token. The caller must hold s.mu.
+// secretsLocked returns the secret in each of its encodings, and the tokens that may be valid. The caller must hold s.mu.
 func (s *tokenSource) secretsLocked() []string {
-	if s.current == nil {
-		return s.encodedSecret
+	secrets := slices.Clip(s.encodedSecret)
+	if s.current != nil {
+		secrets = append(secrets, s.current.AccessToken)
 	}
-	return append(slices.Clip(s.encodedSecret), s.current.AccessToken)
+	for _, earlier := range s.earlier {
+		if time.Now().Before(earlier.expiresAt) {
+			secrets = append(secrets, earlier.token)
+		}
+	}
+	return secrets
+}
+
+// earlierToken is a token that was replaced before it expired.
+type earlierToken struct {
+	token     string
+	expiresAt time.Time
+}
+
+// retire discards the current token. A response may contain it as long as it is valid. The caller must hold s.mu.
+func (s *tokenSource) retire() {
+	const maxEarlier = 16 // more than are replaced within the lifetime of a token
+	if s.current == nil {
+		return
+	}
+	s.earlier = slices.Insert(s.earlier, 0, earlierToken{s.current.AccessToken, s.expiresAt})
+	s.earlier = s.earlier[:min(len(s.earlier), maxEarlier)]
+	s.current = nil
 }
 
 // errUnusableToken means that an access token can't be sent in a header.

@@ -104,6 +104,7 @@ func (e *Exporter) newClients(cfg *config.Config) (map[string]*atlas.Client, err
 		options := cfg.ClientOptions(credential)
 		options.UserAgent = "atlas-restore-exporter/" + e.options.Build.Version
 		options.DialContext, options.Observer, options.Logger = e.options.DialContext, e.metrics, e.options.Logger
+		options.Previous = e.clients[credential.Name]
 		client, err := atlas.NewClient(options)
 		if err != nil {
 			return nil, err
