@@ -73,7 +73,7 @@ func TestDashboardQueries_ReturnData(t *testing.T) {
 func checkConditions(t *testing.T, prometheus runningPrometheus) {
 	t.Helper()
 	now := readDashboards(t)["now"]
-	const neverDrilled = "11"
+	const neverDrilled = "12"
 	if text := now.panel(t, "Conditions").mappedTo(t, neverDrilled, "Condition"); text != "Never drilled" {
 		t.Fatalf("condition %s is %s", neverDrilled, text)
 	}
@@ -166,11 +166,41 @@ func checkStopped(t *testing.T, prometheus runningPrometheus) {
 			t.Errorf("%q, %s, as if it were known: %s", values, failure, target.Expr)
 		}
 	}
+	checkStale(t, prometheus)
 	var states []string
 	testutil.Eventually(t, func() bool {
 		states, _ = prometheus.query(t, running[2].Expr)
 		return len(states) > 0 && !slices.ContainsFunc(states, func(state string) bool { return state != wasRunning })
 	}, func() string { return fmt.Sprintf("states of running restores: %q", states) })
+}
+
+// checkStale checks that jobs, downloads, and the states of clusters of a stopped exporter remain, and are marked.
+func checkStale(t *testing.T, prometheus runningPrometheus) {
+	t.Helper()
+	const unknown = "8"
+	dashboards := readDashboards(t)
+	now := dashboards["now"]
+	copies, timeline := now.panel(t, "Copies of data"), now.panel(t, "Restores by cluster").Targets[0].Expr
+	var kinds map[string]int
+	var statuses map[string]int
+	var clusters []string
+	testutil.Eventually(t, func() bool {
+		kinds, statuses = map[string]int{}, map[string]int{}
+		samples, _ := prometheus.samples(t, copies.Targets[0].Expr)
+		for i := range samples {
+			kinds[copies.mappedTo(t, samples[i].value(), "Copy")]++
+		}
+		samples, _ = prometheus.samples(t, dashboards["cluster"].panel(t, "Jobs").Targets[0].Expr)
+		for i := range samples {
+			statuses[samples[i].Metric["status"]]++
+		}
+		clusters, _ = prometheus.query(t, timeline)
+		return kinds["Was open"] > 1 && kinds["Open download"] == 0 &&
+			statuses["completed"] > 0 && statuses["was_in_progress"] > 0 && statuses["in_progress"]+statuses["ready"] == 0 &&
+			len(clusters) > 1 && len(slices.Compact(clusters)) == 1 && clusters[0] == unknown
+	}, func() string {
+		return fmt.Sprintf("copies %v, jobs %v, states of clusters %q", kinds, statuses, clusters)
+	})
 }
 
 func hasQuery(t *testing.T, name string) bool {

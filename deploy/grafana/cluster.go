@@ -88,25 +88,34 @@ func jobTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 func jobsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	const labelsOfJob = "job_id, backup_type, delivery_type, target_project_id, target_cluster_name, status, project_id, cluster_name"
 	join := " * on (job, instance, " + jobKey + ") group_left "
-	createdAt := "max by (" + labelsOfJob + ") (" + target("job_created_timestamp_seconds") +
-		join + "(status) (" + target("job_status") + " == 1)" +
-		join + "(delivery_type, target_project_id, target_cluster_name) " + target("job_info") + ")"
+	keptRange := func(name string) string { return kept(target(name), "$__range") }
+	perJob := func(name string) string { return "max by (job_id) (" + keptRange(name) + ")" }
+	status := "(" + keptRange("job_status") + " == 1)"
+	// An exporter that was replaced can have exported an earlier status.
+	finished := "(" + kept(target("job_status", `status=~"completed|failed|expired|cancelled"`), "$__range") + " == 1)"
+	stale := `label_replace(` + status + " and on (" + targetKey + ") " + unpolled +
+		" unless on (" + jobKey + ") " + finished + " or " + finished + " and on (" + targetKey + ") " + unpolled +
+		`, "status", "was_$1", "status", "(pending|in_progress|ready)")`
+	createdAt := "max by (" + labelsOfJob + ") (" + keptRange("job_created_timestamp_seconds") +
+		join + "(status) (" + stale + " or " + status + " unless on (" + targetKey + ") " + unpolled + ")" +
+		join + "(delivery_type, target_project_id, target_cluster_name) " + keptRange("job_info") + ")"
 	took := perJob("job_finished_timestamp_seconds") + " - " + perJob("job_created_timestamp_seconds") + " or time() - " +
 		perJob("job_created_timestamp_seconds") + " and on (job_id) " + target("job_status", `status=~"pending|in_progress"`) + " == 1"
 	recovery := perJob("job_point_in_time_timestamp_seconds") + " or " + perJob("job_snapshot_timestamp_seconds")
 	progress := perJob("job_restored_documents") + " / " + perJob("job_total_documents")
 	return joinedTable(frame{
 		title: "Jobs", width: width, height: height,
-		noValue: "No job is known. The panel Monitoring shows whether the data are reliable.",
+		noValue: "The list of jobs is empty. The panel Monitoring shows whether the data are reliable.",
 		description: "Unfinished jobs, and jobs that ended a short time ago (job_series.max_age), newest first. Recovery point: the " +
-			"point in time or the snapshot that was restored. Took: for a running job, the time until now.",
+			"point in time or the snapshot that was restored. Took: for a running job, the time until now. Was: at the last poll; now, the " +
+			"target can't be polled.",
 		queries: []query{
 			{milliseconds(rows(into(withTarget(withLabels(createdAt))))), ""},
 			{"floor(" + took + ")", ""}, {milliseconds(recovery), ""}, {milliseconds(perJob("job_expiry_timestamp_seconds")), ""}, {progress, ""},
 		},
 	}, "joinByField", map[string]any{"byField": "job_id", "mode": "outer"}, "Created", true,
 		slices.Concat([]column{
-			{"status", "Status", 82, []property{mapped(statusMappings()), background()}},
+			{"status", "Status", 82, []property{mapped(append(statusMappings(), staleMappings()...)), background()}},
 			{"into_cluster", "Into", 96, nil},
 			{valueOf(0), "Created", 88, []property{unit(date)}},
 			{valueOf(1), "Took", 0, []property{fixed(78), unit(seconds), {Id: "decimals", Value: 1}}},
@@ -116,6 +125,14 @@ func jobsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			{"delivery_type", "Delivery", 96, nil},
 			{"backup_type", "Backup", 0, []property{fixed(85)}},
 		}, linkColumns(), []column{jobColumn()})...)
+}
+
+// staleMappings are the statuses of unfinished jobs of targets that are not polled.
+func staleMappings() []dashboard.ValueMapping {
+	return mapping(map[string]dashboard.ValueMappingResult{
+		"was_pending": result("Was pending", purple), "was_in_progress": result("Was in progress", purple),
+		"was_ready": result("Was ready", purple),
+	})
 }
 
 // durationsPanel shows a point per job and the objective as a line.

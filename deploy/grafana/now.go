@@ -217,23 +217,29 @@ func purposes() []dashboard.ValueMapping {
 
 // copyKinds are the kinds of copies. The index of a kind is its value.
 var copyKinds = []struct{ text, color string }{
-	{"Unexpected target", red}, {"Other project", yellow}, {"Open download", orange}, {"Past download", grey},
+	{"Unexpected target", red}, {"Other project", yellow}, {"Open download", orange}, {"Was open", purple}, {"Past download", grey},
 }
 
-const openDownload = 2
+// Kinds that are sorted by the time when their link expires.
+const openDownload, wasOpen = 2, 3
 
 // copiesPanel is the table of copies that leave the project.
 func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	perJob := "max by (" + jobKey + ") "
 	onJob := " on (" + jobKey + ") "
-	info := "max by (" + jobKey + ", target_project_id, target_cluster_name) (" + target("job_info", `target_project_id!=""`) + ")"
-	createdAt := perJob + "(" + target("job_created_timestamp_seconds") + ")"
+	keptHour := func(name string, more ...string) string { return kept(target(name, more...), "1h") }
+	info := "max by (" + jobKey + ", target_project_id, target_cluster_name) (" + keptHour("job_info", `target_project_id!=""`) + ")"
+	createdAt := perJob + "(" + keptHour("job_created_timestamp_seconds") + ")"
 	abroad := "((" + elsewhere(info) + ") *" + onJob + "group_left () " + createdAt + ") > time() - 7 * 86400"
-	ready := createdAt + " and" + onJob + "(" + target("job_status", `status="ready"`) + " == 1)"
 	// Recorded series remain if the exporter is down.
+	recorded := selector(downloads, clusters)
+	ready := "(" + createdAt + " and" + onJob + "(" + keptHour("job_status", `status="ready"`) + " == 1) or" + onJob +
+		"(" + recorded + " and" + onJob + selector(nextExpiry, clusters) + "))"
+	notPolled := " on (" + targetKey + ") " + unpolled
+	ended := keptHour("job_status", `status=~"expired|failed|cancelled"`) + " == 1"
 	kinds := []string{
-		selector(unexpected, clusters), abroad, ready + " or" + onJob + "(" + selector(downloads, clusters) + " and" + onJob +
-			selector(nextExpiry, clusters) + " > time())", selector(downloads, clusters),
+		selector(unexpected, clusters), abroad, ready + " unless" + notPolled,
+		"(" + ready + " or" + onJob + "(" + recorded + " unless" + onJob + "(" + ended + "))) and" + notPolled, recorded,
 	}
 	kindOrTime := func(expr func(kind int, series string) string) string {
 		var terms []string
@@ -242,8 +248,8 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		}
 		return rows(into(withTarget(withLabels(strings.Join(terms, " or"+onJob)))))
 	}
-	expiry := perJob + "(" + target("job_expiry_timestamp_seconds") + " and" + onJob + target("job_info", `delivery_type="download"`) +
-		") or " + perJob + "(" + selector(nextExpiry, clusters) + ")"
+	expiry := perJob + "(" + keptHour("job_expiry_timestamp_seconds") + " and" + onJob +
+		keptHour("job_info", `delivery_type="download"`) + ") or " + perJob + "(" + selector(nextExpiry, clusters) + ")"
 	var mappings []dashboard.ValueMapping
 	for i, kind := range copyKinds {
 		mappings = append(mappings, ranked(i, result(kind.text, kind.color)))
@@ -251,11 +257,12 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	return tablePanel(frame{
 		title: "Copies of data", width: width, height: height, noValue: "No copy is known.",
 		description: "Downloads that are open or were created in the last 24 hours, and restores into other projects or unexpected " +
-			"targets in the last 7 days. All users with the link of a download can read the data until the link expires.",
+			"targets in the last 7 days. All users with the link of a download can read the data until the link expires. Was open: " +
+			"not known to be past at the last poll; now, the target can't be polled.",
 		queries: []query{
 			{kindOrTime(func(kind int, series string) string {
 				plain := fmt.Sprintf("0 * %s + %d", series, kind)
-				if kind != openDownload {
+				if kind != openDownload && kind != wasOpen {
 					return plain
 				}
 				return ordered(kind, "(("+expiry+") and"+onJob+series+")") + " or" + onJob + plain
@@ -341,15 +348,22 @@ func clusterTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	state := func(status, series string) string {
 		return fmt.Sprintf("0 * %s + %d", series, statusValue(status))
 	}
-	worst := "max by (" + clusterKey + ") (" + state("failed", condition("restores", "AtlasRestoreFailed")) + ") or " +
-		"max by (" + clusterKey + ") (" + state("unknown", selector(active, clusters)) + " and on (" + targetKey + ") " + unpolled +
-		") or " +
-		"max by (" + clusterKey + ") (" + state("in_progress", selector(active, clusters)) + ") or " +
-		"max by (" + clusterKey + ") (" + state("ready", selector(nextExpiry, clusters)) + ")"
+	states := []struct{ status, series string }{
+		{"failed", condition("restores", "AtlasRestoreFailed")},
+		{"in_progress", selector(active, clusters)},
+		{"ready", selector(nextExpiry, clusters) + " > time()"},
+	}
+	notPolled := " on (" + targetKey + ") " + unpolled
+	var current, last []string
+	for _, s := range states {
+		current = append(current, "max by ("+clusterKey+") ("+state(s.status, "("+s.series+")")+" unless"+notPolled+")")
+		last = append(last, "max by ("+clusterKey+") ("+state("unknown", "("+s.series+")")+" and"+notPolled+")")
+	}
+	worst := strings.Join(slices.Concat(current[:1], last, current[1:]), " or ")
 	return timelinePanel(frame{
 		title: "Restores by cluster", unit: count, width: width, height: height, noValue: "No data",
 		description: "Clusters with a running restore, a download that is ready, or a failed restore without a later success. If " +
-			"several apply, failed comes first, then in progress. Unknown: running at the last poll; then, the target could not be polled.",
+			"several apply, failed comes first, then unknown: the state at the last poll, because the target could not be polled.",
 		queries: []query{{withLabels(worst), "{{cluster_name}} ({{project}})"}},
 	})
 }

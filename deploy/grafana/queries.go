@@ -39,6 +39,11 @@ const (
 	unexpected  = "job:mongodbatlas_restore_unexpected_target:created"
 )
 
+// kept returns the series of a selector and, of targets that are not polled, the last values of a duration.
+func kept(series, duration string) string {
+	return "(" + series + " or last_over_time(" + series + "[" + duration + "]) and on (" + targetKey + ") " + unpolled + ")"
+}
+
 // selector returns a selector.
 func selector(name string, matchers ...string) string {
 	return name + "{" + strings.Join(matchers, ",") + "}"
@@ -185,6 +190,7 @@ func condition(group, names string, more ...string) string {
 // alertCondition is a condition of the alerts: a kind of row in the table of open problems.
 type alertCondition struct {
 	group, condition, matcher string
+	other                     func() string // the series, if no condition of the alerts has them
 	text, color               string
 	foreign                   bool   // whether the name of the target project is important
 	when                      string // Unix time of the start or, of a download, of the expiry
@@ -225,6 +231,7 @@ var alertConditions = []alertCondition{
 	{group: "polling", condition: "AtlasRestoreDataStale", text: "Data too old", color: red, when: value},
 	{group: "results", condition: "AtlasRestoreDownloadExpiresSoon", text: "Download expires", color: orange, when: value,
 		soonestFirst: true},
+	{other: wasExpiring, text: "Was expiring", color: purple, when: value, soonestFirst: true},
 	{group: "restores", condition: "AtlasRestoreFailed", matcher: isDrill, text: "Drill failed", color: red, when: value},
 	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: isDrill, text: "Drill too slow", color: yellow, when: value,
 		over: overDuration},
@@ -247,8 +254,16 @@ var alertConditions = []alertCondition{
 	{group: "drills", condition: "AtlasRestoreClusterDeleted", text: "Cluster deleted", color: grey},
 }
 
+// wasExpiring returns the downloads whose alert has ended because their link has expired since the last poll, for a week.
+func wasExpiring() string {
+	return withLabels("(" + selector(nextExpiry, clusters) + " <= time() > time() - 7 * 86400) and on (" + targetKey + ") " + unpolled)
+}
+
 // series returns the series of the condition.
 func (p *alertCondition) series() string {
+	if p.other != nil {
+		return "(" + p.other() + ")"
+	}
 	if p.matcher == "" {
 		return condition(p.group, p.condition)
 	}
