@@ -144,6 +144,30 @@ func TestDashboards_ShowOverdueDrills(t *testing.T) {
 	}
 }
 
+// TestDashboards_NameAges checks that the age of polls and the age of restored data have different names.
+func TestDashboards_NameAges(t *testing.T) {
+	dashboards := readDashboards(t)
+	for _, test := range []struct{ dashboard, panel, column string }{
+		{"now", "Running restores", "Last poll"},
+		{"cluster", "Targets and objectives", "Recovery point age"},
+		{"drills", "Last drill of each cluster", "Recovery point age"},
+	} {
+		if columns := dashboards[test.dashboard].panel(t, test.panel).columns(t); !slices.Contains(columns, test.column) {
+			t.Errorf("%s, %s: columns %q", test.dashboard, test.panel, columns)
+		}
+	}
+	for name, d := range dashboards {
+		if d.panel(t, "Monitoring").override("Last poll", "unit") == "" {
+			t.Errorf("%s: the age of the last poll has no name", name)
+		}
+		for _, p := range d.Panels {
+			if p.override("Data age", "unit") != "" {
+				t.Errorf("%s, %s: the column Data age can have two meanings", name, p.Title)
+			}
+		}
+	}
+}
+
 func TestDashboards_NameTheProjectOfTheCluster(t *testing.T) {
 	if title := readDashboards(t)["cluster"].Panels[0].Title; title != "State of ${cluster} (${project:text})" {
 		t.Errorf("the dashboard starts with %s", title)

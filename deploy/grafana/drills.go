@@ -33,13 +33,13 @@ func drillCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	return statPanel(frame{
 		title: "Clusters", unit: count, width: width, height: 4, noValue: "No data",
 		description: "Clusters with the objective drill_age: all, drilled in time, overdue, never drilled; and clusters whose last " +
-			"drill used data older than the objective recovery_point_age. Purple: nothing is known.",
+			"drill had a recovery point older than the objective recovery_point_age. Purple: nothing is known.",
 		queries: []query{
 			{counted(withObjective), "With objective"},
 			{counted(withLabels("0 * (" + inTime + ") + 1")), "In time"},
 			{counted(condition("drills", "AtlasRestoreDrillOverdue")), "Overdue"},
 			{counted(condition("drills", "AtlasRestoreNeverDrilled")), "Never drilled"},
-			{counted(condition("drills", "AtlasRestoreDrillRecoveryPointOld")), "Old data"},
+			{counted(condition("drills", "AtlasRestoreDrillRecoveryPointOld")), "Old recovery point"},
 		},
 	}, thresholds(purple, step{0, green}, step{1, red}),
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
@@ -92,7 +92,7 @@ func evidencePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	return tablePanel(frame{
 		title: "Last drill of each cluster", width: width, height: height,
 		noValue: "No cluster with the objective drill_age is known.",
-		description: "Data age: age of the recovery point when the drill was created. Ages are in days. Failed drills: in the time " +
+		description: "Recovery point age: age of the recovery point when the drill was created. Ages are in days. Failed drills: in the time " +
 			"range of the dashboard. The menu of the panel exports all rows as CSV (Inspect, Data).",
 		queries: []query{
 			{row(drillDue), ""}, {row(drillOver), ""}, {row("1000 * " + lastDrill), ""}, {row(drillAge + " / 86400"), ""},
@@ -104,7 +104,7 @@ func evidencePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	}, "Due in", false, slices.Concat(clusterColumns(), dueColumns(0, 1), []column{
 		{valueOf(2), "Last drill", 92, []property{unit(day)}},
 		{valueOf(3), "Drill every", 0, []property{fixed(86), unit(days), {Id: "decimals", Value: 0}}},
-		{valueOf(4), "Data age", 0, []property{fixed(80), unit(days), {Id: "decimals", Value: 1}}},
+		{valueOf(4), "Recovery point age", 0, []property{fixed(135), unit(days), {Id: "decimals", Value: 1}}},
 		{valueOf(5), "Max. age", 0, []property{fixed(80), unit(days), {Id: "decimals", Value: 1}}},
 		{valueOf(6), "Too old by", 0, over(unit(days), 90)},
 		{valueOf(7), "Duration", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 1}}},

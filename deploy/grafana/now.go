@@ -64,9 +64,9 @@ func monitoringPanel() cog.Builder[dashboard.Panel] {
 		description: "Whether the other panels can be relied on. “No exporter”: Prometheus scrapes none of these clusters, and all " +
 			"panels show the last known state. “Exporter down”: this applies to some clusters. “Incomplete”: some targets can't be " +
 			"polled. “Rules not loaded”: load deploy/prometheus/rules.yaml. Ended: the backup type no longer exists in Atlas. " +
-			"Oldest data: time since the last successful poll of the target that was polled least recently.",
+			"Last poll: time since the last successful poll of the target that was polled least recently.",
 		queries: []query{
-			{monitoring, "{{detail}}"}, {"floor(" + dataAge + ")", "Oldest data"}, {milliseconds(lastKnown), lastState},
+			{monitoring, "{{detail}}"}, {"floor(" + pollAge + ")", "Last poll"}, {milliseconds(lastKnown), lastState},
 		},
 	}, thresholds(red), nil, func(p *dashboard.Panel) {
 		p.Options.(*stat.Options).Text.ValueSize = new(float64(textSize))
@@ -75,7 +75,7 @@ func monitoringPanel() cog.Builder[dashboard.Panel] {
 			dashboard.DashboardFieldConfigSourceOverrides{
 				Matcher: dashboard.MatcherConfig{Id: "byFrameRefID", Options: "A"}, Properties: []property{stateMappings},
 			},
-			override("Oldest data", unit(seconds),
+			override("Last poll", unit(seconds),
 				limits(thresholds(grey, step{0, green}, step{minutes, orange}, step{hour, red}))),
 			override(lastState, unit(clock)))
 	})
@@ -203,7 +203,7 @@ func runningPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			limits(thresholds(blue, step{most, orange}, step{1, red})),
 		}},
 		{valueOf(1), "For", 0, []property{fixed(84), unit(seconds), {Id: "decimals", Value: 1}}},
-		{valueOf(3), "Data age", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 0}}},
+		{valueOf(3), "Last poll", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 0}}},
 		{"target_cluster_name", "Into", 90, nil},
 		{"purpose", "Purpose", 0, []property{fixed(75), mapped(purposes())}},
 	})...)

@@ -173,10 +173,10 @@ var monitoring = func() string {
 var polled = "(max by (" + targetKey + ") (max_over_time(" + target("last_successful_poll_timestamp_seconds") + "[1h])) and on (" +
 	targetKey + ") " + lastPoll + " or on (" + targetKey + ") " + lastPoll + ")"
 
-// dataAge is the time since the oldest last successful poll of a target. It is absent if nothing is polled: then the data have
-// no age, but a time, which is lastKnown.
+// pollAge is the time since the oldest last successful poll of a target. It is absent if nothing is polled: then lastKnown is
+// the time of the last poll.
 var (
-	dataAge = "max(clamp_min(time() - " + polled + " unless on (" + targetKey + ") " + gone + ", 0) and on (" +
+	pollAge = "max(clamp_min(time() - " + polled + " unless on (" + targetKey + ") " + gone + ", 0) and on (" +
 		clusterKey + ") " + selector(labels, chosen) + ") unless on () " + noneUp
 	lastKnown = "max(" + ofChosen(polled) + ") and on () " + noneUp
 )
@@ -228,7 +228,7 @@ var alertConditions = []alertCondition{
 		over: overDuration},
 	{group: "restores", condition: "AtlasRestoreStuck", matcher: notDrill, text: "Restore stuck", color: red, when: value,
 		over: "time() - 86400 - " + value},
-	{group: "polling", condition: "AtlasRestoreDataStale", text: "Data too old", color: red, when: value},
+	{group: "polling", condition: "AtlasRestoreDataStale", text: "Last poll too old", color: red, when: value},
 	{group: "results", condition: "AtlasRestoreDownloadExpiresSoon", text: "Download expires", color: orange, when: value,
 		soonestFirst: true},
 	{other: wasExpiring, text: "Was expiring", color: purple, when: value, soonestFirst: true},
@@ -241,7 +241,7 @@ var alertConditions = []alertCondition{
 	{group: "drills", condition: "AtlasRestoreNeverDrilled", text: "Never drilled", color: yellow}, // no drill has an age
 	{group: "drills", condition: "AtlasRestoreDrillOverdue", text: "Drill overdue", color: yellow, when: value,
 		over: sameCluster("time() - "+value, "-", drillAge)},
-	{group: "drills", condition: "AtlasRestoreDrillRecoveryPointOld", text: "Drill of old data", color: yellow, when: sinceDrill,
+	{group: "drills", condition: "AtlasRestoreDrillRecoveryPointOld", text: "Recovery point too old", color: yellow, when: sinceDrill,
 		over: sameCluster(value, "-", "max by ("+clusterKey+") ("+objective("recovery_point_age")+")")},
 	{group: "results", condition: "AtlasRestoreMissedObjective", text: "Objective missed", color: yellow,
 		over: sameTarget(value, "-", objective("duration"))},
