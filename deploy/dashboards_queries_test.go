@@ -62,6 +62,7 @@ func TestDashboardQueries_ReturnData(t *testing.T) {
 		}
 	}
 	t.Run("of one condition", func(t *testing.T) { checkConditions(t, prometheus) })
+	t.Run("disjoint", func(t *testing.T) { checkDrillCounts(t, prometheus) })
 	t.Run("soonest first", func(t *testing.T) { checkSoonestFirst(t, prometheus) })
 	t.Run("retired", func(t *testing.T) { checkRetiredTarget(t, prometheus) })
 	stopDemo()
@@ -88,6 +89,24 @@ func checkConditions(t *testing.T, prometheus runningPrometheus) {
 	if len(numbers) != 1 || numbers[0] != number {
 		t.Errorf("%q clusters were never drilled, %s; the table of open problems has %s", numbers, failure, number)
 	}
+}
+
+// checkDrillCounts checks that the number of clusters with an objective is the sum of the other counts.
+func checkDrillCounts(t *testing.T, prometheus runningPrometheus) {
+	t.Helper()
+	var counts []int
+	testutil.Eventually(t, func() bool {
+		counts = nil
+		for _, target := range readDashboards(t)["drills"].panel(t, "Clusters by drill age").Targets {
+			values, _ := prometheus.query(t, target.Expr)
+			count, err := strconv.Atoi(strings.Join(values, " "))
+			if err != nil {
+				return false
+			}
+			counts = append(counts, count)
+		}
+		return len(counts) == 4 && counts[0] > 0 && counts[0] == counts[1]+counts[2]+counts[3]
+	}, func() string { return fmt.Sprintf("counts of clusters: %v", counts) })
 }
 
 // checkSoonestFirst checks that the open downloads are sorted by the time when they expire.

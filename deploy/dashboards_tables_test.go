@@ -168,6 +168,23 @@ func TestDashboards_NameAges(t *testing.T) {
 	}
 }
 
+// TestDashboards_CountDrillsOnce checks that the counts of the panel of drills are disjoint, except the first, which is their sum.
+func TestDashboards_CountDrillsOnce(t *testing.T) {
+	drills := readDashboards(t)["drills"]
+	targets := drills.panel(t, "Clusters by drill age").Targets
+	if len(targets) != 4 {
+		t.Fatalf("%d counts", len(targets))
+	}
+	for _, target := range targets {
+		if strings.Contains(target.Expr, "RecoveryPointOld") {
+			t.Errorf("clusters with an old recovery point are counted twice: %s", target.Expr)
+		}
+	}
+	if expr := drills.panel(t, "Recovery point too old").Targets[0].Expr; !strings.Contains(expr, "RecoveryPointOld") {
+		t.Errorf("clusters with an old recovery point are not counted: %s", expr)
+	}
+}
+
 func TestDashboards_NameTheProjectOfTheCluster(t *testing.T) {
 	if title := readDashboards(t)["cluster"].Panels[0].Title; title != "State of ${cluster} (${project:text})" {
 		t.Errorf("the dashboard starts with %s", title)

@@ -14,7 +14,8 @@ func drills() *dashboard.DashboardBuilder {
 		"Evidence for auditors and service owners: the last drill of each cluster, its data, duration, and target.", "now-30d", true, printView).
 		WithRow(row("Summary")).
 		WithPanel(monitoringPanel()).
-		WithPanel(drillCountsPanel(15)).
+		WithPanel(drillCountsPanel(11)).
+		WithPanel(oldRecoveryPointsPanel(4)).
 		WithPanel(teamsPanel(24, 7)).
 		WithRow(row("Clusters")).
 		WithPanel(evidencePanel(24, 22))
@@ -31,22 +32,32 @@ func drillCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 		return override(name, limits(thresholds(purple, steps...)))
 	}
 	return statPanel(frame{
-		title: "Clusters", unit: count, width: width, height: 4, noValue: "No data",
-		description: "Clusters with the objective drill_age: all, drilled in time, overdue, never drilled; and clusters whose last " +
-			"drill had a recovery point older than the objective recovery_point_age. Purple: nothing is known.",
+		title: "Clusters by drill age", unit: count, width: width, height: 4, noValue: "No data",
+		description: "Clusters with the objective drill_age: the sum of those that meet it, are overdue, and were never drilled. " +
+			"Drill age met: regardless of the recovery point and the duration of the drill. Purple: nothing is known.",
 		queries: []query{
 			{counted(withObjective), "With objective"},
-			{counted(withLabels("0 * (" + inTime + ") + 1")), "In time"},
+			{counted(withLabels("0 * (" + inTime + ") + 1")), "Drill age met"},
 			{counted(condition("drills", "AtlasRestoreDrillOverdue")), "Overdue"},
 			{counted(condition("drills", "AtlasRestoreNeverDrilled")), "Never drilled"},
-			{counted(condition("drills", "AtlasRestoreDrillRecoveryPointOld")), "Old recovery point"},
 		},
 	}, thresholds(purple, step{0, green}, step{1, red}),
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
 		func(p *dashboard.Panel) {
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, number("With objective", step{0, grey}),
-				number("In time", step{0, grey}, step{1, green}))
+				number("Drill age met", step{0, grey}, step{1, green}))
 		})
+}
+
+// oldRecoveryPointsPanel is not part of the counts by drill age, because the clusters are among those.
+func oldRecoveryPointsPanel(width uint32) cog.Builder[dashboard.Panel] {
+	return statPanel(frame{
+		title: "Recovery point too old", unit: count, width: width, height: 4, noValue: "No data",
+		description: "Clusters whose last drill had a recovery point older than the objective recovery_point_age. The drill age of " +
+			"such a cluster can be met. Purple: nothing is known.",
+		queries: []query{{counted(condition("drills", "AtlasRestoreDrillRecoveryPointOld")), "Recovery point too old"}},
+	}, thresholds(purple, step{0, green}, step{1, red}),
+		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}))
 }
 
 func teamsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
@@ -55,19 +66,20 @@ func teamsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	good := by + "(" + withLabels("0 * ("+inTime+") + 1") + ") or 0 * " + all
 	return tablePanel(frame{
 		title: "Teams", width: width, height: height, noValue: "No cluster with the objective drill_age is known.",
-		description: "Clusters with the objective drill_age by team and environment, the team with the smallest share first.",
+		description: "Clusters with the objective drill_age by team and environment, the team with the smallest share first. Drill age met: " +
+			"regardless of the recovery point and the duration of the drill.",
 		queries: []query{
 			{"(" + good + ") / " + all, ""}, {all, ""}, {good, ""},
 			{by + "(" + condition("drills", "AtlasRestoreDrillOverdue") + ")", ""},
 			{by + "(" + condition("drills", "AtlasRestoreNeverDrilled") + ")", ""},
 		},
-	}, "Drilled in time", false,
+	}, "Drill age met", false,
 		column{"team", "Team", 90, nil}, column{"environment", "Environment", 96, nil},
-		column{valueOf(0), "Drilled in time", 110, []property{
+		column{valueOf(0), "Drill age met", 110, []property{
 			unit(percent), {Id: "decimals", Value: 0}, {Id: "min", Value: 0}, {Id: "max", Value: 1}, gauge(),
 			limits(thresholds(red, step{1, green})),
 		}},
-		column{valueOf(1), "Clusters", 70, []property{unit(count)}}, column{valueOf(2), "In time", 70, []property{unit(count)}},
+		column{valueOf(1), "Clusters", 70, []property{unit(count)}}, column{valueOf(2), "Met", 70, []property{unit(count)}},
 		column{valueOf(3), "Overdue", 70, []property{unit(count)}}, column{valueOf(4), "Never", 70, []property{unit(count)}},
 	)
 }
