@@ -25,7 +25,7 @@ var withoutData = map[string]string{
 	"drills, Monitoring, C":   reasonUp,
 	"exporter, Monitoring, C": reasonUp,
 
-	"cluster, Restores and drills, C":       "each target with a running restore is polled",
+	"cluster, Restores and drills, D":       "each target with a running restore is polled",
 	"drills, Last drill of each cluster, J": "no drill of the demo exceeds its objective",
 
 	"exporter, Waiting polls, A": "the demo has more slots than targets",

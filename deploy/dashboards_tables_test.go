@@ -108,7 +108,7 @@ func TestDashboards_ShowTheSoonestExpiryFirst(t *testing.T) {
 			t.Errorf("%s, %s: %s is not sorted by the time left", test.dashboard, test.panel, test.text)
 		}
 	}
-	if expr := dashboards["now"].panel(t, "Restores and drills").Targets[4].Expr; !strings.Contains(expr, "min(") {
+	if expr := dashboards["now"].panel(t, "Restores and drills").Targets[5].Expr; !strings.Contains(expr, "min(") {
 		t.Errorf("the first panels don't show the next expiry: %s", expr)
 	}
 }
@@ -182,6 +182,19 @@ func TestDashboards_CountDrillsOnce(t *testing.T) {
 	}
 	if expr := drills.panel(t, "Recovery point too old").Targets[0].Expr; !strings.Contains(expr, "RecoveryPointOld") {
 		t.Errorf("clusters with an old recovery point are not counted: %s", expr)
+	}
+}
+
+// TestDashboards_CountFailedDrillsApart checks that each failure is in one of two counts: a failed drill pages nobody.
+func TestDashboards_CountFailedDrillsApart(t *testing.T) {
+	dashboards := readDashboards(t)
+	for _, name := range []string{"now", "cluster"} {
+		targets := dashboards[name].panel(t, "Restores and drills").Targets
+		for i, purpose := range []string{`purpose!="drill"`, `purpose="drill"`} {
+			if !strings.Contains(targets[i].Expr, "AtlasRestoreFailed") || !strings.Contains(targets[i].Expr, purpose) {
+				t.Errorf("%s: count %d is not that of %s: %s", name, i, purpose, targets[i].Expr)
+			}
+		}
 	}
 }
 

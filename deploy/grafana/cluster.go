@@ -40,7 +40,8 @@ func clusterStatePanel(width uint32) cog.Builder[dashboard.Panel] {
 			"nothing is known. Was running: at the last poll; now, the target can't be polled. A drill that is absent was never " +
 			"run, or its objective is not set.",
 		queries: []query{
-			{counted(condition("restores", "AtlasRestoreFailed")), "Failed"},
+			{counted(condition("restores", "AtlasRestoreFailed", notDrill)), "Failed restores"},
+			{counted(condition("restores", "AtlasRestoreFailed", isDrill)), "Failed drills"},
 			{counted(running + " unless" + notPolled), "Running"},
 			{"count(" + running + " and" + notPolled + ")", "Was running"},
 			{"floor(time() - max(" + selector(lastDrill, clusters) + "))", "Last drill"},

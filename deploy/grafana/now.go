@@ -101,11 +101,12 @@ func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	}
 	return statPanel(frame{
 		title: "Restores and drills", unit: count, width: width, height: 4, noValue: "No data",
-		description: "Failed restores and drills without a later success; restores that exceed their objective, or a day without " +
+		description: "Failed restores and failed drills without a later success; restores that exceed their objective, or a day without " +
 			"one; downloads that expire soon; restores into targets that are not allowed; clusters whose drill is overdue or that " +
 			"were never drilled. Purple: nothing is known, because no exporter is scraped or no rules are loaded.",
 		queries: []query{
-			{counted(condition("restores", "AtlasRestoreFailed")), "Failed"},
+			{counted(condition("restores", "AtlasRestoreFailed", notDrill)), "Failed restores"},
+			{counted(condition("restores", "AtlasRestoreFailed", isDrill)), "Failed drills"},
 			{counted(condition("restores", "AtlasRestore(TooSlow|Stuck)")), "Too slow"},
 			{counted(condition("security", "AtlasRestoreUnexpectedTarget")), "Unexpected target"},
 			{counted(condition("results", "AtlasRestoreDownloadExpiresSoon")), "Expiring"},
