@@ -16,6 +16,7 @@ import (
 // dashboard is the content of the file of a dashboard.
 type dashboard struct {
 	UID, Title, Description string
+	Timezone                string
 	Editable                bool
 	SchemaVersion           int
 	Tags                    []string

@@ -62,6 +62,7 @@ func TestDashboardQueries_ReturnData(t *testing.T) {
 		}
 	}
 	t.Run("of one condition", func(t *testing.T) { checkConditions(t, prometheus) })
+	t.Run("too slow", func(t *testing.T) { checkTooSlow(t, prometheus) })
 	t.Run("disjoint", func(t *testing.T) { checkDrillCounts(t, prometheus) })
 	t.Run("soonest first", func(t *testing.T) { checkSoonestFirst(t, prometheus) })
 	t.Run("retired", func(t *testing.T) { checkRetiredTarget(t, prometheus) })
@@ -89,6 +90,21 @@ func checkConditions(t *testing.T, prometheus runningPrometheus) {
 	if len(numbers) != 1 || numbers[0] != number {
 		t.Errorf("%q clusters were never drilled, %s; the table of open problems has %s", numbers, failure, number)
 	}
+}
+
+// checkTooSlow checks the states of running restores: that of prod-us exceeds its objective, and that of billing does not.
+func checkTooSlow(t *testing.T, prometheus runningPrometheus) {
+	t.Helper()
+	running := readDashboards(t)["now"].panel(t, "Running restores")
+	var states map[string]bool
+	testutil.Eventually(t, func() bool {
+		states = map[string]bool{}
+		samples, _ := prometheus.samples(t, running.Targets[2].Expr)
+		for i := range samples {
+			states[samples[i].Metric["cluster_name"]+": "+running.mappedTo(t, samples[i].value(), "State")] = true
+		}
+		return states["prod-us: Too slow"] && states["billing: Running"] && !states["billing: Too slow"]
+	}, func() string { return fmt.Sprintf("states of running restores: %v", states) })
 }
 
 // checkDrillCounts checks that the number of clusters with an objective is the sum of the other counts.

@@ -16,7 +16,7 @@ func TestDashboards_FitOnAPhone(t *testing.T) {
 	for _, test := range []struct{ dashboard, panel, last string }{
 		{"now", "Open problems", "Over limit"},
 		{"now", "Running restores", "For"},
-		{"now", "Copies of data", "Link expires"},
+		{"now", "Copies of data", "Time left"},
 		{"now", "Drills", "Last drill"},
 		{"cluster", "Open problems", "Over limit"},
 		{"cluster", "Jobs", "Took"},
@@ -46,7 +46,7 @@ func TestDashboards_ClipNoTimes(t *testing.T) {
 		for _, p := range d.Panels {
 			for _, o := range p.FieldConfig.Overrides {
 				column := o.Matcher.Options
-				isTime := strings.HasPrefix(p.override(column, "unit"), `"dateTime`)
+				isTime := strings.HasPrefix(p.override(column, "unit"), `"time:`)
 				if p.Type == "table" && isTime && (p.override(column, "custom.wrapText") != "true" || p.width(column) < 80) {
 					t.Errorf("%s, %s: the column %s is %d pixels wide and does not wrap", name, p.Title, column, p.width(column))
 				}
@@ -195,6 +195,30 @@ func TestDashboards_CountFailedDrillsApart(t *testing.T) {
 				t.Errorf("%s: count %d is not that of %s: %s", name, i, purpose, targets[i].Expr)
 			}
 		}
+	}
+}
+
+// TestDashboards_ShowUTC checks that no time is relative to a time that a picture does not show, and that the zone is shown.
+func TestDashboards_ShowUTC(t *testing.T) {
+	found := 0
+	for name, d := range readDashboards(t) {
+		if d.Timezone != "utc" {
+			t.Errorf("%s: time zone %q", name, d.Timezone)
+		}
+		for _, p := range d.Panels {
+			for _, o := range p.FieldConfig.Overrides {
+				u := p.override(o.Matcher.Options, "unit")
+				if strings.HasPrefix(u, `"dateTime`) || strings.HasPrefix(u, `"time:`) && !strings.HasSuffix(u, ` z"`) {
+					t.Errorf("%s, %s: %s has the unit %s", name, p.Title, o.Matcher.Options, u)
+				}
+				if strings.HasPrefix(u, `"time:`) {
+					found++
+				}
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d columns contain times", found)
 	}
 }
 

@@ -44,7 +44,7 @@ func clusterStatePanel(width uint32) cog.Builder[dashboard.Panel] {
 			{counted(condition("restores", "AtlasRestoreFailed", isDrill)), "Failed drills"},
 			{counted(running + " unless" + notPolled), "Running"},
 			{"count(" + running + " and" + notPolled + ")", "Was running"},
-			{"floor(time() - max(" + selector(lastDrill, clusters) + "))", "Last drill"},
+			{"(time() - max(" + selector(lastDrill, clusters) + ")) / 86400", "Drill age"},
 			{"max(" + ofChosen("("+drillDue+" >= 0 or "+drillDue+" == -1e6)") + ")", "Drill due in"},
 			{"max(" + ofChosen("("+drillOver+")") + ")", "Drill overdue by"},
 		},
@@ -56,7 +56,7 @@ func clusterStatePanel(width uint32) cog.Builder[dashboard.Panel] {
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
 				override("Running", limits(thresholds(purple, step{0, grey}, step{1, blue}))),
 				override("Was running", limits(thresholds(purple))),
-				override("Last drill", unit(age), limits(thresholds(grey))),
+				override("Drill age", unit(days), property{Id: "decimals", Value: 1}, limits(thresholds(grey))),
 				override("Drill due in", dueProperties()...),
 				override("Drill overdue by", unit(days), property{Id: "decimals", Value: 0}, limits(thresholds(red))))
 		})
@@ -118,10 +118,10 @@ func jobsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		slices.Concat([]column{
 			{"status", "Status", 82, []property{mapped(append(statusMappings(), staleMappings()...)), background()}},
 			{"into_cluster", "Into", 96, nil},
-			{valueOf(0), "Created", 88, []property{unit(date)}},
+			{valueOf(0), "Created", 92, []property{unit(date)}},
 			{valueOf(1), "Took", 0, []property{fixed(78), unit(seconds), {Id: "decimals", Value: 1}}},
 			{valueOf(2), "Recovery point", 96, []property{unit(date)}},
-			{valueOf(3), "Expires", 84, []property{unit(fromNow)}},
+			{valueOf(3), "Expires", 92, []property{unit(date)}},
 			{valueOf(4), "Progress", 0, []property{fixed(80), unit(percent), {Id: "decimals", Value: 0}}},
 			{"delivery_type", "Delivery", 96, nil},
 			{"backup_type", "Backup", 0, []property{fixed(85)}},

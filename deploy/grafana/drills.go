@@ -114,7 +114,7 @@ func evidencePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			{target, ""}, {failed, ""},
 		},
 	}, "Due in", false, slices.Concat(clusterColumns(), dueColumns(0, 1), []column{
-		{valueOf(2), "Last drill", 92, []property{unit(day)}},
+		{valueOf(2), "Last drill", 92, []property{unit(date)}},
 		{valueOf(3), "Drill every", 0, []property{fixed(86), unit(days), {Id: "decimals", Value: 0}}},
 		{valueOf(4), "Recovery point age", 0, []property{fixed(135), unit(days), {Id: "decimals", Value: 1}}},
 		{valueOf(5), "Max. age", 0, []property{fixed(80), unit(days), {Id: "decimals", Value: 1}}},

@@ -85,7 +85,7 @@ func instancesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		column{valueOf(2), "Ready", 0, append(yes("No", orange), fixed(62))},
 		column{"shard", "Shard", 0, []property{fixed(58)}}, column{valueOf(5), "Shards", 0, []property{fixed(62), unit(count)}},
 		column{"version", "Version", 80, nil}, column{"goversion", "Go", 0, []property{fixed(80)}},
-		column{valueOf(4), "Started", 90, []property{unit(fromNow)}},
+		column{valueOf(4), "Started", 90, []property{unit(date)}},
 	)
 }
 
@@ -101,7 +101,7 @@ func unpolledPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		{"reason", "Reason", 90, []property{
 			mapped(mapping(map[string]dashboard.ValueMappingResult{"gone": result("Ended", grey)})), colorText(),
 		}},
-		{valueOf(1), "Last poll", 90, []property{unit(fromNow)}},
+		{valueOf(1), "Last poll", 90, []property{unit(date)}},
 		{"backup_type", "Backup", 85, nil},
 	})...)
 }
@@ -166,7 +166,7 @@ func pollPanels(b *dashboard.DashboardBuilder) {
 			column{valueOf(0), "Result", 70, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
 				"0": result("Failed", red), "1": result("Works", green),
 			})), colorText()}},
-			column{valueOf(1), "Last success", 90, []property{unit(fromNow)}},
+			column{valueOf(1), "Last success", 90, []property{unit(date)}},
 		)).
 		WithPanel(linePanel(frame{
 			title: "Waiting polls", unit: seconds, width: 12, height: 7, noValue: "No poll is waiting, or no exporter is scraped.",

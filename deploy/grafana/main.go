@@ -69,7 +69,7 @@ func encode(d any) []byte {
 func newDashboard(uid, title, description, from string, multi bool, more ...cog.Builder[dashboard.DashboardLink]) *dashboard.DashboardBuilder {
 	b := dashboard.NewDashboardBuilder("Atlas restores: "+title).
 		Uid(uid).Description(description).Tags([]string{"atlas-restore"}).Readonly().
-		Time(from, "now").Timezone("browser").Refresh("1m").Tooltip(dashboard.DashboardCursorSyncCrosshair).Version(1)
+		Time(from, "now").Timezone("utc").Refresh("1m").Tooltip(dashboard.DashboardCursorSyncCrosshair).Version(1)
 	for _, v := range variables(multi) {
 		b.WithVariable(v)
 	}

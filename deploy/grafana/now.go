@@ -77,7 +77,7 @@ func monitoringPanel() cog.Builder[dashboard.Panel] {
 			},
 			override("Last poll", unit(seconds),
 				limits(thresholds(grey, step{0, green}, step{minutes, orange}, step{hour, red}))),
-			override(lastState, unit(clock)))
+			override(lastState, unit(date)))
 	})
 }
 
@@ -157,7 +157,7 @@ func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Pane
 	return tablePanel(frame{
 		title: "Open problems", width: width, height: height,
 		noValue: "The list of open problems is empty. The panel Monitoring shows whether the data are reliable.",
-		description: "Conditions of restores, drills, and polls that have alerts, the most urgent first. When: since when, or when the link of a " +
+		description: "Conditions of restores, drills, and polls that have alerts, the most urgent first. Since / until: the start, or when the link of a " +
 			"download expires. Over limit: time beyond the objective. The alerts use the same series.",
 		queries: []query{
 			{each(func(rank int, p *alertCondition) string {
@@ -167,13 +167,13 @@ func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Pane
 				return fmt.Sprintf("0 * %s + %d", value, rank)
 			}), ""},
 			{each(func(_ int, p *alertCondition) string { return milliseconds(p.when) }), ""},
-			{"floor(" + each(func(_ int, p *alertCondition) string { return p.over }) + ")", ""},
+			{wholeMinutes(each(func(_ int, p *alertCondition) string { return p.over })), ""},
 		},
 	}, "Condition", false, slices.Concat([]column{
 		{valueOf(0), "Condition", 90, []property{unit(count), mapped(conditionMappings()), background(), alignLeft()}},
 	}, clusterColumns(), []column{
-		{valueOf(1), "When", 92, []property{unit(fromNow)}},
-		{valueOf(2), "Over limit", 0, []property{fixed(78), unit(seconds), {Id: "decimals", Value: 1}}},
+		{valueOf(1), "Since / until", 92, []property{unit(date)}},
+		{valueOf(2), "Over limit", 78, []property{unit(daysTime)}},
 		intoColumn(215),
 		{"backup_type", "Backup", 0, []property{fixed(80)}},
 	}, linkColumns(), []column{jobColumn()})...)
@@ -185,25 +185,27 @@ func runningPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	limit := objective("duration")
 	share := "(time() - " + active + ") / on (" + targetKey + ") group_left () " + limit + " or (time() - " + active +
 		") / 86400 unless on (" + targetKey + ") " + limit
-	state := "0 * " + active + " + 1 and on (" + targetKey + ") " + unpolled + " or 0 * " + active
+	state := "0 * " + active + " + 1 and on (" + targetKey + ") " + unpolled + " or 0 * ((" + share + ") >= 1) + 2 or 0 * " + active
 	return tablePanel(frame{
 		title: "Running restores", width: width, height: height, noValue: "No running restore is known.",
 		description: "Oldest running restore of each kind, by the share of its objective that has passed; without an objective, of " +
 			"a day. From 100 % on, the restore is too slow. Was running: at the last poll; now, the target can't be polled.",
 		queries: []query{
-			{rows(withLabels(share)), ""}, {rows(withLabels("floor(time() - " + active + ")")), ""}, {rows(withLabels(state)), ""},
+			{rows(withLabels(share)), ""}, {rows(withLabels(wholeMinutes("time() - " + active))), ""}, {rows(withLabels(state)), ""},
 			{rows(withLabels("0 * " + active + " + on (" + targetKey + ") group_left () floor(time() - " + polled + ")")), ""},
 		},
 	}, "Of objective", true, slices.Concat([]column{
 		{valueOf(2), "State", 0, []property{fixed(76), wrapped(), unit(count), alignLeft(), background(), mapped(mapping(
-			map[string]dashboard.ValueMappingResult{"0": result("Running", blue), "1": result("Was running", purple)},
+			map[string]dashboard.ValueMappingResult{
+				"0": result("Running", blue), "1": result("Was running", purple), "2": result("Too slow", red),
+			},
 		))}},
 	}, clusterColumns(), []column{
 		{valueOf(0), "Of objective", 104, []property{
 			unit(percent), {Id: "decimals", Value: 0}, {Id: "min", Value: 0}, {Id: "max", Value: 1}, gauge(),
 			limits(thresholds(blue, step{most, orange}, step{1, red})),
 		}},
-		{valueOf(1), "For", 0, []property{fixed(84), unit(seconds), {Id: "decimals", Value: 1}}},
+		{valueOf(1), "For", 0, []property{fixed(84), wrapped(), unit(daysTime)}},
 		{valueOf(3), "Last poll", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 0}}},
 		{"target_cluster_name", "Into", 90, nil},
 		{"purpose", "Purpose", 0, []property{fixed(75), mapped(purposes())}},
@@ -270,12 +272,14 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			}), ""},
 			{milliseconds(kindOrTime(func(_ int, series string) string { return series })), ""},
 			{milliseconds(rows(into(withTarget(withLabels(expiry))))), ""},
+			{wholeMinutes(rows(into(withTarget(withLabels("(" + expiry + ") - time() > 0"))))), ""},
 		},
 	}, "Copy", false, slices.Concat([]column{
 		{valueOf(0), "Copy", 88, []property{unit(count), mapped(mappings), background(), alignLeft()}},
 	}, clusterColumns(), []column{
-		{valueOf(1), "Created", 88, []property{unit(fromNow)}},
-		{valueOf(2), "Link expires", 88, []property{unit(fromNow)}},
+		{valueOf(2), "Link expires", 92, []property{unit(date)}},
+		{valueOf(3), "Time left", 80, []property{unit(daysTime)}},
+		{valueOf(1), "Created", 92, []property{unit(date)}},
 		intoColumn(330),
 	}, linkColumns(), []column{jobColumn()})...)
 }
@@ -320,7 +324,7 @@ func drillsDuePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			{rows(withLabels(drillDue)), ""}, {rows(withLabels(drillOver)), ""}, {rows(withLabels("1000 * " + lastDrill)), ""},
 		},
 	}, "Due in", false, slices.Concat(clusterColumns(), dueColumns(0, 1), []column{
-		{valueOf(2), "Last drill", 92, []property{unit(fromNow)}},
+		{valueOf(2), "Last drill", 92, []property{unit(date)}},
 		{"team", "Team", 80, nil},
 	})...)
 }

@@ -31,10 +31,8 @@ const (
 const (
 	count    = "none"
 	age      = "dtdurations" // such as "5 hours, 3 minutes"
-	fromNow  = "dateTimeFromNow"
-	date     = "dateTimeAsIso"
-	day      = "time:YYYY-MM-DD"
-	clock    = "dateTimeAsIsoNoDateIfToday"
+	daysTime = "dtdhms"      // such as "30 d 05:03:00": weeks and months can't be compared with objectives
+	date     = "time:YYYY-MM-DD HH:mm z"
 	days     = "suffix: d" // for values that are compared with objectives
 	percent  = "percentunit"
 	seconds  = "s"

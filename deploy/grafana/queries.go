@@ -315,6 +315,9 @@ func ordered(rank int, expiry string) string {
 	return fmt.Sprintf("%d + clamp((%s - time()) / 1e7, 0, %g)", rank, expiry, most)
 }
 
+// wholeMinutes rounds a number of seconds down.
+func wholeMinutes(expr string) string { return "60 * floor((" + expr + ") / 60)" }
+
 // milliseconds converts a Unix time for Grafana.
 func milliseconds(seconds string) string {
 	if seconds == "" {
