@@ -56,11 +56,8 @@ type panel struct {
 	Type, Title, Description string
 	Datasource               struct{ UID string }
 	GridPos                  struct{ X, Y, W, H int }
-	Targets                  []struct {
-		Expr, Format string
-		Datasource   struct{ UID string }
-	}
-	Options struct {
+	Targets                  []target
+	Options                  struct {
 		PerPage int
 		Legend  struct{ DisplayMode, Placement string }
 	}
@@ -75,6 +72,11 @@ type panel struct {
 		ID      string
 		Options json.RawMessage
 	}
+}
+
+type target struct {
+	Expr, Format string
+	Datasource   struct{ UID string }
 }
 
 type fieldConfig struct {

@@ -222,6 +222,36 @@ func TestDashboards_ShowUTC(t *testing.T) {
 	}
 }
 
+// TestDashboards_NameOneReasonForNoData checks that an empty panel has one reason.
+func TestDashboards_NameOneReasonForNoData(t *testing.T) {
+	for name, d := range readDashboards(t) {
+		for _, p := range d.Panels {
+			if strings.Contains(p.FieldConfig.Defaults.NoValue, " or ") {
+				t.Errorf("%s, %s: an empty panel shows %q", name, p.Title, p.FieldConfig.Defaults.NoValue)
+			}
+		}
+	}
+}
+
+func TestDashboards_CountExpiringCredentials(t *testing.T) {
+	targets := readDashboards(t)["exporter"].panel(t, "Failures of the exporter").Targets
+	expiring := slices.ContainsFunc(targets, func(target target) bool {
+		return strings.Contains(target.Expr, "credential_expiry:min < time() + 14 * 86400")
+	})
+	if !expiring {
+		t.Error("no count contains the credentials that expire")
+	}
+	alerts := 0
+	for _, rule := range readRules(t) {
+		if rule.Alert == "AtlasRestoreCredentialExpires" && strings.Contains(rule.Expr, "time() + 14 * 86400") {
+			alerts++
+		}
+	}
+	if alerts != 1 {
+		t.Errorf("%d alerts have the same limit", alerts)
+	}
+}
+
 func TestDashboards_NameTheProjectOfTheCluster(t *testing.T) {
 	if title := readDashboards(t)["cluster"].Panels[0].Title; title != "State of ${cluster} (${project:text})" {
 		t.Errorf("the dashboard starts with %s", title)

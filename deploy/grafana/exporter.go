@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
@@ -28,6 +29,11 @@ func rate(selector, by string) string {
 	return "sum by (" + by + ") (rate(" + selector + "[$__rate_interval]))"
 }
 
+const (
+	credentialExpiry = "credential:mongodbatlas_restore_exporter_credential_expiry:min"
+	expiryNotice     = 14 // days, as in the alert
+)
+
 func exporterCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	// Recorded series and increases remain after the exporter has stopped. Then nothing is known.
 	up := "group(" + exporterMetric("build_info") + ")"
@@ -40,13 +46,15 @@ func exporterCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	return statPanel(frame{
 		title: "Failures of the exporter", unit: count, width: width, height: 4, noValue: "No data",
 		description: "Targets; targets whose last poll failed; targets whose backup type no longer exists; credentials that Atlas " +
-			"rejects; discovery runs that failed; configurations that could not be reloaded; and values of Atlas responses that were " +
+			"rejects, and those that expire within 14 days; discovery runs that failed; configurations that could not be reloaded; and values of Atlas responses that were " +
 			"not understood in the last day. Purple: nothing is known, because no exporter is scraped.",
 		queries: []query{
 			{current("count(" + targets + ")"), "Targets"},
 			{failed("(" + targets + " unless on (" + targetKey + ") " + gone + ")"), "Failed polls"},
 			{counted(condition("polling", "AtlasRestoreTargetGone")), "Ended"},
-			{failed("credential:mongodbatlas_restore_exporter_credential_success:min"), "Credentials"},
+			{failed("credential:mongodbatlas_restore_exporter_credential_success:min"), "Credentials rejected"},
+			{current("count(" + credentialExpiry + " < time() + " + strconv.Itoa(expiryNotice) + " * 86400) or " +
+				"0 * count(credential:mongodbatlas_restore_exporter_credential_success:min)"), "Credentials expiring"},
 			{failed(exporterMetric("discovery_success")), "Discovery"},
 			{failed(exporterMetric("config_last_reload_successful")), "Reloads"},
 			{current("ceil(sum(increase(" + exporterMetric("malformed_jobs_total") + "[1d])) + sum(increase(" +
@@ -55,6 +63,7 @@ func exporterCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 		},
 	}, thresholds(purple, step{0, green}, step{1, red}), mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}), func(p *dashboard.Panel) {
 		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
+			override("Credentials expiring", limits(thresholds(purple, step{0, green}, step{1, orange}))),
 			override("Targets", limits(thresholds(purple, step{0, grey}))), override("Ended", limits(thresholds(purple, step{0, grey}))))
 	})
 }
@@ -135,11 +144,23 @@ func apiPanels(b *dashboard.DashboardBuilder) {
 		}))
 }
 
+// ofDiscovery returns a metric per credential and project. The list of the projects of a credential belongs to no project.
+func ofDiscovery(name string) string {
+	const names = `topk by (project_id) (1, group by (project_id, project_name) (` + labels + `))`
+	perProject := "max by (credential, project_id) (" + exporterMetric(name, `project_id!=""`) + ")"
+	perCredential := "max by (credential, project_id) (" + exporterMetric(name, `project_id=""`) + ")"
+	return withProject(perProject+" * on (project_id) group_left (project_name) "+names+" or "+perProject+" unless on (project_id) "+
+		names) + ` or label_replace(` + perCredential + `, "project", "(organization)", "", "")`
+}
+
+const noExporterText = "No exporter is scraped."
+
 func pollPanels(b *dashboard.DashboardBuilder) {
 	b.WithPanel(linePanel(frame{
-		title: "Failed polls", unit: perSec, width: 12, height: 8, noValue: "No poll failed, or no exporter is scraped.",
-		description: "Failed polls by reason.",
-		queries:     []query{{rate(exporterMetric("poll_failures_total"), "reason") + " > 0", "{{reason}}"}},
+		title: "Failed polls", unit: "suffix: /s", width: 12, height: 8, noValue: noExporterText,
+		description: "Failed polls per second by reason. If none failed, the line is 0.",
+		queries: []query{{rate(exporterMetric("poll_failures_total"), "reason") + ` > 0 or on () label_replace(0 * group(` +
+			exporterMetric("build_info") + `), "reason", "none failed", "", "")`, "{{reason}}"}},
 	})).
 		WithPanel(linePanel(frame{
 			title: "Poll slots", unit: count, width: 12, height: 8,
@@ -150,16 +171,12 @@ func pollPanels(b *dashboard.DashboardBuilder) {
 			},
 		}, smallLegend)).
 		WithPanel(tablePanel(frame{
-			title: "Discovery", width: 12, height: 7, noValue: "No discovery is configured, or no exporter is scraped.",
-			description: "The last run of each discovery. Without a project: the list of projects of the credential.",
+			title: "Discovery", width: 12, height: 7,
+			noValue:     "The list of discovery runs is empty. The panel Monitoring shows whether an exporter is scraped.",
+			description: "The last run of each discovery. (organization): the list of the projects of the credential.",
 			queries: []query{
-				{named("max by (credential, project_id) ("+exporterMetric("discovery_success")+") * on (project_id) group_left "+
-					"(project_name) topk by (project_id) (1, group by (project_id, project_name) ("+labels+")) or max by (credential, "+
-					"project_id) ("+exporterMetric("discovery_success", `project_id=""`)+")", "project", "project_name", "project_id"), ""},
-				{named("1000 * max by (credential, project_id) ("+exporterMetric("discovery_last_success_timestamp_seconds")+
-					") * on (project_id) group_left (project_name) topk by (project_id) (1, group by (project_id, project_name) ("+
-					labels+")) or 1000 * max by (credential, project_id) ("+
-					exporterMetric("discovery_last_success_timestamp_seconds", `project_id=""`)+")", "project", "project_name", "project_id"), ""},
+				{ofDiscovery("discovery_success"), ""},
+				{milliseconds(ofDiscovery("discovery_last_success_timestamp_seconds")), ""},
 			},
 		}, "Result", false,
 			column{"credential", "Credential", 90, nil}, column{"project", "Project", 110, nil},
@@ -169,17 +186,18 @@ func pollPanels(b *dashboard.DashboardBuilder) {
 			column{valueOf(1), "Last success", 90, []property{unit(date)}},
 		)).
 		WithPanel(linePanel(frame{
-			title: "Waiting polls", unit: seconds, width: 12, height: 7, noValue: "No poll is waiting, or no exporter is scraped.",
-			description: "How long the oldest due poll has been waiting for a slot. Absent if no poll is waiting, which is normal.",
+			title: "Waiting polls", unit: seconds, width: 12, height: 7, noValue: noExporterText,
+			description: "How long the oldest due poll has been waiting for a slot. Normally, no poll is waiting, and the line is 0.",
 			queries: []query{{
-				"time() - min by (instance) (" + exporterMetric("oldest_waiting_poll_timestamp_seconds") + ")", "{{instance}}",
+				"time() - min by (instance) (" + exporterMetric("oldest_waiting_poll_timestamp_seconds") + ") or on (instance) " +
+					"0 * group by (instance) (" + exporterMetric("build_info") + ")", "{{instance}}",
 			}},
 		}, smallLegend))
 }
 
 func resourcePanels(b *dashboard.DashboardBuilder) {
 	const groups = `rule_group=~".*;atlas-restore-.+"`
-	const notice, month = 14, 30 // days
+	const month = 30 // days
 	ofProcess := func(name string) string {
 		return selector(name, scraped) + " and on (job, instance) " + exporterMetric("build_info")
 	}
@@ -188,7 +206,7 @@ func resourcePanels(b *dashboard.DashboardBuilder) {
 		description: "Whether Atlas accepted each credential when it was last used, and when it expires (setting expires).",
 		queries: []query{
 			{"credential:mongodbatlas_restore_exporter_credential_success:min", ""},
-			{"(credential:mongodbatlas_restore_exporter_credential_expiry:min - time()) / 86400", ""},
+			{"(" + credentialExpiry + " - time()) / 86400", ""},
 		},
 	}, "Expires in", false,
 		column{"credential", "Credential", 90, nil}, column{"exporter", "Exporter", 85, nil},
@@ -196,12 +214,12 @@ func resourcePanels(b *dashboard.DashboardBuilder) {
 			"0": result("Rejected", red), "1": result("Accepted", green),
 		})), colorText()}},
 		column{valueOf(1), "Expires in", 85, []property{
-			unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(red, step{notice, orange}, step{month, green})),
+			unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(red, step{expiryNotice, orange}, step{month, green})),
 			mapped([]dashboard.ValueMapping{between(neverDue, 0, result("Has expired", red))}),
 		}},
 	)).
 		WithPanel(linePanel(frame{
-			title: "Token requests", unit: perSec, width: 12, height: 7,
+			title: "Token requests", unit: requests, width: 12, height: 7,
 			description: "Requests to the token endpoint by credential and status code. A token is valid for an hour.",
 			queries:     []query{{rate(exporterMetric("token_requests_total"), "credential, code"), "{{credential}} {{code}}"}},
 		}, smallLegend)).

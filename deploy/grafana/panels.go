@@ -38,7 +38,6 @@ const (
 	seconds  = "s"
 	text     = "string"
 	requests = "reqps"
-	perSec   = "cps"
 )
 
 // statuses are the statuses of jobs with their colors. The index of a status is its value in state timelines.
