@@ -89,7 +89,7 @@ func checkConditions(t *testing.T, prometheus runningPrometheus) {
 	}
 }
 
-// checkTooSlow checks the states of running restores: that of prod-us exceeds its objective, and that of billing does not.
+// checkTooSlow checks the states of running restores: that of prod-us exceeds its objective, that of billing does not.
 func checkTooSlow(t *testing.T, prometheus runningPrometheus) {
 	t.Helper()
 	running := readDashboards(t)["now"].panel(t, "Running restores")

@@ -83,8 +83,7 @@ func TestDashboards_NameEachCondition(t *testing.T) {
 	}
 }
 
-// TestDashboards_ShowTheSoonestExpiryFirst checks that the rank of a row that expires has a fraction, which is the time
-// left.
+// TestDashboards_ShowTheSoonestExpiryFirst checks that the rank of a row that expires has a fraction: the time left.
 func TestDashboards_ShowTheSoonestExpiryFirst(t *testing.T) {
 	dashboards := readDashboards(t)
 	for _, test := range []struct{ dashboard, panel, column, text string }{
@@ -168,7 +167,7 @@ func TestDashboards_NameAges(t *testing.T) {
 	}
 }
 
-// TestDashboards_CountDrillsOnce checks that the counts of the panel of drills are disjoint, except the first, which is their sum.
+// TestDashboards_CountDrillsOnce checks that the counts of clusters by drill age are disjoint.
 func TestDashboards_CountDrillsOnce(t *testing.T) {
 	drills := readDashboards(t)["drills"]
 	targets := drills.panel(t, "Clusters by drill age").Targets
@@ -185,7 +184,7 @@ func TestDashboards_CountDrillsOnce(t *testing.T) {
 	}
 }
 
-// TestDashboards_CountFailedDrillsApart checks that each failure is in one of two counts: a failed drill pages nobody.
+// TestDashboards_CountFailedDrillsApart checks that each failure is in one of two counts: a failed drill can wait.
 func TestDashboards_CountFailedDrillsApart(t *testing.T) {
 	dashboards := readDashboards(t)
 	for _, name := range []string{"now", "cluster"} {
@@ -198,7 +197,7 @@ func TestDashboards_CountFailedDrillsApart(t *testing.T) {
 	}
 }
 
-// TestDashboards_ShowUTC checks that no time is relative to a time that a picture does not show, and that the zone is shown.
+// TestDashboards_ShowUTC checks that times are absolute, because a picture can be old, and contain the zone.
 func TestDashboards_ShowUTC(t *testing.T) {
 	found := 0
 	for name, d := range readDashboards(t) {

@@ -196,7 +196,8 @@ func TestDashboards_CoverEveryCondition(t *testing.T) {
 
 // statusColors are the colors of statuses in every panel.
 var statusColors = map[string]string{
-	"Failed": "red", "Too slow": "red", "Pending": "blue", "In progress": "blue", "Running": "blue", "Ready": "orange", "Completed": "green",
+	"Failed": "red", "Too slow": "red", "Pending": "blue", "In progress": "blue", "Running": "blue",
+	"Ready": "orange", "Completed": "green",
 	"Expired": "#8e8e8e", "Cancelled": "#8e8e8e", "Unknown": "purple", "Restore failed": "red", "Drill failed": "red",
 	"Unknown status": "purple",
 }

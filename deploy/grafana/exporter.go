@@ -197,7 +197,6 @@ func pollPanels(b *dashboard.DashboardBuilder) {
 
 func resourcePanels(b *dashboard.DashboardBuilder) {
 	const groups = `rule_group=~".*;atlas-restore-.+"`
-	const month = 30 // days
 	ofProcess := func(name string) string {
 		return selector(name, scraped) + " and on (job, instance) " + exporterMetric("build_info")
 	}
@@ -214,7 +213,7 @@ func resourcePanels(b *dashboard.DashboardBuilder) {
 			"0": result("Rejected", red), "1": result("Accepted", green),
 		})), colorText()}},
 		column{valueOf(1), "Expires in", 85, []property{
-			unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(red, step{expiryNotice, orange}, step{month, green})),
+			unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(orange, step{expiryNotice, green})),
 			mapped([]dashboard.ValueMapping{between(neverDue, 0, result("Has expired", red))}),
 		}},
 	)).
