@@ -22,8 +22,8 @@ func cluster() *dashboard.DashboardBuilder {
 		WithPanel(jobTimelinePanel(24, 9)).
 		WithPanel(jobsPanel(24, 12)).
 		WithRow(row("Durations and settings")).
-		WithPanel(durationsPanel(14, 8)).
-		WithPanel(factsPanel(10, 8))
+		WithPanel(durationsPanel(12, 8)).
+		WithPanel(factsPanel(12, 8))
 }
 
 // perJob returns a metric without the labels of the exporter.
@@ -191,7 +191,7 @@ func factsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		})), colorText()}},
 		column{valueOf(1), "Duration", 80, []property{unit(age)}},
 		column{valueOf(2), "Drill age", 80, []property{unit(days)}},
-		column{valueOf(3), "Recovery point age", 80, []property{unit(days)}},
+		column{valueOf(3), "Recovery point age", 135, []property{unit(days)}},
 		column{valueOf(4), "Backup on", 80, []property{mapped(switched), colorText()}},
 		column{valueOf(5), "Point in time", 80, []property{mapped(switched), colorText()}},
 	)

@@ -90,7 +90,7 @@ func override(legend string, properties ...property) dashboard.DashboardFieldCon
 
 // countsPanel is one panel with several values, because a phone shows one panel below the other.
 func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
-	const firstExpiry = "Next link expires in"
+	const firstExpiry = "Next expiry"
 	minor := func(p *dashboard.Panel) {
 		for _, name := range []string{"Expiring", "Drills due"} {
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
@@ -102,8 +102,8 @@ func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	return statPanel(frame{
 		title: "Restores and drills", unit: count, width: width, height: 4, noValue: "No data",
 		description: "Failed restores and failed drills without a later success; restores that exceed their objective, or a day without " +
-			"one; downloads that expire soon; restores into targets that are not allowed; clusters whose drill is overdue or that " +
-			"were never drilled. Purple: nothing is known, because no exporter is scraped or no rules are loaded.",
+			"one; downloads that expire soon, and the time until the next one expires; restores into targets that are " +
+			"not allowed; clusters whose drill is overdue or that were never drilled. Purple: nothing is known, because no exporter is scraped or no rules are loaded.",
 		queries: []query{
 			{counted(condition("restores", "AtlasRestoreFailed", notDrill)), "Failed restores"},
 			{counted(condition("restores", "AtlasRestoreFailed", isDrill)), "Failed drills"},
