@@ -191,7 +191,7 @@ func factsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		})), colorText()}},
 		column{valueOf(1), "Duration", 80, []property{unit(age)}},
 		column{valueOf(2), "Drill age", 80, []property{unit(days)}},
-		column{valueOf(3), "Recovery point age", 135, []property{unit(days)}},
+		column{valueOf(3), "Recovery point age", 0, []property{fixed(135), unit(days)}},
 		column{valueOf(4), "Backup on", 80, []property{mapped(switched), colorText()}},
 		column{valueOf(5), "Point in time", 80, []property{mapped(switched), colorText()}},
 	)
