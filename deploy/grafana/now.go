@@ -110,7 +110,7 @@ func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 			{counted(condition("restores", "AtlasRestore(TooSlow|Stuck)")), "Too slow"},
 			{counted(condition("security", "AtlasRestoreUnexpectedTarget")), "Unexpected target"},
 			{counted(condition("results", "AtlasRestoreDownloadExpiresSoon")), "Expiring"},
-			{"floor(min(" + condition("results", "AtlasRestoreDownloadExpiresSoon") + ") - time())", firstExpiry},
+			{"floor(min(" + condition("results", "AtlasRestoreDownloadExpiresSoon") + " > time()) - time())", firstExpiry},
 			{counted(condition("drills", "AtlasRestore(DrillOverdue|NeverDrilled)")), "Drills due"},
 		},
 	}, thresholds(purple, step{0, green}, step{1, red}),
