@@ -50,6 +50,7 @@ func TestAlertmanager_RoutesByCategoryTeamAndSeverity(t *testing.T) {
 		"category=operations alertname=AtlasRestoreDiscoveryShrank severity=warning":          "operations-events",
 		"category=operations alertname=AtlasRestoreExporterDown severity=critical":            "on-call",
 		"category=operations alertname=AtlasRestoreReplicaDown severity=warning":              "operations",
+		"category=operations alertname=AtlasRestorePollsDelayed severity=warning":             "operations",
 	} {
 		args := []string{"config", "routes", "test", "--config.file=" + alertmanagerConfig, "--verify.receivers=" + receiver}
 		run(t, amtool, append(args, strings.Fields(labels)...)...)

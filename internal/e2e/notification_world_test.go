@@ -188,6 +188,8 @@ func (w *notificationWorld) credentials() {
 func (w *notificationWorld) exporters() {
 	w.add("exporter_config_last_reload_successful", production, always(0))
 	w.add("exporter_config_last_reload_success_timestamp_seconds", production, before(26*60))
+	w.add("exporter_oldest_waiting_poll_timestamp_seconds", production,
+		fmt.Sprintf("_x30 %d+60x%d", 30*60-400, worldMinutes))
 	w.add("exporter_api_rate_limit_remaining",
 		production+fmt.Sprintf(`,operation="dedicated_list",project_id=%q`, payments),
 		always(0))

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -183,6 +184,45 @@ func parseAlerts(t *testing.T, output string) []postedAlert {
 		t.Fatalf("no alerts: %s", output)
 	}
 	return alerts
+}
+
+// TestNotifications_RateLimitInhibitsDelayedPolls checks the inhibition with the real Alertmanager: it applies to the
+// same exporter only.
+func TestNotifications_RateLimitInhibitsDelayedPolls(t *testing.T) {
+	m := &monitoring{T: t, dir: t.TempDir(), alertmanagerAddress: testutil.FreeAddress(t)}
+	m.start(testutil.NeedTool(t, "prometheus-alertmanager", "prometheus-alertmanager"), "--config.file="+alertmanagerPath,
+		"--storage.path="+m.dir, "--web.listen-address="+m.alertmanagerAddress, "--cluster.listen-address=")
+	m.waitForBody(m.alertmanagerAddress+"/-/ready", "OK")
+	alert := func(name, exporter string) postedAlert {
+		return postedAlert{StartsAt: time.Now(), Labels: map[string]string{
+			"alertname": name, "exporter": exporter, "category": "operations", "severity": "info", // info is not sent
+		}}
+	}
+	post(t, "http://"+m.alertmanagerAddress+"/api/v2/alerts", []postedAlert{
+		alert("AtlasRestoreRateLimited", "production"), alert("AtlasRestorePollsDelayed", "production"),
+		alert("AtlasRestorePollsDelayed", "analytics"),
+	})
+	want := map[string]string{
+		"AtlasRestoreRateLimited of production":  "active",
+		"AtlasRestorePollsDelayed of production": "suppressed",
+		"AtlasRestorePollsDelayed of analytics":  "active",
+	}
+	var got map[string]string
+	testutil.Eventually(t, func() bool {
+		_, body := fetch(t, "http://"+m.alertmanagerAddress+"/api/v2/alerts")
+		var alerts []struct {
+			Labels map[string]string
+			Status struct{ State string }
+		}
+		if err := json.Unmarshal([]byte(body), &alerts); err != nil {
+			t.Fatal(err)
+		}
+		got = map[string]string{}
+		for _, a := range alerts {
+			got[a.Labels["alertname"]+" of "+a.Labels["exporter"]] = a.Status.State
+		}
+		return maps.Equal(got, want)
+	}, func() string { return fmt.Sprintf("alerts are %v, want %v", got, want) })
 }
 
 // resolve lets sendAlerts resolve the alerts after their notification, and return only the messages about that.

@@ -28,7 +28,8 @@ func stateNotices(p *Page, now time.Time) []notice {
 	}
 	if n, since := source.OverduePolls(); n > 0 {
 		notices = append(notices, notice{fmt.Sprintf("Polls that have been waiting for a slot for longer than their "+
-			"interval: %d, the first one for %s. Increase polling.concurrency.", n, formatDuration(now.Sub(since))), "warn"})
+			"interval: %d, the first one for %s. See the runbook of AtlasRestorePollsDelayed.", n,
+			formatDuration(now.Sub(since))), "warn"})
 	}
 	return notices
 }

@@ -17,7 +17,7 @@ func TestPage_ShowsThatTheExporterIsNotReady(t *testing.T) {
 func TestPage_ShowsPollsThatHaveBeenWaitingForLongerThanTheirInterval(t *testing.T) {
 	expectContains(t, getPageAtNow(t, &fakePoller{overdue: 3}),
 		`<p class="warn">Polls that have been waiting for a slot for longer than their interval: 3, the first one for `+
-			`5m 0s. Increase polling.concurrency.</p>`)
+			`5m 0s. See the runbook of AtlasRestorePollsDelayed.</p>`)
 	expectNotContains(t, getPageAtNow(t, &fakePoller{}), "waiting for a slot")
 }
 
