@@ -100,7 +100,10 @@ func (r *rateLimit) blocked() (delay time.Duration, rejection *Error) {
 }
 
 func waitForToken(ctx context.Context, limiter *rate.Limiter) error {
-	if err := limiter.Wait(ctx); err != nil {
+	if limiter.Allow() {
+		return nil
+	}
+	if err := paused(ctx, func() error { return limiter.Wait(ctx) }); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -172,8 +175,30 @@ func endsBeforeDeadline(ctx context.Context, delay time.Duration) bool {
 	return !ok || time.Until(deadline) > delay
 }
 
+// pauseKey is the context key of WithPause.
+type pauseKey struct{}
+
+// WithPause returns a context for the requests of a caller that holds something that others need, such as a slot of a
+// limiter. Whenever such a request waits for a rate limit, or before a retry, it waits within a call of pause, which
+// can give back what the caller holds until wait returns. A pause that returns an error ends the request.
+func WithPause(ctx context.Context, pause func(ctx context.Context, wait func() error) error) context.Context {
+	return context.WithValue(ctx, pauseKey{}, pause)
+}
+
+// paused calls wait, within the function of WithPause if there is one.
+func paused(ctx context.Context, wait func() error) error {
+	if pause, ok := ctx.Value(pauseKey{}).(func(context.Context, func() error) error); ok {
+		return pause(ctx, wait)
+	}
+	return wait()
+}
+
 // sleep waits for the delay, or until ctx is done.
 func sleep(ctx context.Context, delay time.Duration) error {
+	return paused(ctx, func() error { return sleepUntil(ctx, delay) })
+}
+
+func sleepUntil(ctx context.Context, delay time.Duration) error {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {

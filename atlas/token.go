@@ -246,7 +246,8 @@ func (s *tokenSource) secrets() []string {
 	return s.secretsLocked()
 }
 
-// secretsLocked returns the secret in each of its encodings, and the tokens that may be valid. The caller must hold s.mu.
+// secretsLocked returns the secret in each of its encodings, and the tokens that may be valid. The caller must hold
+// s.mu.
 func (s *tokenSource) secretsLocked() []string {
 	secrets := slices.Clip(s.encodedSecret)
 	if s.current != nil {

@@ -15,7 +15,7 @@
 // Each target is polled when Run starts, and then at ticks of its interval. Ticks of different targets are spread
 // evenly over the interval, so that requests don't come in bursts. The interval is shorter while a restore is in
 // progress, and longer while polls fail. A limiter bounds the number of concurrent polls; a poll waits for a slot.
-// Unless the number is configured, each update of the targets sets it to the number of polls that are due within two
+// Unless the number is configured, each update of the targets sets it to the number of polls that are due within 10
 // seconds.
 // [Manager.OldestWaiting] returns since when the oldest due poll has been waiting, and [Manager.OverduePolls] how many
 // polls have been waiting for longer than their interval. When a poll starts late by whole intervals, its target's

@@ -58,6 +58,33 @@ func (l *limiter) acquire(ctx context.Context, patience time.Duration) bool {
 	return false
 }
 
+// slot is a slot that its holder gives back while it waits for something else.
+type slot struct {
+	limiter  *limiter
+	patience time.Duration
+	held     bool
+}
+
+// pause calls wait without the slot. If it returns an error, the slot may not be held any longer.
+func (s *slot) pause(ctx context.Context, wait func() error) error {
+	s.release()
+	if err := wait(); err != nil {
+		return err
+	}
+	if s.held = s.limiter.acquire(ctx, s.patience); !s.held {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// release gives the slot back if it is held.
+func (s *slot) release() {
+	if s.held {
+		s.held = false
+		s.limiter.release()
+	}
+}
+
 func (l *limiter) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -82,13 +82,15 @@ func (p *poller) reconfigure(target *Target, client Client) {
 	}
 }
 
-// run polls the target when it is due, until ctx ends. Each poll waits for a slot.
+// run polls the target when it is due, until ctx ends. Each poll waits for a slot. A poll that waits for the rate limit
+// of its project gives its slot to other polls, because a project must not delay the targets of others.
 func (p *poller) run(ctx context.Context, slots *limiter) {
 	for p.wait(ctx) && slots.acquire(ctx, p.schedule.interval) {
 		missed := p.schedule.start(time.Now())
 		p.locked(func() { p.miss(missed) })
-		p.poll(ctx)
-		slots.release()
+		slot := &slot{slots, p.schedule.interval, true}
+		p.poll(atlas.WithPause(ctx, slot.pause))
+		slot.release()
 		p.schedule.end(time.Now(), pollInterval(p.published.Load()))
 	}
 }

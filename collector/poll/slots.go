@@ -14,9 +14,9 @@ const (
 	MaxSlots = 256
 )
 
-// slotTime is the duration of polls for which the number of slots suffices. Most polls are much shorter, so polls that
-// hang don't delay the others.
-const slotTime = 2 * time.Second
+// slotTime is the duration of polls for which the number of slots suffices. Most polls are much shorter, so some polls
+// that hang until their timeout don't delay the others.
+const slotTime = 10 * time.Second
 
 // slots returns the number of concurrent polls. If it follows the targets, it is the number of polls that are due
 // within slotTime, as far as the rate limits of Atlas allow them: a poll that waits for its rate limit needs no slot of

@@ -2,6 +2,8 @@ package poll
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,12 +17,12 @@ func TestSlots_FollowTheTargetsWithinTheRateLimits(t *testing.T) {
 		concurrency, want   int
 	}{
 		{0, 1, time.Minute, 0, MinSlots},
-		{100, 10, time.Minute, 0, MinSlots},
-		{1210, 10, time.Minute, 0, 41},
-		{1210, 10, 30 * time.Second, 0, 81},
+		{90, 10, time.Minute, 0, MinSlots},
+		{1210, 10, time.Minute, 0, 202},
+		{700, 10, 30 * time.Second, 0, 234},
 		{1200, 10, time.Hour, 0, MinSlots},
-		{1200, 1200, time.Minute, 0, 17}, // one project: 500 requests per minute
-		{3000, 1000, time.Minute, 0, 50},
+		{1200, 1200, time.Minute, 0, 84}, // one project: 500 requests per minute
+		{3000, 1000, time.Minute, 0, 250},
 		{100_000, 10, time.Minute, 0, MaxSlots},
 		{1200, 10, time.Minute, 7, 7},
 	} {
@@ -54,8 +56,41 @@ func TestRun_UsesMoreSlotsWhenDiscoveryFindsMoreTargets(t *testing.T) {
 		defer w.run()()
 		time.Sleep(90 * time.Second)
 		targets := len(w.manager.Snapshots())
-		if total, _ := w.manager.Slots(); targets < 600 || total != 21 {
+		if total, _ := w.manager.Slots(); targets < 600 || total != 101 {
 			t.Errorf("%d slots for %d targets", total, targets)
+		}
+	})
+}
+
+// Polls that wait for the rate limit of a project give their slots to the polls of other projects.
+func TestRun_ProjectsWithExhaustedRateLimitsDelayNoOthers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		lists := addOrganization(w, clustersPerProject+1) // in two projects
+		limited := lists[0].ProjectID
+		w.sim.Script(func(r *http.Request) bool {
+			return strings.Contains(r.URL.Path, limited)
+		}, 0, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Retry-After", "10")
+			rw.WriteHeader(http.StatusTooManyRequests)
+		}))
+		var targets []Target
+		for _, list := range lists {
+			targets = append(targets, target(list))
+		}
+		w.newManager(w.client, 1, w.logger(), targets...)
+		defer w.run()()
+		other := lists[len(lists)-1]
+		for range 5 {
+			time.Sleep(2 * time.Minute)
+			for _, s := range w.manager.Snapshots() {
+				if age := time.Since(s.LastSuccess); s.Target.List == other && age > 2*s.Target.Interval {
+					t.Errorf("last success %v ago", age)
+				}
+			}
+		}
+		if total, held := w.manager.Slots(); held > total {
+			t.Errorf("%d slots of %d are held", held, total)
 		}
 	})
 }
