@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"atlas-restore-exporter/internal/config"
@@ -69,6 +70,9 @@ func (c *reportCommand) Run(ctx context.Context, env *environment) error {
 		}
 	}
 	path := period.ExpandPath(r.Output)
+	if err := checkOverwritesNoInput(path, configFile, r.SignOff); err != nil {
+		return err
+	}
 	output, err := report.CreateOutput(path) // before Atlas is read, which may take minutes
 	if err != nil {
 		return err
@@ -85,6 +89,20 @@ func (c *reportCommand) Run(ctx context.Context, env *environment) error {
 	_, _ = fmt.Fprintln(env.stdout, "wrote", path)
 	if !written.Header.Complete {
 		return errIncomplete
+	}
+	return nil
+}
+
+// checkOverwritesNoInput returns an error if the report would replace a file that it is made from.
+func checkOverwritesNoInput(output string, inputs ...string) error {
+	replaced, err := os.Stat(output)
+	if err != nil {
+		return nil //nolint:nilerr // a new file
+	}
+	for _, input := range inputs {
+		if file, err := os.Stat(input); err == nil && os.SameFile(file, replaced) {
+			return fmt.Errorf("--output %s would replace an input of the report: choose another file", output)
+		}
 	}
 	return nil
 }
