@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 )
@@ -25,8 +24,8 @@ func CheckHealth(ctx context.Context, url string) error {
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxHeaderBytes))
-	if response.StatusCode >= http.StatusInternalServerError || response.StatusCode == http.StatusNotFound {
+	status := response.StatusCode
+	if status < http.StatusOK || status >= http.StatusInternalServerError || status == http.StatusNotFound {
 		return fmt.Errorf("unexpected response from %s: status %s", url, response.Status)
 	}
 	return nil

@@ -28,3 +28,17 @@ func TestCheckHealth_FailsIfNothingListens(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// The body of a response with status 101 has no end.
+func TestCheckHealth_FailsAfterASwitchOfProtocols(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "x")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		<-r.Context().Done()
+	}))
+	defer server.CloseClientConnections()
+	if err := CheckHealth(t.Context(), server.URL); err == nil {
+		t.Error("no error")
+	}
+}
