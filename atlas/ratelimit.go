@@ -180,7 +180,7 @@ type pauseKey struct{}
 
 // WithPause returns a context for the requests of a caller that holds something that others need, such as a slot of a
 // limiter. Whenever such a request waits for a rate limit, or before a retry, it waits within a call of pause, which
-// can give back what the caller holds until wait returns. A pause that returns an error ends the request.
+// can give it back until wait returns. A pause that returns an error ends the request.
 func WithPause(ctx context.Context, pause func(ctx context.Context, wait func() error) error) context.Context {
 	return context.WithValue(ctx, pauseKey{}, pause)
 }
