@@ -35,6 +35,16 @@ type protocolMessage struct {
 
 const browserTimeout = 3 * time.Minute
 
+// removeProfile removes the files of a browser that was killed. Its child processes can still write some.
+func removeProfile(profile string) {
+	for range 50 {
+		if os.RemoveAll(profile) == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
 // startBrowser starts Chromium with an empty page. It ends with the test.
 func startBrowser(t *testing.T, chromium string) *browser {
 	t.Helper()
@@ -46,8 +56,12 @@ func startBrowser(t *testing.T, chromium string) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
+	profile, err := os.MkdirTemp("", "chromium") //nolint:usetesting // fails if child processes still write files
+	if err != nil {
+		t.Fatal(err)
+	}
 	command := exec.CommandContext(t.Context(), chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-		"--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
+		"--user-data-dir="+profile, "--remote-debugging-pipe", "about:blank")
 	command.ExtraFiles = []*os.File{fromTest, toTest} // file descriptors 3 and 4 of the protocol
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -58,6 +72,7 @@ func startBrowser(t *testing.T, chromium string) *browser {
 	t.Cleanup(func() {
 		_, _ = command.Process.Kill(), command.Wait()
 		_, _ = toBrowser.Close(), fromBrowser.Close()
+		removeProfile(profile)
 	})
 	var target struct{ TargetID, SessionID string }
 	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
