@@ -13,6 +13,11 @@ import (
 //go:embed pages/*.html
 var pages embed.FS
 
+// notes end the page of each alert, because notifications link to these pages.
+//
+//go:embed pages/notes.html
+var notes string
+
 //go:embed layout.html
 var layoutHTML string
 
@@ -58,6 +63,9 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	title, text, _ := strings.Cut(string(content), "\n")
+	if file != "index" {
+		text += notes
+	}
 	query := validParameters(r.URL.Query())
 	view.Title, view.Query = title, query
 	for _, parameter := range parameters {

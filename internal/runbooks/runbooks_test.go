@@ -46,7 +46,7 @@ func TestPages_AreRenderedFromTheCurrentRunbooks(t *testing.T) {
 		t.Error("the runbooks have changed, run `go generate ./internal/runbooks`")
 	}
 	files, err := os.ReadDir("pages")
-	if want := strings.Count(markdown, "\n## ") + 2; err != nil || len(files) != want {
+	if want := strings.Count(markdown, "\n## ") + 3; err != nil || len(files) != want {
 		t.Errorf("%d files, want %d: %v", len(files), want, err)
 	}
 }

@@ -59,9 +59,8 @@ var alertName = regexp.MustCompile(`\bAtlasRestore[A-Z]\w+`)
 // notesTitle is the line before the notes for all runbooks, in the introduction.
 const notesTitle = "Notes for all runbooks:\n"
 
-// render returns the files that the exporter embeds: a page per alert, the index, and the checksum of the Markdown. The
-// first line of a page is its title, the rest is HTML. Notifications link to the pages of alerts: each of these pages
-// ends with the notes for all runbooks.
+// render returns the files that the exporter embeds: a page per alert, the index, the notes for all runbooks, which end
+// each page of an alert, and the checksum of the Markdown. The first line of a page is its title, the rest is HTML.
 func render(markdown string) (map[string]string, error) {
 	sections := strings.Split(markdown, "\n## ")
 	_, introduction, _ := strings.Cut(sections[0], "\n")
@@ -73,7 +72,11 @@ func render(markdown string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages := map[string]string{"source.sha256": fmt.Sprintf("%x\n", sha256.Sum256([]byte(markdown)))}
+	end, err := toHTML(linkAlerts("## Notes\n" + notes))
+	if err != nil {
+		return nil, err
+	}
+	pages := map[string]string{"notes.html": end, "source.sha256": fmt.Sprintf("%x\n", sha256.Sum256([]byte(markdown)))}
 	var list strings.Builder
 	for _, section := range sections[1:] {
 		alert, text, _ := strings.Cut(section, "\n")
@@ -81,7 +84,6 @@ func render(markdown string) (map[string]string, error) {
 			return nil, fmt.Errorf("%q is not the name of an alert", alert)
 		}
 		name := strings.ToLower(alert)
-		text += "\n### Notes\n" + notes
 		page, err := toHTML(linkAlerts(strings.ReplaceAll(text, "\n### ", "\n## ")))
 		if err != nil {
 			return nil, err
