@@ -195,16 +195,14 @@ func paused(ctx context.Context, wait func() error) error {
 
 // sleep waits for the delay, or until ctx is done.
 func sleep(ctx context.Context, delay time.Duration) error {
-	return paused(ctx, func() error { return sleepUntil(ctx, delay) })
-}
-
-func sleepUntil(ctx context.Context, delay time.Duration) error {
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return paused(ctx, func() error {
+		timer := time.NewTimer(delay)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			return nil
+		}
+	})
 }
