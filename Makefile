@@ -64,8 +64,9 @@ fuzz: ## run each fuzz target for FUZZTIME
 incidents: ## test the alerts with a real Prometheus and Alertmanager (leave the machine idle meanwhile)
 	go test -count=1 -v -timeout 25m -run '$(INCIDENTS)' ./internal/e2e
 
-soak: ## simulate days of polls within SOAK (SOAK_FLAGS=-race for the race detector)
+soak: ## simulate days of polls within SOAK, and test the history with random values (SOAK_FLAGS=-race for the race detector)
 	SOAK=$(SOAK) go test $(SOAK_FLAGS) -count=1 -v -timeout 0 -run TestSoak ./internal/e2e
+	go test $(SOAK_FLAGS) -count=1 -timeout 0 -run TestModel ./collector/history -rapid.seed=0 -rapid.checks=2000
 
 golden: ## rewrite golden files, runbooks, dashboards, and tables in the documentation; review the difference
 	go generate ./internal/runbooks

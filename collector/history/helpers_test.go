@@ -1,12 +1,24 @@
 package history
 
 import (
+	"flag"
 	"slices"
 	"testing"
 	"time"
 
 	"atlas-restore-exporter/atlas"
 )
+
+// TestMain lets random tests draw the same values in each run, unless -rapid.seed is given; 0 means a random seed.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.seed" })
+	if !given {
+		_ = flag.Set("rapid.seed", "1")
+	}
+	m.Run()
+}
 
 const (
 	day     = 24 * time.Hour

@@ -192,6 +192,7 @@ func (m *model) unlistJob() {
 	}
 	if job := m.atlas.pick(m.T, isKnown); job != nil {
 		job.unlisted, m.atlas.view = true, nil
+		m.record(func(e *events) { e.unlisted = true })
 	}
 }
 

@@ -85,6 +85,7 @@ type model struct {
 // events are the possible past events that limit the promises.
 type events struct {
 	removed      bool // a job was removed from the list
+	unlisted     bool // so was one that can still be requested by its ID
 	reordered    bool // the list was not sorted newest first
 	shifted      bool // the list changed while it was read
 	unreadable   bool // a job was listed without a readable ID
@@ -101,7 +102,7 @@ type events struct {
 func (e *events) hidJobs() bool { return e.unreadable || e.shifted || e.cut }
 
 // hidLateJobs reports whether totalCount may not have revealed jobs that were added further down the list.
-func (e *events) hidLateJobs() bool { return e.totalWrong || e.removed || e.repeated }
+func (e *events) hidLateJobs() bool { return e.totalWrong || e.removed || e.unlisted || e.repeated }
 
 func (m *model) record(event func(*events)) {
 	event(&m.sincePoll)
