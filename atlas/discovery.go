@@ -69,6 +69,8 @@ type Cluster struct {
 	CanHaveRestores bool
 	// Flex is set for Flex clusters, which Atlas may list among the dedicated ones, too.
 	Flex bool
+	// Dedicated is set for clusters that certainly are no Flex clusters: a region has the provider of its servers.
+	Dedicated bool
 }
 
 // ClusterList is a list of clusters, sorted by name. If it isn't consistent, its counts contradict its items even after
@@ -265,6 +267,7 @@ func (w wireCluster) cluster(date Timestamp) Cluster {
 		PointInTimeEnabled: w.PITEnabled.value,
 		CanHaveRestores:    !w.isDeleted() && !w.runsOn("TENANT"), // TENANT: free clusters
 		Flex:               w.runsOn("FLEX"),
+		Dedicated:          w.runsOn("AWS") || w.runsOn("AZURE") || w.runsOn("GCP"),
 	}
 	if created := w.CreateDate.value; created <= date && created >= TimestampOf(time.Now())-maxClusterAge {
 		cluster.Created = created

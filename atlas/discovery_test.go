@@ -150,10 +150,13 @@ func TestClusters_ReturnsFactsOfEachKindOfCluster(t *testing.T) {
 		for kind, want := range map[atlas.ClusterKind][]atlas.Cluster{
 			atlas.DedicatedClusters: {
 				{Name: "free", ID: "2", Created: longAgo, Tags: atlas.Tags{}, BackupEnabled: &no, PointInTimeEnabled: &no},
-				{Name: "old", ID: "1", Created: longAgo, Tags: atlas.Tags{}, BackupEnabled: &yes, PointInTimeEnabled: &no},
+				{
+					Name: "old", ID: "1", Created: longAgo, Tags: atlas.Tags{}, BackupEnabled: &yes, PointInTimeEnabled: &no,
+					Dedicated: true,
+				},
 				{
 					Name: "prod", ID: "3", Created: atlas.TimestampOf(created), Tags: atlas.Tags{"env": "prod"},
-					BackupEnabled: &yes, PointInTimeEnabled: &yes, CanHaveRestores: true,
+					BackupEnabled: &yes, PointInTimeEnabled: &yes, CanHaveRestores: true, Dedicated: true,
 				},
 				{
 					Name: "team", ID: "4", Created: longAgo, Tags: atlas.Tags{},

@@ -110,15 +110,15 @@ func (e *inventoryEntry) add(found *findings, kinds []atlas.ClusterKind) {
 	e.clusters = clusters
 }
 
-// clustersOf returns the clusters of a kind in all lists. Atlas may list Flex clusters among the
-// dedicated ones, too.
+// clustersOf returns the clusters of a kind in all lists. Atlas may list Flex clusters among the dedicated ones, too. A
+// name that certainly belongs to both a Flex cluster and a dedicated one, such as during an upgrade, is returned as both.
 func (e *inventoryEntry) clustersOf(kind atlas.ClusterKind) []atlas.Cluster {
 	flex, dedicated := e.clusters[atlas.FlexClusters], e.clusters[atlas.DedicatedClusters].all
 	inFlexList := map[string]bool{}
 	for i := range flex.latest {
 		inFlexList[flex.latest[i].Name] = true
 	}
-	isFlex := func(c *atlas.Cluster) bool { return c.Flex || inFlexList[c.Name] }
+	isFlex := func(c *atlas.Cluster) bool { return c.Flex || inFlexList[c.Name] && !c.Dedicated }
 	var clusters []atlas.Cluster
 	if kind == atlas.FlexClusters {
 		clusters = append(clusters, flex.all...)

@@ -134,12 +134,15 @@ func TestRun_KeepsTargetsThatOneDiscoveryDoesNotFind(t *testing.T) {
 }
 
 func TestTargets_OfAFlexClusterAmongTheDedicatedClusters(t *testing.T) {
-	// A name with * is detected as a Flex cluster.
+	// A name with * is detected as a Flex cluster, and one with ! as a dedicated cluster.
 	attempt := func(dedicated, flex string) findings {
 		read := func(names string, flex bool) (found readItems[atlas.Cluster]) {
 			for name := range strings.FieldsSeq(names) {
 				name, detected := strings.CutSuffix(name, "*")
-				found.items = append(found.items, atlas.Cluster{Name: name, CanHaveRestores: true, Flex: flex || detected})
+				name, dedicated := strings.CutSuffix(name, "!")
+				found.items = append(found.items, atlas.Cluster{
+					Name: name, CanHaveRestores: true, Flex: flex || detected, Dedicated: dedicated,
+				})
 			}
 			found.consistent = true
 			return found
@@ -149,6 +152,7 @@ func TestTargets_OfAFlexClusterAmongTheDedicatedClusters(t *testing.T) {
 		}}
 	}
 	const separate = "a/dedicated a/collection b/flex"
+	const both = "a/dedicated b/dedicated a/collection b/collection b/flex"
 	for _, test := range []struct {
 		name     string
 		attempts []findings
@@ -168,10 +172,8 @@ func TestTargets_OfAFlexClusterAmongTheDedicatedClusters(t *testing.T) {
 			"is missing in one list of dedicated clusters",
 			[]findings{attempt("a b", "b"), attempt("a", "b"), attempt("a b", "b")}, separate,
 		},
-		{
-			"was upgraded", []findings{attempt("a", "b"), attempt("a b", "")},
-			"a/dedicated b/dedicated a/collection b/collection b/flex",
-		},
+		{"was upgraded", []findings{attempt("a", "b"), attempt("a b", "")}, both},
+		{"is being upgraded", []findings{attempt("a", "b"), attempt("a b!", "b")}, both},
 	} {
 		found := inventory{{"default", project}: entryOf(test.attempts...)}
 		rule := ruleFor(project, func(r *Rule) {
