@@ -182,7 +182,7 @@ var (
 	familyListTruncated = targetFamily("list_truncated", "gauge",
 		"Whether the list is longer than a full poll reads.")
 	familyListInconsistent = targetFamily("list_inconsistent", "gauge",
-		"Whether the number of jobs in the last list contradicted totalCount, also after a second read. "+
+		"Whether the last list contradicted its own totalCount or links, also after a second read. "+
 			"No jobs are removed while the value is 1.")
 )
 

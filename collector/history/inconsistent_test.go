@@ -40,6 +40,7 @@ func TestPending_NeedsASecondReadingIfTheListContradictsItself(t *testing.T) {
 		{"no items", []*atlas.Page{listPage(601, true)}, true},
 		{"fewer items", []*atlas.Page{listPage(2, true, a)}, true},
 		{"more items", []*atlas.Page{listPage(1, true, a, b)}, true},
+		{"empty page before the end", []*atlas.Page{{Last: true, Cut: true}}, true},
 		{"malformed items", []*atlas.Page{malformed}, false},
 		{"repeated items", []*atlas.Page{listPage(3, true, a, b, a)}, false},
 		{"no count", []*atlas.Page{{Jobs: []atlas.RestoreJob{a}, Items: 1, Last: true}}, false},
@@ -225,12 +226,20 @@ func TestMerge_KeepsJobsAbsentFromListsWithAnEmptyPageBeforeTheEnd(t *testing.T)
 	mergeList(h, running, done)
 	for range 3 {
 		r, pending, err := readTwice(h, &atlas.Page{Last: true, Cut: true})
-		if err != nil || !slices.Equal(pending, []string{"a"}) {
-			t.Fatalf("pending %v, %v", pending, err)
+		if err != nil || !r.Inconsistent() || !slices.Equal(pending, []string{"a"}) {
+			t.Fatalf("inconsistent %t, pending %v, %v", r.Inconsistent(), pending, err)
 		}
 		h.Merge(r, noon)
 	}
 	expectKnown(t, h, "a", "b")
+}
+
+func TestPending_NeedsAFullPollIfAnIncrementalOneEndsAtAnEmptyPage(t *testing.T) {
+	h := newHistory(wideLimits)
+	h.sorted, h.pages = true, 3
+	r := h.Read(noon, false)
+	r.Add(&atlas.Page{Last: true, Cut: true})
+	expectFullPollNeeded(t, r, true, "contradicts totalCount or its own links")
 }
 
 func TestMerge_KeepsJobsAbsentFromListsThatRepeatJobs(t *testing.T) {

@@ -97,7 +97,7 @@ func (a *modelAtlas) repair() {
 
 // misleading reports whether the list lacks jobs, or may lack them because it changes, and totalCount doesn't show it.
 func (a *modelAtlas) misleading() bool {
-	return (a.shiftAt != 0 && a.totalError == noTotal) || (a.cut && !a.linked && !a.contradicts())
+	return (a.shiftAt != 0 && a.totalError == noTotal) || (a.cut && !a.contradicts())
 }
 
 // list returns the jobs in the order of the list. Jobs of the same second are in no particular order.
@@ -147,9 +147,9 @@ func (a *modelAtlas) total() int {
 	return max(n+a.totalError, 0)
 }
 
-// contradicts reports whether totalCount differs from the number of items.
+// contradicts reports whether totalCount differs from the number of items, or the last page has a link to a next page.
 func (a *modelAtlas) contradicts() bool {
-	return a.totalError != noTotal && a.total() != len(a.items())
+	return a.cut && a.linked || a.totalError != noTotal && a.total() != len(a.items())
 }
 
 func hash(id string) uint64 {

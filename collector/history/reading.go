@@ -27,7 +27,7 @@ var ErrFullPollNeeded = errors.New("full poll needed")
 var (
 	errNotSorted         = fmt.Errorf("%w: list is not sorted newest first", ErrFullPollNeeded)
 	errMissedJobs        = fmt.Errorf("%w: increase in job count doesn't match the number of new jobs", ErrFullPollNeeded)
-	errContradiction     = fmt.Errorf("%w: number of items in the list contradicts totalCount", ErrFullPollNeeded)
+	errContradiction     = fmt.Errorf("%w: list contradicts totalCount or its own links", ErrFullPollNeeded)
 	errJobNotRead        = fmt.Errorf("%w: unfinished job can't be read by ID", ErrFullPollNeeded)
 	errPartlyUnchanged   = fmt.Errorf("%w: only the first pages are unchanged", ErrFullPollNeeded)
 	errTooManyUnfinished = fmt.Errorf("%w: too many unfinished jobs to request by ID", ErrFullPollNeeded)
@@ -89,14 +89,14 @@ func (r *Reading) Full() bool { return r.full }
 // Truncated reports whether the list is longer than a full poll reads.
 func (r *Reading) Truncated() bool { return r.full && !r.complete && !r.Repeated() }
 
-// Inconsistent reports whether the whole list was read twice, and contradicted its own totalCount both times.
+// Inconsistent reports whether the whole list was read twice, and contradicted itself both times.
 func (r *Reading) Inconsistent() bool { return r.full && r.contradicts() }
 
-// contradicts reports whether the whole list was read, and its number of items differs from totalCount. If the list
-// changed meanwhile, either number may be right.
+// contradicts reports whether an empty page had a link to a next page, or the whole list was read and its number of
+// items differs from totalCount. If the list changed meanwhile, either number may be right.
 func (r *Reading) contradicts() bool {
 	items := int64(r.items)
-	return r.complete && r.total >= 0 && items != r.total && items != r.lastTotal
+	return r.cut || r.complete && r.total >= 0 && items != r.total && items != r.lastTotal
 }
 
 // conclusive reports whether jobs that were not read are not in the list. A malformed item may be any job.
@@ -108,9 +108,8 @@ func (r *Reading) mayHide(job *atlas.RestoreJob) bool {
 	return mayChange(job, r.now) && !slices.Contains(r.notFound, job.ID)
 }
 
-// whole reports whether all items of the list were read. A list that changed while it was read may contain more, and so
-// may a page after an empty one.
-func (r *Reading) whole() bool { return r.complete && !r.contradicts() && !r.shifted && !r.cut }
+// whole reports whether all items of the list were read. A list that changed while it was read may contain more.
+func (r *Reading) whole() bool { return r.complete && !r.contradicts() && !r.shifted }
 
 // Pages returns the number of pages read.
 func (r *Reading) Pages() int { return r.pages }
@@ -208,6 +207,8 @@ func (r *Reading) Pending() ([]string, error) {
 		return nil, errPartlyUnchanged
 	case !r.full && !r.sorted:
 		return nil, errNotSorted
+	case !r.full && r.cut:
+		return nil, errContradiction
 	case !r.full && !conclusive && r.missedJobs():
 		return nil, errMissedJobs
 	case r.Inconsistent() && r.first == nil:
