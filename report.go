@@ -70,7 +70,7 @@ func (c *reportCommand) Run(ctx context.Context, env *environment) error {
 		}
 	}
 	path := period.ExpandPath(r.Output)
-	if err := checkOverwritesNoInput(path, configFile, r.SignOff); err != nil {
+	if err := checkOverwritesNoInput(path, append(cfg.Files, configFile, r.SignOff)...); err != nil {
 		return err
 	}
 	output, err := report.CreateOutput(path) // before Atlas is read, which may take minutes
