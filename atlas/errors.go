@@ -64,7 +64,7 @@ var codePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,79}$`)
 // decodeError converts an error response. The body can be anything: an ApiError of Atlas with or without an errorCode,
 // an error of OAuth, HTML from a proxy, or empty.
 func decodeError(operation string, status int, header http.Header, body []byte, secrets ...string) *Error {
-	apiErr := &Error{Operation: operation, Status: status, RetryAfter: retryAfter(header.Get("Retry-After"))}
+	apiErr := &Error{Operation: operation, Status: status, RetryAfter: retryAfter(header)}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
 		return apiErr
@@ -91,15 +91,19 @@ func decodeError(operation string, status int, header http.Header, body []byte, 
 // maxRetryAfter is the longest wait that a response can request.
 const maxRetryAfter = time.Hour
 
-// retryAfter parses a Retry-After header, which has seconds or a date. It returns zero if the value is absent, invalid
-// or in the past.
-func retryAfter(value string) time.Duration {
-	value = strings.TrimSpace(value)
+// retryAfter returns the duration of the Retry-After header, which has seconds or a date by the clock of the Date header.
+// It returns zero if the value is absent, invalid or in the past.
+func retryAfter(header http.Header) time.Duration {
+	value := strings.TrimSpace(header.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
 		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 	}
-	if date, err := http.ParseTime(value); err == nil {
-		return min(max(time.Until(date), 0), maxRetryAfter)
+	if until, err := http.ParseTime(value); err == nil {
+		now, err := http.ParseTime(header.Get("Date"))
+		if err != nil {
+			now = time.Now()
+		}
+		return min(max(until.Sub(now), 0), maxRetryAfter)
 	}
 	return 0
 }

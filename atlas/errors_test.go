@@ -58,8 +58,16 @@ func TestRetryAfter_ReadsSecondsAndDatesUpToAnHour(t *testing.T) {
 		"": 0, "x": 0, "-1": 0, "0": 0, "7": 7 * time.Second, " 7 ": 7 * time.Second, "86400": time.Hour,
 		"99999999999999999999": 0, "Mon, 02 Jan 2006 15:04:05 GMT": 0, "Fri, 02 Jan 2099 15:04:05 GMT": time.Hour,
 	} {
-		if got := retryAfter(value); got != want {
+		if got := retryAfter(http.Header{"Retry-After": {value}}); got != want {
 			t.Errorf("retryAfter(%q) = %v, want %v", value, got, want)
+		}
+	}
+	for date, want := range map[string]time.Duration{
+		"Fri, 02 Jan 2099 15:04:00 GMT": 5 * time.Second, "Fri, 02 Jan 2099 16:00:00 GMT": 0, "x": time.Hour,
+	} {
+		header := http.Header{"Retry-After": {"Fri, 02 Jan 2099 15:04:05 GMT"}, "Date": {date}}
+		if got := retryAfter(header); got != want {
+			t.Errorf("with Date %q: %v, want %v", date, got, want)
 		}
 	}
 }
