@@ -2,6 +2,7 @@ package atlas
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -70,7 +71,7 @@ func (t *tokens) limits() (rate.Limit, int) {
 }
 
 // wait blocks until a request may be sent. If that is after the deadline of ctx, it returns the last 429 response or
-// ErrRateLimitExhausted without waiting.
+// ErrRateLimitExhausted, without waiting if that is known in advance.
 func (r *rateLimit) wait(ctx context.Context) error {
 	for {
 		delay, rejection := r.blocked()
@@ -80,7 +81,9 @@ func (r *rateLimit) wait(ctx context.Context) error {
 		if !endsBeforeDeadline(ctx, delay) {
 			return rejection
 		}
-		if err := sleep(ctx, delay); err != nil {
+		if err := sleep(ctx, delay); errors.Is(err, context.DeadlineExceeded) {
+			return rejection
+		} else if err != nil {
 			return err
 		}
 	}
@@ -104,7 +107,7 @@ func waitForToken(ctx context.Context, limiter *rate.Limiter) error {
 		return nil
 	}
 	if err := paused(ctx, func() error { return limiter.Wait(ctx) }); err != nil {
-		if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
 			return ctx.Err()
 		}
 		return fmt.Errorf("%w: %w", ErrRateLimitExhausted, err)

@@ -199,3 +199,36 @@ func TestReserve_LeavesAShareOfTheRefillIfOtherProgramsUseTheBucket(t *testing.T
 		}
 	})
 }
+
+func TestRateLimit_IsTheReasonIfTheCallerCannotContinueAfterTheWait(t *testing.T) {
+	for name, prepare := range map[string]func(*atlastest.Server){
+		"429":       func(sim *atlastest.Server) { sim.Script(atlastest.PathHas(project), 1, atlastest.RetryAfter("2")) },
+		"no tokens": func(sim *atlastest.Server) { sim.Capacity, sim.RefillPerMinute = 1, 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sim := newAtlas()
+				prepare(sim)
+				client := connect(t, sim, account)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+				defer cancel()
+				ctx = atlas.WithPause(ctx, func(ctx context.Context, wait func() error) error {
+					_ = wait()
+					<-ctx.Done()
+					return ctx.Err()
+				})
+				var err error
+				for range 2 {
+					if _, err = readAll(ctx, client, dedicated); err != nil {
+						break
+					}
+				}
+				apiErr, rejected := errors.AsType[*atlas.Error](err)
+				rejected = rejected && apiErr.Status == http.StatusTooManyRequests
+				if !rejected && !errors.Is(err, atlas.ErrRateLimitExhausted) {
+					t.Errorf("error %v", err)
+				}
+			})
+		})
+	}
+}
