@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -71,6 +70,7 @@ func (c *Client) get(ctx context.Context, request apiRequest, decode func(respon
 			}
 			return nil
 		}
+		buffer.reset()
 		if try == maxTries || ctx.Err() != nil {
 			return err
 		}
@@ -79,33 +79,6 @@ func (c *Client) get(ctx context.Context, request apiRequest, decode func(respon
 			return err
 		}
 	}
-}
-
-// buffer is a buffer for the body of a response. Most responses are as large as the previous ones.
-type buffer struct{ bytes.Buffer }
-
-// maxPooled is the largest size of a buffer that is kept for other responses.
-const maxPooled = 1 << 20
-
-var buffers = sync.Pool{New: func() any { return &buffer{} }}
-
-func newBuffer() *buffer {
-	b, _ := buffers.Get().(*buffer)
-	return b
-}
-
-// release allows other responses to overwrite the buffer.
-func (b *buffer) release() {
-	if b.Cap() <= maxPooled {
-		buffers.Put(b)
-	}
-}
-
-// read reads the body of a response up to a size.
-func (b *buffer) read(body io.Reader, size int64) ([]byte, error) {
-	b.Reset()
-	_, err := b.ReadFrom(io.LimitReader(body, size))
-	return b.Bytes(), err
 }
 
 // retryDelay returns the delay before the next try, or false if the error is permanent. After a 429 response, the rate
@@ -157,7 +130,7 @@ func (c *Client) attempt(
 	if resp.StatusCode != http.StatusOK {
 		size = maxErrorBody
 	}
-	body, err := buffer.read(resp.Body, size+1)
+	body, err := buffer.read(ctx, resp.Body, size+1)
 	if remaining, ok := limit.update(resp.Header); ok {
 		c.observer.RateLimit(request.bucket.projectID, request.operation, remaining)
 	}
