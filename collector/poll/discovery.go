@@ -3,10 +3,10 @@ package poll
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"atlas-restore-exporter/atlas"
 )
@@ -16,7 +16,7 @@ const (
 	firstDiscoveryRetry = 15 * time.Second
 	// inventoryUpdateInterval bounds how long targets that were found wait for slower lists before they are polled.
 	inventoryUpdateInterval = time.Second
-	// discoveryShare divides the concurrency of polls: discovery adds its requests to those of polls.
+	// discoveryShare divides the configured concurrency of polls: discovery adds its requests to those of polls.
 	discoveryShare = 2
 )
 
@@ -24,7 +24,6 @@ const (
 // that is the same for it.
 type discovery struct {
 	config    *Config
-	polls     *limiter
 	inventory *inventoryStore
 	logger    *slog.Logger
 	// inventoryChanged is called when the inventory may have changed.
@@ -102,16 +101,40 @@ func reportDuring(ctx context.Context, work func(), report func(context.Context)
 func (d *discovery) readAll(ctx context.Context, failedOnly bool) {
 	for _, projects := range []bool{true, false} {
 		found, _ := d.inventory.snapshot()
-		var reads errgroup.Group
-		slots, _ := d.polls.slots()
-		reads.SetLimit(max(slots/discoveryShare, 1))
-		for key, kinds := range discoveryKeys(d.config, found) {
-			if (key.projectID == "") == projects && (!failedOnly || found.failed(key)) {
-				reads.Go(func() error { d.read(ctx, key, kinds); return nil })
-			}
-		}
-		_ = reads.Wait()
+		keys := discoveryKeys(d.config, found)
+		maps.DeleteFunc(keys, func(key discoveryKey, _ []atlas.ClusterKind) bool {
+			return (key.projectID == "") != projects || failedOnly && !found.failed(key)
+		})
+		eachConcurrently(ctx, d.config.discoveryReads(), keys, d.read)
 	}
+}
+
+// discoveryReads returns the number of concurrent reads of lists of projects and clusters, in addition to those of
+// polls. Some lists that hang until their timeout must not delay the others.
+func (c *Config) discoveryReads() int {
+	const reads = 64
+	if c.Concurrency > 0 {
+		return max(c.Concurrency/discoveryShare, 1)
+	}
+	return reads
+}
+
+// eachConcurrently calls read for each item, up to n at once. A read that waits for a rate limit doesn't count.
+func eachConcurrently[V any](
+	ctx context.Context, n int, items map[discoveryKey]V, read func(context.Context, discoveryKey, V),
+) {
+	slots := &limiter{limit: n}
+	var reads sync.WaitGroup
+	for key, item := range items {
+		reads.Go(func() {
+			if slots.acquire(ctx, DiscoveryTimeout) {
+				slot := &slot{slots, DiscoveryTimeout, true}
+				defer slot.release()
+				read(atlas.WithPause(ctx, slot.pause), key, item)
+			}
+		})
+	}
+	reads.Wait()
 }
 
 // read reads one list and records the result.

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"atlas-restore-exporter/atlas"
 )
 
@@ -51,10 +49,10 @@ func newFactReader(logger *slog.Logger) *factReader {
 }
 
 // setPlans replaces the plans. New and changed ones are due at once.
-func (f *factReader) setPlans(config *Config, slots int, plans map[discoveryKey]plan) {
+func (f *factReader) setPlans(config *Config, plans map[discoveryKey]plan) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.interval, f.concurrency = config.DiscoveryInterval, max(slots/discoveryShare, 1)
+	f.interval, f.concurrency = config.DiscoveryInterval, config.discoveryReads()
 	latest := time.Now().Add(f.interval)
 	next := make(map[discoveryKey]*factPlan, len(plans))
 	for key, plan := range plans {
@@ -98,17 +96,12 @@ func (f *factReader) readDue(ctx context.Context) {
 			due[key] = plan
 		}
 	}
-	var reads errgroup.Group
-	reads.SetLimit(max(f.concurrency, 1))
+	concurrency := f.concurrency
 	f.mu.Unlock()
-	for key, plan := range due {
-		reads.Go(func() error {
-			found, err := read(ctx, key, &plan.plan, f.logger)
-			f.finish(ctx, key, plan, found, err)
-			return nil
-		})
-	}
-	_ = reads.Wait()
+	eachConcurrently(ctx, concurrency, due, func(ctx context.Context, key discoveryKey, plan *factPlan) {
+		found, err := read(ctx, key, &plan.plan, f.logger)
+		f.finish(ctx, key, plan, found, err)
+	})
 }
 
 // finish records the result of an attempt, unless the plan was replaced meanwhile. A failure for a temporary reason is

@@ -112,7 +112,7 @@ func (m *Manager) startDiscovery(config *Config) {
 
 func (m *Manager) newDiscovery(config *Config) *discovery {
 	return &discovery{
-		config: config, polls: &m.polls, inventory: m.inventory, logger: m.logger, inventoryChanged: m.updateIfChanged,
+		config: config, inventory: m.inventory, logger: m.logger, inventoryChanged: m.updateIfChanged,
 	}
 }
 
@@ -151,7 +151,7 @@ func (m *Manager) updatePollers(config *Config) {
 	planned = append(planned, undecidedTargets(config, found, planned, active.pollers)...)
 	slots := config.slots(planned)
 	m.polls.setLimit(slots)
-	m.facts.setPlans(config, slots, factPlans(config, planned, found, keys))
+	m.facts.setPlans(config, factPlans(config, planned, found, keys))
 	facts, factsVersion := m.facts.store.snapshot()
 	clusters := m.clusters.update(config, planned, found, facts)
 	removed := map[atlas.List]*poller{}

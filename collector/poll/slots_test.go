@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"atlas-restore-exporter/atlas"
+	"atlas-restore-exporter/atlas/atlastest"
 )
 
 func TestSlots_FollowTheTargetsWithinTheRateLimits(t *testing.T) {
@@ -93,4 +94,36 @@ func TestRun_ProjectsWithExhaustedRateLimitsDelayNoOthers(t *testing.T) {
 			t.Errorf("%d slots of %d are held", held, total)
 		}
 	})
+}
+
+// Lists of clusters that hang or wait for a rate limit don't delay those of other projects.
+func TestRun_HangingDiscoveryOfProjectsDelaysNoOthers(t *testing.T) {
+	for name, response := range map[string]http.Handler{
+		"hang": atlastest.Hang(), "429": atlastest.RetryAfter("20"),
+	} {
+		runInBubble(t, name, func(t *testing.T) {
+			w := newWorld(t)
+			lists := addOrganization(w, 60*clustersPerProject)
+			healthy := map[string]bool{}
+			for i := 0; i < len(lists); i += 4 * clustersPerProject {
+				healthy[lists[i].ProjectID] = true
+			}
+			w.sim.Script(func(r *http.Request) bool {
+				_, below, _ := strings.Cut(r.URL.Path, "/groups/")
+				id, path, _ := strings.Cut(below, "/")
+				return path == "clusters" && !healthy[id]
+			}, 0, response)
+			config := Config{
+				Discoveries: []Rule{ruleFor("")}, Clients: map[string]Client{"default": w.client}, DiscoveryInterval: time.Minute,
+			}
+			if err := w.manager.Apply(config); err != nil {
+				t.Fatal(err)
+			}
+			defer w.run()()
+			time.Sleep(5 * time.Second)
+			if n, want := len(w.manager.Snapshots()), len(healthy)*clustersPerProject; n != want {
+				t.Errorf("%d targets, want %d", n, want)
+			}
+		})
+	}
 }
