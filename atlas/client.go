@@ -75,7 +75,7 @@ func NewClient(options Options) (*Client, error) {
 		logged:      map[logEntry]struct{}{},
 	}
 	if options.Previous != nil {
-		const maxEarlier = 32 // secrets of several rotations
+		const maxEarlier = 256 // secrets of a rotation per minute, for an hour
 		client.earlier = options.Previous.secrets()
 		client.earlier = slices.Clone(client.earlier[:min(len(client.earlier), maxEarlier)])
 	}
