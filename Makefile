@@ -24,7 +24,7 @@ export PATH := $(TOOLS)/bin:$(TOOLS)/usr/bin:$(PATH)
 export AXE_CORE := $(TOOLS)/axe-core-$(AXE_VERSION).js
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint contract bench performance fuzz incidents soak golden demo tools browser prometheus3 vulncheck release packages reproduce clean
+.PHONY: help build test race lint contract bench performance fuzz incidents soak golden demo tools helm browser prometheus3 vulncheck release packages reproduce clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -95,6 +95,8 @@ $(TOOLS)/bin/goreleaser-$(GORELEASER_VERSION):
 $(TOOLS)/bin/cyclonedx-gomod-$(CYCLONEDX_VERSION):
 	GOBIN=$(TOOLS)/bin go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 	touch $@
+
+helm: $(TOOLS)/bin/helm-$(HELM_VERSION) ## install Helm, which also publishes the chart, in .cache
 
 $(TOOLS)/bin/helm-$(HELM_VERSION):
 	GOBIN=$(TOOLS)/bin go install helm.sh/helm/v4/cmd/helm@$(HELM_VERSION)

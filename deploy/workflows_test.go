@@ -1,7 +1,9 @@
 package deploy
 
 import (
+	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -14,8 +16,8 @@ import (
 	"atlas-restore-exporter/internal/testutil"
 )
 
-// TestWorkflows_HaveNoMoreRightsThanTheyNeed checks that tokens have no permissions by default, and that actions are
-// pinned by commit.
+// TestWorkflows_HaveNoMoreRightsThanTheyNeed checks that tokens have no permissions by default, that actions are pinned
+// by commit, and that scripts get values of the event only as variables.
 func TestWorkflows_HaveNoMoreRightsThanTheyNeed(t *testing.T) {
 	files, err := filepath.Glob("../.github/workflows/*.yaml")
 	if err != nil || len(files) < 2 {
@@ -25,11 +27,7 @@ func TestWorkflows_HaveNoMoreRightsThanTheyNeed(t *testing.T) {
 	for _, file := range files {
 		var workflow struct {
 			Permissions map[string]string
-			Jobs        map[string]struct {
-				Permissions map[string]string
-				Timeout     int `yaml:"timeout-minutes"`
-				Steps       []struct{ Uses string }
-			}
+			Jobs        map[string]job
 		}
 		if err := yaml.Unmarshal([]byte(testutil.ReadFile(t, file)), &workflow); err != nil {
 			t.Fatalf("%s: %v", file, err)
@@ -45,7 +43,69 @@ func TestWorkflows_HaveNoMoreRightsThanTheyNeed(t *testing.T) {
 				if step.Uses != "" && !pinned.MatchString(step.Uses) {
 					t.Errorf("%s: job %s: %s isn't pinned by commit", file, name, step.Uses)
 				}
+				if strings.Contains(step.Run, "${{") {
+					t.Errorf("%s: job %s: a script contains an expression, which can inject commands: %s", file, name, step.Run)
+				}
 			}
+		}
+	}
+}
+
+// job is a job of a workflow.
+type job struct {
+	Needs       any
+	If          string
+	Permissions map[string]string
+	Timeout     int `yaml:"timeout-minutes"`
+	Outputs     map[string]string
+	Steps       []step
+}
+
+type step struct {
+	ID, Uses, Run string
+	With, Env     map[string]any
+}
+
+// TestRelease_PublishesOnlyToTheHome checks that the jobs that publish to a registry run only in the home of the
+// project, use its addresses, attest the digest that was signed, and have no more permissions than they need.
+func TestRelease_PublishesOnlyToTheHome(t *testing.T) {
+	var workflow struct{ Jobs map[string]job }
+	if err := yaml.Unmarshal([]byte(testutil.ReadFile(t, "../.github/workflows/release.yaml")), &workflow); err != nil {
+		t.Fatal(err)
+	}
+	release := workflow.Jobs["release"]
+	if want := map[string]string{"contents": "write", "id-token": "write", "attestations": "write"}; !maps.Equal(
+		release.Permissions, want) {
+		t.Errorf("permissions of the release %v, want %v", release.Permissions, want)
+	}
+	if !slices.ContainsFunc(release.Steps, func(s step) bool {
+		return s.ID == "home" && s.Run == `go run ./deploy/release/home >>"$GITHUB_OUTPUT"`
+	}) {
+		t.Error("the release doesn't read the addresses of the home")
+	}
+	for _, name := range []string{"image", "chart"} {
+		job := workflow.Jobs[name]
+		address := "${{ needs.release.outputs." + name + " }}"
+		want := map[string]string{"contents": "read", "packages": "write", "id-token": "write", "attestations": "write"}
+		if !maps.Equal(job.Permissions, want) || job.If != "needs.release.outputs.repository == github.repository" ||
+			!strings.Contains(fmt.Sprint(job.Needs), "release") ||
+			release.Outputs["repository"] != "${{ steps.home.outputs.repository }}" ||
+			release.Outputs[name] != "${{ steps.home.outputs."+name+" }}" {
+			t.Errorf("%s runs elsewhere, or with other permissions: %+v", name, job)
+		}
+		published, attested := -1, -1
+		for i, step := range job.Steps {
+			if step.Run == "deploy/release/publish.sh "+name+` "$ADDRESS" "$GITHUB_REF_NAME" >>"$GITHUB_OUTPUT"` &&
+				step.ID == "publish" && step.Env["ADDRESS"] == address {
+				published = i
+			}
+			if strings.HasPrefix(step.Uses, "actions/attest-build-provenance@") && step.With["subject-name"] == address &&
+				step.With["subject-digest"] == "${{ steps.publish.outputs.digest }}" && step.With["push-to-registry"] == true {
+				attested = i
+			}
+		}
+		if published < 0 || attested < published {
+			t.Errorf("%s is published in step %d and attested in step %d", name, published, attested)
 		}
 	}
 }

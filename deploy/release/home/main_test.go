@@ -50,6 +50,27 @@ func TestMove_ChangesEveryAddress(t *testing.T) {
 	}
 }
 
+// TestPrintAddresses_PrintsNothingWithoutAHome checks the addresses that the workflow publishes a release to.
+func TestPrintAddresses_PrintsNothingWithoutAHome(t *testing.T) {
+	for module, want := range map[string]string{
+		"atlas-restore-exporter": "",
+		"example.net/exporter":   "",
+		"github.com/Example/Restores": "repository=Example/Restores\nimage=ghcr.io/example/restores\n" +
+			"chart=ghcr.io/example/charts/atlas-restore-exporter\n",
+	} {
+		dir := t.TempDir()
+		testutil.WriteFile(t, filepath.Join(dir, "go.mod"), "module "+module+"\n\ngo 1.26\n")
+		var printed strings.Builder
+		if err := printAddresses(dir, &printed); err != nil || printed.String() != want {
+			t.Errorf("%s: printed %q, error %v, want %q", module, printed.String(), err, want)
+		}
+	}
+	if text := testutil.ReadFile(t, project+"/deploy/kubernetes/chart/Chart.yaml"); !strings.Contains(text,
+		"\nname: "+chartName+"\n") {
+		t.Errorf("the chart isn't named %s", chartName)
+	}
+}
+
 func TestMove_RejectsOtherAddresses(t *testing.T) {
 	for _, bad := range []string{"", "github.com/x", "https://github.com/x/y", "example.net/x/y", "github.com/x/y/z"} {
 		want := `address "` + bad + `": must have the form github.com/OWNER/NAME`
