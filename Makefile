@@ -46,7 +46,7 @@ race: ## run the same tests as the gate: with the race detector, in random order
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_LINT_VERSION) ## check formatting, go vet, golangci-lint, go.mod
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these files"; exit 1; }
 	for module in $(MODULES); do go -C $$module vet ./... && go -C $$module mod tidy -diff || exit 1; done
-	golangci-lint run
+	for module in $(MODULES); do (cd $$module && golangci-lint run) || exit 1; done
 
 contract: ## compare the simulator with the official API description (set ATLAS_CONTRACT_DIR)
 	go -C atlas/atlastest/contract test ./...

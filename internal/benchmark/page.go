@@ -151,12 +151,13 @@ func writePage(all results) error {
 	if err != nil {
 		return err
 	}
-	readme, err := os.ReadFile(readmeFile)
+	readme, err := os.ReadFile(readmeFile) //nolint:gosec // a constant
 	if err != nil {
 		return err
 	}
 	const readable = 0o644
-	if err := os.WriteFile(readmeFile, []byte(withSizing(string(readme), all)), readable); err != nil {
+	err = os.WriteFile(readmeFile, []byte(withSizing(string(readme), all)), readable) //nolint:gosec // a constant
+	if err != nil {
 		return err
 	}
 	return os.WriteFile(pageFile, []byte(page), readable)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -98,11 +99,15 @@ func vectors(fleet *polledFleet) prometheus.Gatherer {
 	return registry
 }
 
+func scrapeRequest() *http.Request {
+	return httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/metrics", http.NoBody)
+}
+
 // plain returns the text of the fleet, without live metrics.
 func plain(fleet *polledFleet) []byte {
 	recorder := httptest.NewRecorder()
 	handler := promhttp.HandlerFor(targets(fleet), promhttp.HandlerOpts{DisableCompression: true})
-	handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	handler.ServeHTTP(recorder, scrapeRequest())
 	return recorder.Body.Bytes()
 }
 
@@ -178,7 +183,7 @@ func newFloor(fleet *polledFleet) http.Handler {
 	bodies := map[bool][]byte{}
 	exposition := newExposition(fleet)
 	for _, compressed := range []bool{false, true} {
-		request := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
+		request := scrapeRequest()
 		if compressed {
 			request.Header.Set("Accept-Encoding", "gzip")
 		}

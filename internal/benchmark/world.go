@@ -69,8 +69,8 @@ func newManager(targets []poll.Target, client poll.Client, exporter *collector.E
 	return poll.NewManager(config, exporter, slog.New(slog.DiscardHandler))
 }
 
-// polledFleet is a collector.Source of targets that were polled once. It can pretend that something has changed. Like an
-// exporter, it keeps the manager, and so the history of each target.
+// polledFleet is a collector.Source of targets that were polled once. It can pretend that something has changed. Like
+// an exporter, it keeps the manager, and so the history of each target.
 type polledFleet struct {
 	exporter *collector.Exporter
 	manager  *poll.Manager

@@ -12,8 +12,8 @@ import (
 
 const root = "../../../"
 
-// TestReports_MatchTheirSchema validates the golden reports in the JSON format against the documented schema. All fields
-// are required and no others are allowed, so that the schema describes exactly the fields of reports.
+// TestReports_MatchTheirSchema validates the golden reports in the JSON format against the documented schema. All
+// fields are required and no others are allowed, so that the schema describes exactly the fields of reports.
 func TestReports_MatchTheirSchema(t *testing.T) {
 	schema, err := jsonschema.NewCompiler().Compile(root + "docs/report.schema.json")
 	if err != nil {
