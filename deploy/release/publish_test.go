@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"atlas-restore-exporter/internal/testutil"
 )
 
 const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -24,29 +22,42 @@ esac`,
 	"cosign": "",
 }
 
-// publish runs the script in a repository with the tag v1.2.3, and returns its output and the recorded arguments.
+// publish runs a copy of the script in a repository with the tag v1.2.3, and returns its output and the recorded
+// arguments.
 func publish(t *testing.T, digest string, args ...string) (output, recorded string, err error) {
 	t.Helper()
-	dir, bin := testutil.Checkout(t, project, t.TempDir()), t.TempDir()
-	record := filepath.Join(bin, "record")
-	for name, script := range fakes {
-		script = "#!/bin/bash\necho " + name + ` "$@" >>"$RECORD"` + "\n" + script + "\n"
-		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o700); err != nil {
-			t.Fatal(err)
+	dir, bin := t.TempDir(), t.TempDir()
+	script, record := filepath.Join(dir, "deploy/release/publish.sh"), filepath.Join(bin, "record")
+	if err := os.MkdirAll(filepath.Dir(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeProgram(t, script, string(readFile(t, "publish.sh")))
+	for name, fake := range fakes {
+		writeProgram(t, filepath.Join(bin, name), "#!/bin/bash\necho "+name+` "$@" >>"$RECORD"`+"\n"+fake+"\n")
+	}
+	for _, arguments := range []string{
+		"init --quiet", "-c user.name=a -c user.email=a@example.net commit --quiet --allow-empty --message=x", "tag v1.2.3",
+	} {
+		git := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, strings.Fields(arguments)...)...)
+		if text, err := git.CombinedOutput(); err != nil {
+			t.Fatalf("git %s: %v: %s", arguments, err, text)
 		}
 	}
-	git := exec.CommandContext(t.Context(), "git", "-C", dir, "tag", "v1.2.3")
-	if text, err := git.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
 	var stdout, stderr strings.Builder
-	command := exec.CommandContext(t.Context(), filepath.Join(dir, "deploy/release/publish.sh"), args...)
+	command := exec.CommandContext(t.Context(), script, args...)
 	command.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "RECORD="+record, "DIGEST="+digest)
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err = command.Run(); err != nil {
 		return stderr.String(), "", err
 	}
 	return stdout.String(), string(readFile(t, record)), nil
+}
+
+func writeProgram(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestPublish_SignsTheDigestOfTheRegistry(t *testing.T) {
