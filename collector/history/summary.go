@@ -21,6 +21,8 @@ type Summary struct {
 	// LastCreated is the creation time of the newest job that is, or was, known; zero if there was none.
 	LastCreated [atlas.DeliveryCount]atlas.Timestamp
 	Latest      [atlas.DeliveryCount][PurposeCount]Latest
+	// Failures are the failed restores that no later restore of the same kind replaced, the latest first.
+	Failures []Failure
 	// OldestActive is the active job that was created first; nil if none is active and has a creation time. If several
 	// jobs have the same time, here and in NextExpiry, the one that comes last in the order of events is chosen.
 	OldestActive [atlas.DeliveryCount][PurposeCount]*JobState
@@ -127,12 +129,13 @@ func (h *History) summarize(now time.Time) *Summary {
 	s.Series = slices.Concat(ongoing[:min(len(ongoing), maxUnfinished)],
 		finished[:min(len(finished), h.policy.JobSeries.MaxPerTarget)])
 	s.Omitted = len(ongoing) + len(finished) - len(s.Series)
-	s.LastCreated, s.Latest = h.retained.created, h.retained.byPurpose(&h.policy)
+	latest := h.retained.clone()
+	for r := range h.restoresOf(jobs, now) {
+		latest.add(r)
+	}
+	s.LastCreated, s.Latest, s.Failures = latest.created, latest.byPurpose(&h.policy), latest.failures(&h.policy)
 	for _, job := range jobs {
 		s.LastCreated[job.DeliveryType] = max(s.LastCreated[job.DeliveryType], job.Created)
-	}
-	for r := range h.restoresOf(jobs, now) {
-		s.Latest[r.to.delivery][h.policy.purpose(r.to)].add(r)
 	}
 	return s
 }

@@ -123,44 +123,21 @@ func (in *inspector) pollFindings(s *poll.State) []finding {
 	return found
 }
 
-// failures returns failed restores without a later success: one for each purpose, and one for downloads.
+// failures returns the failed restores that no later one replaced.
 func (in *inspector) failures(s *poll.State) []finding {
 	var found []finding
-	for purpose := range history.PurposeCount {
-		restores := []*history.Latest{
-			&s.Summary.Latest[atlas.DeliveryAutomated][purpose], &s.Summary.Latest[atlas.DeliveryPointInTime][purpose],
-		}
-		found = append(found, in.failure(s, purpose, restores)...)
-		for delivery := range atlas.DeliveryCount {
-			if delivery != atlas.DeliveryAutomated && delivery != atlas.DeliveryPointInTime {
-				latest := []*history.Latest{&s.Summary.Latest[delivery][purpose]}
-				found = append(found, in.failure(s, purpose, latest)...)
-			}
+	for i := range s.Summary.Failures {
+		failure := &s.Summary.Failures[i]
+		if in.now.Sub(failure.Event.End.Time()) <= failureAge {
+			found = append(found, failureFinding(s, failure, in.now))
 		}
 	}
 	return found
 }
 
-// failure returns the last failure of restores that replace each other, unless a later one succeeded.
-func (in *inspector) failure(s *poll.State, purpose history.Purpose, restores []*history.Latest) []finding {
-	last := &restores[0].Failure
-	for _, latest := range restores[1:] {
-		if latest.Failure.End > last.End {
-			last = &latest.Failure
-		}
-	}
-	if last.End == 0 || in.now.Sub(last.End.Time()) > failureAge {
-		return nil
-	}
-	for _, latest := range restores {
-		success := &latest.Success
-		sameTarget := success.TargetProjectID == last.TargetProjectID &&
-			success.TargetClusterName == last.TargetClusterName
-		if success.End >= last.End && (purpose != history.PurposeOther || sameTarget) {
-			return nil
-		}
-	}
-	text := fmt.Sprintf("Restore failed %s: job %s", sinceTimestamp(last.End, in.now), last.JobID)
+func failureFinding(s *poll.State, failure *history.Failure, now time.Time) finding {
+	last, purpose := &failure.Event, failure.Purpose
+	text := fmt.Sprintf("Restore failed %s: job %s", sinceTimestamp(last.End, now), last.JobID)
 	if purpose != history.PurposeOther {
 		text += ", " + labelText(purpose.String())
 	}
@@ -171,10 +148,10 @@ func (in *inspector) failure(s *poll.State, purpose history.Purpose, restores []
 	if purpose == history.PurposeDrill {
 		class = "warn"
 	}
-	return []finding{{
+	return finding{
 		kindFailed, class, text + ".",
 		"Find the cause in the activity feed of the project in Atlas, then restore again.", "", "AtlasRestoreFailed",
-	}}
+	}
 }
 
 // restores returns the findings of restores that did not fail.

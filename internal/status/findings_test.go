@@ -32,16 +32,20 @@ func texts(snapshots []*poll.Snapshot, cluster poll.Cluster) []string {
 // change changes a target without findings.
 type change func(s *poll.Snapshot, c *poll.Cluster)
 
-func event(delivery atlas.DeliveryType, p history.Purpose, success, failure history.Event) change {
+func success(p history.Purpose, event history.Event) change {
 	return func(s *poll.Snapshot, _ *poll.Cluster) {
-		s.Summary.Latest[delivery][p] = history.Latest{Success: success, Failure: failure}
+		s.Summary.Latest[atlas.DeliveryAutomated][p] = history.Latest{Success: event}
+	}
+}
+
+func failedWith(p history.Purpose, event history.Event) change {
+	return func(s *poll.Snapshot, _ *poll.Cluster) {
+		s.Summary.Failures = append(s.Summary.Failures, history.Failure{Purpose: p, Event: event})
 	}
 }
 
 // succeededWith is a success in place.
-func succeededWith(success history.Event) change {
-	return event(atlas.DeliveryAutomated, history.PurposeInPlace, success, history.Event{})
-}
+func succeededWith(event history.Event) change { return success(history.PurposeInPlace, event) }
 
 func slow(age, objective time.Duration) change {
 	return func(s *poll.Snapshot, _ *poll.Cluster) {
@@ -57,9 +61,9 @@ func objective(o history.Objectives) change {
 
 // drilled is a drill whose data was two days old.
 func drilled(age time.Duration) change {
-	return event(atlas.DeliveryAutomated, history.PurposeDrill, history.Event{
+	return success(history.PurposeDrill, history.Event{
 		End: ago(age), Created: ago(age), Finished: ago(age), RecoveryPoint: ago(age + 2*day), JobID: "1",
-	}, history.Event{})
+	})
 }
 
 func expiring(in time.Duration) change {
@@ -123,39 +127,19 @@ func TestFindings_ReasonGoneIsOnlyAWarningForServerlessInstances(t *testing.T) {
 
 // TestFindings_OfFailuresAgreeWithTheAlerts has one case for each condition of an alert, and one just outside of it.
 func TestFindings_OfFailuresAgreeWithTheAlerts(t *testing.T) {
-	failure := history.Event{End: ago(2 * time.Hour), JobID: "1", TargetProjectID: payments, TargetClusterName: "x"}
-	later := history.Event{End: ago(time.Hour), JobID: "2", TargetProjectID: payments, TargetClusterName: "x"}
-	elsewhere := later
-	elsewhere.TargetClusterName = "y"
-	failedDownload := history.Event{End: ago(2 * time.Hour), JobID: "1"}
-	oldFailure := history.Event{End: ago(8 * day), JobID: "1"}
+	last := history.Event{End: ago(2 * time.Hour), JobID: "1", TargetProjectID: payments, TargetClusterName: "x"}
 	findingTests{
 		"nothing": {nil, nil},
-		"a failure": {[]change{event(atlas.DeliveryAutomated, history.PurposeInPlace, history.Event{}, failure)},
+		"a failure": {[]change{failedWith(history.PurposeInPlace, last)},
 			[]string{"failed: Restore failed 2h 0m ago: job 1, in place."}},
-		"a failed copy": {[]change{event(atlas.DeliveryAutomated, history.PurposeOther, history.Event{}, failure)},
+		"a failed copy": {[]change{failedWith(history.PurposeOther, last)},
 			[]string{"failed: Restore failed 2h 0m ago: job 1, into x."}},
-		"a failure, then a success to a point in time": {[]change{
-			event(atlas.DeliveryAutomated, history.PurposeInPlace, history.Event{}, failure),
-			event(atlas.DeliveryPointInTime, history.PurposeInPlace, later, history.Event{}),
-		}, nil},
-		"a failure, then a drill": {[]change{
-			event(atlas.DeliveryAutomated, history.PurposeInPlace, history.Event{}, failure),
-			event(atlas.DeliveryAutomated, history.PurposeDrill, later, history.Event{}),
-		}, []string{"failed: Restore failed 2h 0m ago: job 1, in place."}},
-		"a failed copy, then a copy to another target": {[]change{
-			event(atlas.DeliveryAutomated, history.PurposeOther, elsewhere, failure),
-		}, []string{"failed: Restore failed 2h 0m ago: job 1, into x."}},
-		"a failed copy, then a copy to the same target": {[]change{
-			event(atlas.DeliveryAutomated, history.PurposeOther, later, failure),
-		}, nil},
-		"a failed download, then a copy": {[]change{
-			event(atlas.DeliveryDownload, history.PurposeOther, history.Event{}, failedDownload),
-			event(atlas.DeliveryAutomated, history.PurposeOther, later, history.Event{}),
-		}, []string{"failed: Restore failed 2h 0m ago: job 1."}},
-		"an old failure": {[]change{
-			event(atlas.DeliveryAutomated, history.PurposeInPlace, history.Event{}, oldFailure),
-		}, nil},
+		"a failed download": {[]change{failedWith(history.PurposeOther, history.Event{End: ago(2 * time.Hour), JobID: "1"})},
+			[]string{"failed: Restore failed 2h 0m ago: job 1."}},
+		"two failures": {[]change{
+			failedWith(history.PurposeInPlace, last), failedWith(history.PurposeDrill, history.Event{End: ago(3 * time.Hour), JobID: "2"}),
+		}, []string{"failed: Restore failed 2h 0m ago: job 1, in place.", "failed: Restore failed 3h 0m ago: job 2, drill."}},
+		"an old failure": {[]change{failedWith(history.PurposeInPlace, history.Event{End: ago(8 * day), JobID: "1"})}, nil},
 	}.run(t)
 }
 
@@ -216,8 +200,7 @@ func TestFindings_OfClustersAgreeWithTheAlerts(t *testing.T) {
 		"a deleted cluster of discovery": {[]change{exists(false, poll.SourceDiscovery)}, nil},
 		"several, the most urgent first": {[]change{
 			objective(history.Objectives{DrillAge: 7 * day}),
-			event(atlas.DeliveryPointInTime, history.PurposeInPlace, history.Event{},
-				history.Event{End: ago(2 * time.Hour), JobID: "1"}),
+			failedWith(history.PurposeInPlace, history.Event{End: ago(2 * time.Hour), JobID: "1"}),
 			func(s *poll.Snapshot, _ *poll.Cluster) { s.Err, s.Reason = errNoCluster, poll.ReasonNotFound },
 		}, []string{
 			"failed: Restore failed 2h 0m ago: job 1, in place.", "poll_failed: Polls fail (not found).",

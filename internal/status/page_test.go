@@ -79,6 +79,9 @@ func setEvents(s *poll.Snapshot, d atlas.DeliveryType, p history.Purpose, succes
 	s.Summary.Latest[d][p] = history.Latest{
 		Success: history.Event{End: success}, Failure: history.Event{End: failure},
 	}
+	if failure > success {
+		s.Summary.Failures = append(s.Summary.Failures, history.Failure{Purpose: p, Event: history.Event{End: failure}})
+	}
 }
 
 func expectContains(t *testing.T, page string, texts ...string) {
