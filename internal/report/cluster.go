@@ -206,17 +206,17 @@ func sortRestores(restores []Restore) {
 	slices.SortStableFunc(restores, func(a, b Restore) int { return int(order(&a) - order(&b)) })
 }
 
-// followUp sets the follow-ups of the failed restores.
+// followUp sets the follow-ups of the failed restores: the first success that was requested and ended later.
 func (c *clusterBuilder) followUp() {
 	for _, events := range c.followUps {
 		slices.SortStableFunc(events, func(a, b history.Event) int { return int(a.End - b.End) })
 	}
 	for _, failed := range c.failed {
 		events := c.followUps[failed.class]
-		next, _ := slices.BinarySearchFunc(events, failed.event.End+1, func(e history.Event, end atlas.Timestamp) int {
-			return int(e.End - end)
+		next := slices.IndexFunc(events, func(e history.Event) bool {
+			return e.End > failed.event.End && (e.Created == 0 || e.Created >= failed.event.Created)
 		})
-		if next < len(events) {
+		if next >= 0 {
 			(*failed.list)[failed.index].FollowedUpBy = &FollowUp{events[next].JobID, Time(events[next].End)}
 		}
 	}

@@ -271,6 +271,8 @@ func TestFollowUp_IsALaterSuccessWithTheSamePurpose(t *testing.T) {
 	other := drill(at.Add(5 * time.Hour))
 	other.TargetClusterName = "elsewhere"
 	after := drill(date(time.October, 2, 0)) // after the period
+	before := drill(at.Add(-time.Minute))
+	before.Takes = 2 * time.Hour
 	const settings = "drill_targets: [{project_id: " + payments + ", cluster_names: [drill]}]"
 	for name, test := range map[string]struct {
 		jobs []atlastest.Job
@@ -280,6 +282,7 @@ func TestFollowUp_IsALaterSuccessWithTheSamePurpose(t *testing.T) {
 		"the first one": {
 			[]atlastest.Job{failed, drill(at.Add(3 * time.Hour)), drill(at.Add(2 * time.Hour))}, timeOf(at.Add(2 * time.Hour)),
 		},
+		"requested before":   {[]atlastest.Job{failed, before}, 0},
 		"after the period":   {[]atlastest.Job{failed, after}, timeOf(date(time.October, 2, 0))},
 		"at the same time":   {[]atlastest.Job{failed, drill(at)}, 0},
 		"one second later":   {[]atlastest.Job{failed, drill(at.Add(time.Second))}, timeOf(at.Add(time.Second))},

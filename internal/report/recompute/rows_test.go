@@ -221,12 +221,14 @@ func (s *clusterState) isUnexpected(r *restore) bool {
 	})
 }
 
-// followUp: "A failed restore counts as followed up if a later restore with the same purpose succeeded".
+// followUp: "A failed restore counts as followed up if a later restore with the same purpose succeeded". A restore that was
+// requested before the failed one isn't later, even if it ended later.
 func (s *clusterState) followUp(failed *restore) any {
 	var first *restore
 	for _, r := range s.restores {
 		if r.succeeded && (r.backup == "collection") == (failed.backup == "collection") &&
-			s.purpose(r) == s.purpose(failed) && r.ended.After(failed.ended) && (first == nil || r.before(first)) {
+			s.purpose(r) == s.purpose(failed) && r.ended.After(failed.ended) &&
+			(r.created.IsZero() || !r.created.Before(failed.created)) && (first == nil || r.before(first)) {
 			first = r
 		}
 	}
