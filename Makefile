@@ -54,7 +54,7 @@ contract: ## compare the simulator with the official API description (set ATLAS_
 bench: ## run all benchmarks of the packages
 	go test -run '^$$' -bench . ./...
 
-performance: $(TOOLS)/debian ## measure all figures of docs/performance.md and write the page (10 minutes; leave the machine idle meanwhile)
+performance: $(TOOLS)/debian ## measure all figures of docs/performance.md and write the page (20 minutes; leave the machine idle meanwhile)
 	cd internal/benchmark && go run . -write
 
 fuzz: ## run each fuzz target for FUZZTIME

@@ -75,8 +75,8 @@ func TestClient_KeepsFewLargeBodiesAtOnce(t *testing.T) {
 		client := connectWith(t, sim, atlas.Options{Credential: account, Concurrency: large + 1})
 		var reads sync.WaitGroup
 		read := func(name string) {
-			_, err := readAll(withDeadline(t), client, atlas.List{ProjectID: project, ClusterName: name, BackupType: atlas.Dedicated})
-			if err != nil {
+			list := atlas.List{ProjectID: project, ClusterName: name, BackupType: atlas.Dedicated}
+			if _, err := readAll(withDeadline(t), client, list); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -6,8 +6,9 @@ import (
 	"atlas-restore-exporter/atlas"
 )
 
-// Failure is a failed restore that no later restore of the same kind replaced: restores of a whole cluster with the same
-// purpose, or downloads, or restores of collections. For PurposeOther, they must have the same target, too.
+// Failure is a failed restore that no later restore of the same kind replaced. A kind contains the restores of a whole
+// cluster with the same purpose, or downloads, or restores of collections. For PurposeOther, they must have the same
+// target, too.
 type Failure struct {
 	Purpose Purpose
 	Event   Event

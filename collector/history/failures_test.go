@@ -37,10 +37,12 @@ func TestFailures_LastUntilALaterSuccessOfTheSameKind(t *testing.T) {
 			job("b", 2*time.Hour, failed, into("x")), job("c", time.Hour, done, into("x")),
 		}},
 		{"a copy, the same, then another", "", []atlas.RestoreJob{
-			job("a", 3*time.Hour, failed, into("x")), job("b", 2*time.Hour, done, into("x")), job("c", time.Hour, done, into("y")),
+			job("a", 3*time.Hour, failed, into("x")), job("b", 2*time.Hour, done, into("x")),
+			job("c", time.Hour, done, into("y")),
 		}},
 		{"two copies, of which one was repeated", "a", []atlas.RestoreJob{
-			job("a", 3*time.Hour, failed, into("x")), job("b", 2*time.Hour, failed, into("y")), job("c", time.Hour, done, into("y")),
+			job("a", 3*time.Hour, failed, into("x")), job("b", 2*time.Hour, failed, into("y")),
+			job("c", time.Hour, done, into("y")),
 		}},
 		{"two kinds of copies", "a", []atlas.RestoreJob{
 			job("a", 3*time.Hour, failed, into("x")), job("b", 2*time.Hour, failed, into("y"), pointInTime),

@@ -110,8 +110,9 @@ func (e *inventoryEntry) add(found *findings, kinds []atlas.ClusterKind) {
 	e.clusters = clusters
 }
 
-// clustersOf returns the clusters of a kind in all lists. Atlas may list Flex clusters among the dedicated ones, too. If
-// a name certainly belongs to both a Flex cluster and a dedicated one, such as during an upgrade, it is returned as both.
+// clustersOf returns the clusters of a kind in all lists. Atlas may list Flex clusters among the dedicated ones, too.
+// If a name certainly belongs to both a Flex cluster and a dedicated one, such as during an upgrade, it is returned as
+// both.
 func (e *inventoryEntry) clustersOf(kind atlas.ClusterKind) []atlas.Cluster {
 	flex, dedicated := e.clusters[atlas.FlexClusters], e.clusters[atlas.DedicatedClusters].all
 	inFlexList := map[string]bool{}

@@ -38,7 +38,7 @@ func main() {
 		"scrapes: rounds in which all variants take turns, up to 20 for less than 100,000 jobs; the fastest counts")
 	jobs := flag.Int("jobs", 0, "scrapes, memory: number of jobs with per-job series; 0 for the sizes of the page")
 	clusters := flag.Int("clusters", 2000, "fleet, rules: number of clusters")
-	duration := flag.Duration("duration", 0, "fleet, rules: time to measure; 0 for 90 s and 150 s")
+	duration := flag.Duration("duration", 0, "fleet, rules: time to measure; 0 for 120 s and 150 s")
 	interval := flag.Duration("interval", 30*time.Second, "rules: scrape and evaluation interval")
 	variant := flag.String("variant", "", "measure-memory: variant to measure in this process")
 	address := flag.String("listen", "", "simulate: address to listen on")
@@ -55,7 +55,7 @@ func main() {
 		{"steady", steady},
 		{"organization", organization},
 		{"fleet", func(ctx context.Context) (figures, error) {
-			return fleet(ctx, *clusters, cmp.Or(*duration, 90*time.Second))
+			return fleet(ctx, *clusters, cmp.Or(*duration, 120*time.Second))
 		}},
 	}
 	err := supervise(func(ctx context.Context) error {

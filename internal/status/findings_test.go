@@ -137,7 +137,8 @@ func TestFindings_OfFailuresAgreeWithTheAlerts(t *testing.T) {
 		"a failed download": {[]change{failedWith(history.PurposeOther, history.Event{End: ago(2 * time.Hour), JobID: "1"})},
 			[]string{"failed: Restore failed 2h 0m ago: job 1."}},
 		"two failures": {[]change{
-			failedWith(history.PurposeInPlace, last), failedWith(history.PurposeDrill, history.Event{End: ago(3 * time.Hour), JobID: "2"}),
+			failedWith(history.PurposeInPlace, last),
+			failedWith(history.PurposeDrill, history.Event{End: ago(3 * time.Hour), JobID: "2"}),
 		}, []string{"failed: Restore failed 2h 0m ago: job 1, in place.", "failed: Restore failed 3h 0m ago: job 2, drill."}},
 		"an old failure": {[]change{failedWith(history.PurposeInPlace, history.Event{End: ago(8 * day), JobID: "1"})}, nil},
 	}.run(t)

@@ -221,8 +221,8 @@ func (s *clusterState) isUnexpected(r *restore) bool {
 	})
 }
 
-// followUp: "A failed restore counts as followed up if a later restore with the same purpose succeeded". A restore that was
-// requested before the failed one isn't later, even if it ended later.
+// followUp: "A failed restore counts as followed up if a later restore with the same purpose succeeded". A restore that
+// was requested before the failed one isn't later, even if it ended later.
 func (s *clusterState) followUp(failed *restore) any {
 	var first *restore
 	for _, r := range s.restores {
