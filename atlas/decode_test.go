@@ -53,6 +53,13 @@ func TestDecodeJob_ReadsAllFieldsOfDedicatedJobs(t *testing.T) {
 		})
 }
 
+func TestDecodeJob_ReadsDatesWithEscapes(t *testing.T) {
+	want := RestoreJob{ID: "x", DeliveryType: DeliveryDownload, Status: StatusCompleted, HasFlags: true}
+	want.ExpiresUnready = true
+	want.Finished = timestamp(t, "2026-08-10T03:40:10Z")
+	expectJob(t, Dedicated, `{"id":"x","deliveryType":"download","finishedAt":"2026-08-10T03:40:10\u002B00:00"}`, want)
+}
+
 func TestDecodeJob_ReadsThePointInTimeOfDedicatedJobsFromTheFirstFieldThatIsSet(t *testing.T) {
 	want := RestoreJob{ID: "x", DeliveryType: DeliveryPointInTime, Status: StatusInProgress, HasFlags: true}
 	want.PointInTime, want.RecoveryPoint = 1786000000, 1786000000

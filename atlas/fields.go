@@ -30,8 +30,15 @@ func (t *Timestamp) UnmarshalJSONFrom(decoder *jsontext.Decoder) error {
 	if *t = 0; err != nil || data.Kind() == jsontext.KindNull {
 		return err
 	}
+	if data.Kind() != jsontext.KindString {
+		return errDate
+	}
+	text := data[1 : len(data)-1]
+	if !isPlainString(data) {
+		text, _ = jsontext.AppendUnquote(nil, data)
+	}
 	var date time.Time
-	if err := date.UnmarshalJSON(data); err != nil {
+	if err := date.UnmarshalText(text); err != nil {
 		return errDate
 	}
 	*t = TimestampOf(date)
