@@ -150,11 +150,16 @@ func (s *settings) applyTo(r *rule) {
 	if s.URLs.Runbooks != "" {
 		r.Annotations["runbook_url"] = s.URLs.Runbooks + strings.ToLower(r.Alert)
 	}
-	if _, ok := r.Annotations["status_url"]; ok && s.URLs.StatusPage != "" {
+	if !strings.Contains(r.Expr, ":labeled{") {
+		return // not about a cluster
+	}
+	// The status page does not contain a removed cluster.
+	if s.URLs.StatusPage != "" && r.Alert != "AtlasRestoreTargetVanished" {
 		r.Annotations["status_url"] = s.URLs.StatusPage +
 			"/?project={{ $labels.project_id }}&cluster={{ $labels.cluster_name | urlquery }}"
 	}
-	if path, ok := r.Annotations["dashboard_url"]; ok && s.URLs.Dashboards != "" {
-		r.Annotations["dashboard_url"] = s.URLs.Dashboards + path
+	if s.URLs.Dashboards != "" {
+		r.Annotations["dashboard_url"] = s.URLs.Dashboards + "/d/atlas-restore-cluster" +
+			"?var-project={{ $labels.project_id }}&var-cluster={{ $labels.cluster_name | urlquery }}"
 	}
 }

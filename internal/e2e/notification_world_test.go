@@ -127,6 +127,7 @@ func (w *notificationWorld) events() {
 	w.add("unexpected_target_jobs", payroll, always(1))
 	w.add("job_created_timestamp_seconds", payroll+`,job_id="65c0f3a41e8b7d0012345609"`, before(3))
 	w.add("job_unexpected_target", payroll+`,job_id="65c0f3a41e8b7d0012345609"`, always(1))
+	w.add("job_status", payroll+`,job_id="65c0f3a41e8b7d0012345609",status="in_progress"`, always(1))
 	w.add("job_info", payroll+`,job_id="65c0f3a41e8b7d0012345609",delivery_type="automated",`+
 		`target_project_id="6f0e0d0c0b0a090807060504",target_cluster_name="copy"`, always(1))
 	wallet := fmt.Sprintf(`project_id=%q,cluster_name="wallet",%s,`, payments, production)
@@ -166,6 +167,8 @@ func (w *notificationWorld) polls() {
 	w.failing("sessions-old", "serverless", "gone", 100)
 	loyalty := w.target("loyalty", "dedicated")
 	w.add("jobs", loyalty+`,delivery_type="automated",status="unknown"`, always(2))
+	w.add("job_status", loyalty+`,job_id="65c0f3a41e8b7d001234560b",status="unknown"`, always(1))
+	w.add("job_status", loyalty+`,job_id="65c0f3a41e8b7d001234560c",status="unknown"`, always(1))
 	w.add("exporter_malformed_jobs_total", production+`,backup_type="dedicated"`, fmt.Sprintf("0+1x%d", worldMinutes))
 	w.add("exporter_api_requests_total", production+`,operation="dedicated_list",code="429"`,
 		fmt.Sprintf("0+5x%d", worldMinutes))
@@ -173,6 +176,8 @@ func (w *notificationWorld) polls() {
 
 func (w *notificationWorld) credentials() {
 	w.add("exporter_credential_success", production+`,credential="acquired-company"`, always(0))
+	w.add("target_info", fmt.Sprintf(`project_id=%q,cluster_name="mergers",backup_type="dedicated",%s,`+
+		`exporter="production",credential="acquired-company",source="config"`, otherProject, production), always(1))
 	w.add("exporter_credential_expiry_timestamp_seconds", production+`,credential="default"`, before(-10*24*60))
 	w.add("exporter_discovery_success", production+`,credential="analytics",project_id=""`, always(1))
 	w.add("exporter_discovery_last_success_timestamp_seconds", production+`,credential="analytics",project_id=""`,
@@ -182,6 +187,8 @@ func (w *notificationWorld) credentials() {
 	for _, cluster := range []string{"tmp-1", "tmp-2", "tmp-3"} {
 		w.add("target_info", fmt.Sprintf(`project_id=%q,cluster_name=%q,backup_type="dedicated",%s,`+
 			`exporter="production",credential="default",source="discovery"`, sandbox, cluster, production), until(1))
+		w.add("cluster_info", fmt.Sprintf(`project_id=%q,cluster_name=%q,project_name="Sandbox",%s`, sandbox, cluster,
+			production), until(1))
 	}
 }
 
@@ -200,6 +207,8 @@ func (w *notificationWorld) exporters() {
 		`job="atlas-restore",instance="staging-0:10058",exporter="staging",credential="staging",source="config"`,
 		limitedProject), until(1))
 	w.addSeries(`up{job="atlas-restore",instance="restores-1:10058"}`,
+		fmt.Sprintf("1x%d 0x%d", worldChange, worldMinutes-worldChange))
+	w.addSeries(`up{job="atlas-restore",instance="staging-0:10058"}`,
 		fmt.Sprintf("1x%d 0x%d", worldChange, worldMinutes-worldChange))
 	w.addSeries(`prometheus_rule_group_iterations_missed_total{job="prometheus",instance="prometheus-0:9090",`+
 		`rule_group="rules.yaml;atlas-restore-restores"}`, fmt.Sprintf("0+1x%d", worldMinutes))

@@ -21,6 +21,7 @@ import (
 
 const (
 	rulesPath        = "../../deploy/prometheus/rules.yaml"
+	timeLayout       = "2006-01-02 15:04 MST" // of times in texts
 	alertmanagerPath = "../../deploy/alertmanager/alertmanager.yaml"
 	templatesPath    = "../../deploy/alertmanager/atlas-restore.tmpl"
 )
@@ -163,7 +164,7 @@ func parseAlerts(t *testing.T, output string) []postedAlert {
 				t.Fatal(err)
 			}
 			parsed[pair[1]] = textTime.ReplaceAllStringFunc(value, func(text string) string {
-				layout := "2006-01-02 15:04 MST"
+				layout := timeLayout
 				if strings.HasSuffix(text, "h") {
 					layout = "2006-01-02 15h" // of the label hour
 				}
@@ -250,11 +251,15 @@ func sendAlerts(t *testing.T, alertmanager string, alerts []postedAlert, expecte
 	}
 	all := received()
 	if len(thenResolve) > 0 {
+		now := time.Now()
 		for i := range alerts {
-			alerts[i].EndsAt = time.Now()
+			alerts[i].EndsAt = now
 		}
 		expected++
 		all = received()[len(all):]
+		for i := range all {
+			all[i].text = strings.ReplaceAll(all[i].text, alerts[0].EndsAt.UTC().Format(timeLayout), "2026-11-07 04:10 UTC")
+		}
 	}
 	slices.SortFunc(all, func(a, b message) int { return cmp.Compare(a.to, b.to) })
 	return all
