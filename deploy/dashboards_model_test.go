@@ -58,8 +58,10 @@ type panel struct {
 	GridPos                  struct{ X, Y, W, H int }
 	Targets                  []target
 	Options                  struct {
-		PerPage int
-		Legend  struct{ DisplayMode, Placement string }
+		PerPage          int
+		EnablePagination bool
+		Footer           struct{ EnablePagination bool }
+		Legend           struct{ DisplayMode, Placement string }
 	}
 	FieldConfig struct {
 		Defaults  fieldConfig
@@ -76,6 +78,7 @@ type panel struct {
 
 type target struct {
 	Expr, Format string
+	LegendFormat string
 	Datasource   struct{ UID string }
 }
 
@@ -120,10 +123,11 @@ func readDashboards(t *testing.T) map[string]*dashboard {
 	return dashboards
 }
 
+// panel returns the panel whose title is, or starts with, a title.
 func (d *dashboard) panel(t *testing.T, title string) *panel {
 	t.Helper()
 	for i := range d.Panels {
-		if d.Panels[i].Title == title && d.Panels[i].Type != "row" {
+		if strings.HasPrefix(d.Panels[i].Title, title) && d.Panels[i].Type != "row" {
 			return &d.Panels[i]
 		}
 	}
@@ -141,6 +145,22 @@ func (p *panel) override(title, id string) string {
 		}
 	}
 	return ""
+}
+
+// expr returns the query of a legend.
+func (p *panel) expr(legend string) string {
+	for _, target := range p.Targets {
+		if target.LegendFormat == legend {
+			return target.Expr
+		}
+	}
+	return ""
+}
+
+// sortedBy returns whether the rows of a table are sorted by the column of a title.
+func (p *panel) sortedBy(title string) bool {
+	last := p.Transformations[len(p.Transformations)-1]
+	return last.ID == "sortBy" && strings.Contains(string(last.Options), fmt.Sprintf("%q", title))
 }
 
 // columns returns the titles of the columns of a table in their order.

@@ -17,10 +17,10 @@ func TestDashboards_FitOnAPhone(t *testing.T) {
 		{"now", "Open problems", "Over limit"},
 		{"now", "Running restores", "For"},
 		{"now", "Copies of data", "Time left"},
-		{"now", "Drills", "Last drill"},
+		{"now", "Drills", "Newest drill"},
 		{"cluster", "Open problems", "Over limit"},
 		{"cluster", "Jobs", "Took"},
-		{"drills", "Last drill of each cluster", "Last drill"},
+		{"drills", "Last successful drill of each cluster", "Newest drill"},
 	} {
 		p := dashboards[test.dashboard].panel(t, test.panel)
 		sum, seen := 0, ""
@@ -68,58 +68,36 @@ func TestDashboards_NameEachCondition(t *testing.T) {
 		t.Errorf("the variable has only the conditions %q", conditions)
 	}
 	for i, condition := range conditions {
-		rank := fmt.Sprint(i + 1)
-		for _, panel := range []string{"Open problems", "Conditions"} {
-			if text := now.panel(t, panel).mappedTo(t, rank, "Condition"); text+" : "+rank != condition {
+		for panel, format := range map[string]string{"Open problems": "%d", "Conditions": "%02d"} {
+			rank := fmt.Sprintf(format, i+1)
+			text := now.panel(t, panel).mappedTo(t, rank, "Condition")
+			if want := fmt.Sprintf("%s : %d", text, i+1); want != condition {
 				t.Errorf("%s: %s is %q, and %q in the variable", panel, rank, text, condition)
+			}
+			if past := now.panel(t, panel).mappedTo(t, rank+".5", "Condition"); past != "Was: "+text {
+				t.Errorf("%s: at the last poll, %s is %q", panel, text, past)
 			}
 		}
 	}
 	link := now.panel(t, "Conditions").override("Condition", "links")
-	for _, part := range []string{"/d/atlas-restore-now?", "var-condition=${__value.raw}", "${cluster:queryparam}"} {
+	for _, part := range []string{
+		"/d/atlas-restore-now?", "var-condition=${__data.fields.value}", "${cluster:queryparam}",
+	} {
 		if !strings.Contains(link, part) {
 			t.Errorf("the link of a condition does not contain %s: %s", part, link)
 		}
 	}
 }
 
-// TestDashboards_ShowTheSoonestExpiryFirst checks that the rank of a row that expires has a fraction: the time left.
-func TestDashboards_ShowTheSoonestExpiryFirst(t *testing.T) {
-	dashboards := readDashboards(t)
-	for _, test := range []struct{ dashboard, panel, column, text string }{
-		{"now", "Open problems", "Condition", "Download expires"},
-		{"cluster", "Open problems", "Condition", "Download expires"},
-		{"now", "Copies of data", "Copy", "Open download"},
-	} {
-		p := dashboards[test.dashboard].panel(t, test.panel)
-		rank := 0
-		for p.mappedTo(t, fmt.Sprint(rank), test.column) != test.text {
-			if rank++; rank > 100 {
-				t.Fatalf("%s, %s: no value is %s", test.dashboard, test.panel, test.text)
-			}
-		}
-		for _, fraction := range []string{"", ".00003", ".99"} {
-			if text := p.mappedTo(t, fmt.Sprint(rank)+fraction, test.column); text != test.text {
-				t.Errorf("%s, %s: %d%s is %q", test.dashboard, test.panel, rank, fraction, text)
-			}
-		}
-		if order := fmt.Sprintf("%d + clamp(", rank); !strings.Contains(p.Targets[0].Expr, order) {
-			t.Errorf("%s, %s: %s is not sorted by the time left", test.dashboard, test.panel, test.text)
-		}
-	}
-	expr := dashboards["now"].panel(t, "Restores and drills").Targets[5].Expr
-	if !strings.Contains(expr, "> time()) - time()") {
-		t.Errorf("the first panels don't show the next expiry: %s", expr)
-	}
-}
-
 // TestDashboards_ShowOverdueDrills checks that no negative time is shown as a time in the past.
 func TestDashboards_ShowOverdueDrills(t *testing.T) {
 	dashboards := readDashboards(t)
-	for _, test := range []struct{ dashboard, panel string }{{"now", "Drills"}, {"drills", "Last drill of each cluster"}} {
+	for _, test := range []struct{ dashboard, panel string }{
+		{"now", "Drills"}, {"drills", "Last successful drill of each cluster"},
+	} {
 		p := dashboards[test.dashboard].panel(t, test.panel)
 		for value, want := range map[string]string{
-			"-1000000": "Never drilled", "-30.5": "Overdue", "-0.5": "Overdue", "30": "",
+			"-1000000": "Never", "-900000": "No backup", "-800000": "Ended", "-30.5": "Overdue", "-0.5": "Overdue", "30": "",
 		} {
 			if text := p.mappedTo(t, value, "Due in"); text != want {
 				t.Errorf("%s, %s: %s days are %q", test.dashboard, test.panel, value, text)
@@ -129,7 +107,7 @@ func TestDashboards_ShowOverdueDrills(t *testing.T) {
 			t.Errorf("%s, %s does not show by how much a drill is overdue", test.dashboard, test.panel)
 		}
 	}
-	p := dashboards["drills"].panel(t, "Last drill of each cluster")
+	p := dashboards["drills"].panel(t, "Last successful drill of each cluster")
 	for _, title := range []string{"Too old by", "Too slow by"} {
 		if !strings.Contains(p.override(title, "custom.cellOptions"), "color-background") ||
 			!strings.Contains(p.override(title, "thresholds"), `"red"`) {
@@ -137,10 +115,8 @@ func TestDashboards_ShowOverdueDrills(t *testing.T) {
 		}
 	}
 	// A cluster that was never drilled has no drill whose age could be shown.
-	for _, target := range dashboards["now"].panel(t, "Open problems").Targets[1:] {
-		if strings.Contains(target.Expr, "NeverDrilled") {
-			t.Errorf("a cluster that was never drilled has a time: %s", target.Expr)
-		}
+	if over := dashboards["now"].panel(t, "Open problems").Targets[2].Expr; strings.Contains(over, "NeverDrilled") {
+		t.Errorf("a drill of a cluster that was never drilled is late: %s", over)
 	}
 }
 
@@ -150,14 +126,14 @@ func TestDashboards_NameAges(t *testing.T) {
 	for _, test := range []struct{ dashboard, panel, column string }{
 		{"now", "Running restores", "Last poll"},
 		{"cluster", "Targets and objectives", "Recovery point age"},
-		{"drills", "Last drill of each cluster", "Recovery point age"},
+		{"drills", "Last successful drill of each cluster", "Recovery point age"},
 	} {
 		if columns := dashboards[test.dashboard].panel(t, test.panel).columns(t); !slices.Contains(columns, test.column) {
 			t.Errorf("%s, %s: columns %q", test.dashboard, test.panel, columns)
 		}
 	}
 	for name, d := range dashboards {
-		if d.panel(t, "Monitoring").override("Last poll", "unit") == "" {
+		if d.panel(t, "Monitoring").override("Oldest poll", "unit") == "" {
 			t.Errorf("%s: the age of the last poll has no name", name)
 		}
 		for _, p := range d.Panels {
@@ -171,7 +147,7 @@ func TestDashboards_NameAges(t *testing.T) {
 // TestDashboards_CountDrillsOnce checks that the counts of clusters by drill age are disjoint.
 func TestDashboards_CountDrillsOnce(t *testing.T) {
 	drills := readDashboards(t)["drills"]
-	targets := drills.panel(t, "Clusters by drill age").Targets
+	targets := drills.panel(t, "Clusters by age of the last success").Targets
 	if len(targets) != 4 {
 		t.Fatalf("%d counts", len(targets))
 	}
@@ -180,7 +156,7 @@ func TestDashboards_CountDrillsOnce(t *testing.T) {
 			t.Errorf("clusters with an old recovery point are counted twice: %s", target.Expr)
 		}
 	}
-	if expr := drills.panel(t, "Recovery point too old").Targets[0].Expr; !strings.Contains(expr, "RecoveryPointOld") {
+	if expr := drills.panel(t, "Findings in these clusters").Targets[1].Expr; !strings.Contains(expr, "RecoveryPointOld") {
 		t.Errorf("clusters with an old recovery point are not counted: %s", expr)
 	}
 }
@@ -188,11 +164,13 @@ func TestDashboards_CountDrillsOnce(t *testing.T) {
 // TestDashboards_CountFailedDrillsApart checks that each failure is in one of two counts: a failed drill can wait.
 func TestDashboards_CountFailedDrillsApart(t *testing.T) {
 	dashboards := readDashboards(t)
-	for _, name := range []string{"now", "cluster"} {
-		targets := dashboards[name].panel(t, "Restores and drills").Targets
-		for i, purpose := range []string{`purpose!="drill"`, `purpose="drill"`} {
-			if !strings.Contains(targets[i].Expr, "AtlasRestoreFailed") || !strings.Contains(targets[i].Expr, purpose) {
-				t.Errorf("%s: count %d is not that of %s: %s", name, i, purpose, targets[i].Expr)
+	for name, panel := range map[string]string{"now": "Counts of open problems", "cluster": "Restores and drills"} {
+		for legend, purpose := range map[string]string{
+			"Failed restores": `purpose!="drill"`, "Failing drills": `purpose="drill"`,
+		} {
+			expr := dashboards[name].panel(t, panel).expr("{{was}}" + legend)
+			if !strings.Contains(expr, "AtlasRestoreFailed") || !strings.Contains(expr, purpose) {
+				t.Errorf("%s: %s is not the count of %s: %s", name, legend, purpose, expr)
 			}
 		}
 	}

@@ -136,6 +136,9 @@ func checkTable(t *testing.T, name string, p *panel) {
 			}
 		}
 	}
+	if join := p.Transformations[0]; join.ID == "joinByField" && !strings.Contains(string(join.Options), `"byField"`) {
+		t.Errorf("%s, %s: rows are joined by %s", name, p.Title, join.Options)
+	}
 	if last.ID != "sortBy" || len(organize.RenameByName) == 0 {
 		t.Errorf("%s, %s: transformations %v", name, p.Title, p.Transformations)
 	}
@@ -180,11 +183,15 @@ func TestDashboards_LinkConditionsAndCopies(t *testing.T) {
 // TestDashboards_CoverEveryCondition checks that the table of open problems contains each condition of the alerts.
 func TestDashboards_CoverEveryCondition(t *testing.T) {
 	inOtherTables := map[string]string{"AtlasRestoreBackupDownload": "Copies of data"}
+	const perJob = "AtlasRestoreDownloadExpiresSoon" // the alert is about the first link of a target
 	now := readDashboards(t)["now"]
 	expr := now.panel(t, "Open problems").Targets[0].Expr
 	for _, rule := range readRules(t) {
 		condition := rule.Labels["condition"]
 		if rule.Record == "" || condition == "" || inOtherTables[condition] != "" {
+			continue
+		}
+		if condition == perJob && strings.Contains(expr, `"condition", "`+perJob+`"`) {
 			continue
 		}
 		series := strings.TrimSuffix(rule.Record, ":condition") + ":labeled"

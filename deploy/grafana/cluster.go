@@ -17,7 +17,7 @@ func cluster() *dashboard.DashboardBuilder {
 		WithRow(row("State of ${cluster} (${project:text})")).
 		WithPanel(monitoringPanel()).
 		WithPanel(clusterStatePanel(15)).
-		WithPanel(openPanel(24, 6, false)).
+		WithPanel(openPanel(24, 9, false)).
 		WithRow(row("Jobs")).
 		WithPanel(jobTimelinePanel(24, 9)).
 		WithPanel(jobsPanel(24, 12)).
@@ -32,41 +32,44 @@ func perJob(name string, more ...string) string {
 }
 
 func clusterStatePanel(width uint32) cog.Builder[dashboard.Panel] {
-	running := selector(active, clusters)
-	notPolled := " on (" + targetKey + ") " + unpolled
+	running := "max by (" + jobKey + ") (" + target("job_status", `status=~"pending|in_progress"`) + " == 1) or on (" + jobKey + ") " +
+		selector(active, clusters) + " and on (" + targetKey + ") " + stale
 	return statPanel(frame{
-		title: "Restores and drills", unit: count, width: width, height: 4, noValue: "No data",
-		description: "Failed and running restores of the cluster, the age of the last drill, and when the next one is due. Purple: " +
-			"nothing is known. Was running: at the last poll; now, the target can't be polled. A drill that is absent was never " +
-			"run, or its objective is not set.",
+		title: "Restores and drills", unit: count, width: width, height: tilesHeight, noValue: "No data",
+		description: "Failed restores and failing drills: without a later success. Running: pending jobs and jobs in progress. Next " +
+			"expiry: the time until the first of all links expires. Drill age: of the last successful drill. Newest drill: its " +
+			"result. Due in: absent if the objective is not set. Was: at the last poll; now, no exporter is scraped. Purple " +
+			"question mark: nothing is known.",
 		queries: []query{
-			{counted(condition("restores", "AtlasRestoreFailed", notDrill)), "Failed restores"},
-			{counted(condition("restores", "AtlasRestoreFailed", isDrill)), "Failed drills"},
-			{counted(running + " unless" + notPolled), "Running"},
-			{"count(" + running + " and" + notPolled + ")", "Was running"},
-			{"(time() - max(" + selector(lastDrill, clusters) + ")) / 86400", "Drill age"},
-			{"max(" + ofChosen("("+drillDue+" >= 0 or "+drillDue+" == -1e6)") + ")", "Drill due in"},
-			{"max(" + ofChosen("("+drillOver+")") + ")", "Drill overdue by"},
+			{atLastPoll(counted(openOf(failedTile))), "{{was}}" + failedTile},
+			{atLastPoll(counted(openOf(failingDrillsTile))), "{{was}}" + failingDrillsTile},
+			{atLastPoll(counted(running)), "{{was}}Running"},
+			nextExpiryOf(readyLinks),
+			{atLastPoll("max(" + until(clusterKey, selector(lastDrill, clusters)) + ") / 86400"), "{{was}}Drill age"},
+			{"max(" + ofChosen("("+newestDrill+")") + ")", "Newest drill"},
+			{atLastPoll("max(" + ofChosen("(("+drillDue+") >= 0 or ("+drillDue+") < -1e5)") + ")"), "{{was}}Drill due in"},
+			{atLastPoll("max(" + ofChosen("("+drillOver+")") + ")"), "{{was}}Drill overdue by"},
 		},
 	}, thresholds(purple, step{0, green}, step{1, red}),
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
 		func(p *dashboard.Panel) {
-			const valueSize = 20 // durations must fit on a phone
+			const valueSize = 16 // texts must fit on a phone
 			p.Options.(*stat.Options).Text.ValueSize = new(float64(valueSize))
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
 				override("Running", limits(thresholds(purple, step{0, grey}, step{1, blue}))),
-				override("Was running", limits(thresholds(purple))),
-				override("Drill age", unit(days), property{Id: "decimals", Value: 1}, limits(thresholds(grey))),
-				override("Drill due in", dueProperties()...),
-				override("Drill overdue by", unit(days), property{Id: "decimals", Value: 0}, limits(thresholds(red))))
+				overridePast("Drill age", unit(days), property{Id: "decimals", Value: 1}, limits(thresholds(grey))),
+				override("Newest drill", outcomeMappings()...),
+				overridePast("Drill due in", dueProperties()...),
+				overridePast("Drill overdue by", unit(days), property{Id: "decimals", Value: 0}, limits(thresholds(red))),
+				nextExpiryProperties(), pastProperties())
 		})
 }
 
-// jobTimelinePanel shows jobs from their creation until 15 minutes after their end.
+// jobTimelinePanel shows jobs from their creation until three steps after their end, and the time until a poll sees the end.
 func jobTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
-	ended := "(" + perJob("job_finished_timestamp_seconds") + " or " + perJob("job_created_timestamp_seconds") + ") > time() - 900"
+	ended := "(" + perJob("job_finished_timestamp_seconds") + " or " + perJob("job_created_timestamp_seconds") + ") > time() - 3 * $__interval_ms / 1000 - 60"
 	var states []string
-	for i, s := range statuses[1:] {
+	for i, s := range jobStatuses() {
 		state := fmt.Sprintf("%d * (%s == 1)", i+1, perJob("job_status", fmt.Sprintf("status=%q", s.name)))
 		switch s.name {
 		case "completed", "failed", "expired", "cancelled":
@@ -80,8 +83,8 @@ func jobTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	expr = `label_replace(` + expr + `, "job", "$1", "job_id", ".*(.{6})")`
 	return timelinePanel(frame{
 		title: "Status of jobs", unit: count, width: width, height: height, noValue: "No data",
-		description: "Status of each job until 15 minutes after its end. The row is named by delivery type, target, and the end of " +
-			"the job ID.",
+		description: "Status of each job. The status at its end is shown for a short time only, so that the length of a bar is the duration. The " +
+			"row is named by delivery type, target, and the end of the job ID.",
 		queries: []query{{expr, "{{delivery_type}} {{target_cluster_name}} …{{job}}"}},
 	})
 }
@@ -104,28 +107,34 @@ func jobsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		perJob("job_created_timestamp_seconds") + " and on (job_id) " + target("job_status", `status=~"pending|in_progress"`) + " == 1"
 	recovery := perJob("job_point_in_time_timestamp_seconds") + " or " + perJob("job_snapshot_timestamp_seconds")
 	progress := perJob("job_restored_documents") + " / " + perJob("job_total_documents")
+	const first = "1e12"
+	open := "on (job_id) " + condition("restores", "AtlasRestore(Failed|TooSlow|Stuck)")
+	created := perJob("job_created_timestamp_seconds")
+	openFirst := created + " + " + first + " and " + open + " or " + created
 	return joinedTable(frame{
 		title: "Jobs", width: width, height: height,
 		noValue: "The list of jobs is empty. The panel Monitoring shows whether the data are reliable.",
-		description: "Unfinished jobs, and jobs that ended a short time ago (job_series.max_age), newest first. Recovery point: the " +
-			"point in time or the snapshot that was restored. Took: for a running job, the time until now. Was: at the last poll; now, the " +
-			"target can't be polled.",
+		description: "Unfinished jobs, and jobs that ended a short time ago (job_series.max_age). Failed and slow jobs that are open problems come " +
+			"first, then the newest. Recovery point: the point in time or the snapshot that was restored. Took: for a running job, " +
+			"the time until now. Progress: Atlas reports it for collection restores only. Was: at the last poll; now, the target " +
+			"can't be polled. Atlas reports neither the reason of a failure nor the user of a job.",
 		queries: []query{
 			{milliseconds(rows(into(withTarget(withLabels(createdAt))))), ""},
 			{"floor(" + took + ")", ""}, {milliseconds(recovery), ""}, {milliseconds(perJob("job_expiry_timestamp_seconds")), ""}, {progress, ""},
+			{openFirst, ""},
 		},
-	}, "joinByField", map[string]any{"byField": "job_id", "mode": "outer"}, "Created", true,
+	}, joinByKey, joinOptions("job_id"), "Order", true,
 		slices.Concat([]column{
 			{"status", "Status", 82, []property{mapped(append(statusMappings(), staleMappings()...)), background()}},
 			{"into_cluster", "Into", 96, nil},
 			{valueOf(0), "Created", 92, []property{unit(date)}},
-			{valueOf(1), "Took", 0, []property{fixed(78), unit(seconds), {Id: "decimals", Value: 1}}},
+			{valueOf(1), "Took", 0, []property{fixed(82), unit(daysTime)}},
 			{valueOf(2), "Recovery point", 96, []property{unit(date)}},
 			{valueOf(3), "Expires", 92, []property{unit(date)}},
 			{valueOf(4), "Progress", 0, []property{fixed(80), unit(percent), {Id: "decimals", Value: 0}}},
 			{"delivery_type", "Delivery", 96, nil},
 			{"backup_type", "Backup", 0, []property{fixed(85)}},
-		}, linkColumns(), []column{jobColumn()})...)
+		}, linkColumns(), []column{orderColumn(5), jobColumn()})...)
 }
 
 // staleMappings are the statuses of unfinished jobs of targets that are not polled.
@@ -138,32 +147,38 @@ func staleMappings() []dashboard.ValueMapping {
 
 // durationsPanel shows a point per job and the objective as a line.
 func durationsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
-	byKind := func(name string) string {
-		return "max by (" + jobKey + ", delivery_type) (" + target(name) + " * on (job, instance, " + jobKey +
-			") group_left (delivery_type) " + target("job_info") + ")"
+	const join = " and on (job, instance, " + jobKey + ") "
+	// A job has a point when its end is first seen. After a restart of the exporter, many jobs are first seen.
+	finished := target("job_finished_timestamp_seconds")
+	seen := "((" + finished + " unless on (" + jobKey + ") " + finished + " offset $__interval) > time() - $__interval_ms / 1000 - 600)"
+	duration := func(status, labels string) string {
+		return "max by (" + labels + ") (((" + seen + join + target("job_status", `status`+status) + " == 1) - on (job, instance, " + jobKey + ") " +
+			target("job_created_timestamp_seconds") + ") * on (job, instance, " + jobKey + ") group_left (delivery_type) " +
+			target("job_info") + ") / 60"
 	}
-	// A point is repeated for two minutes, because a poll can see the end of a job that late.
-	ended := perJob("job_finished_timestamp_seconds") + " > time() - $__interval_ms / 1000 - 120"
-	duration := "max by (backup_type, delivery_type) ((" + byKind("job_finished_timestamp_seconds") + " - " +
-		byKind("job_created_timestamp_seconds") + ") and on (job_id) " + ended + ")"
 	return linePanel(frame{
-		title: "Durations", unit: seconds, width: width, height: height,
-		description: "Duration of the jobs that finished at each point, by kind, and the objective as a line. The scale is logarithmic.",
+		title: "Durations of finished jobs, in minutes", unit: count, width: width, height: height,
+		description: "Duration of each job when its end was first seen, by kind; failed jobs are red. The dashed line is the " +
+			"objective. The scale is logarithmic.",
 		queries: []query{
-			{duration, "{{backup_type}} {{delivery_type}}"},
-			{"max by (backup_type) (" + objective("duration") + ")", "objective {{backup_type}}"},
+			{duration(`!="failed"`, "backup_type, delivery_type"), "{{backup_type}} {{delivery_type}}"},
+			{duration(`="failed"`, "backup_type, delivery_type"), "failed: {{backup_type}} {{delivery_type}}"},
+			{"max by (backup_type) (" + objective("duration") + ") / 60", "objective: {{backup_type}}"},
 		},
 	}, func(b *timeseries.PanelBuilder) {
 		points(b)
-		smallLegend(b)
+		b.Min(0.1).OverrideByFieldType("number", []property{{Id: "custom.axisLabel", Value: "minutes"}})
+		b.Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).
+			Placement(common.LegendPlacementBottom).ShowLegend(true).Calcs([]string{"lastNotNull"}))
 		b.ScaleDistribution(common.NewScaleDistributionConfigBuilder().Type(common.ScaleDistributionLog).Log(10))
-		b.OverrideByRegexp("objective.*", []property{
+		b.OverrideByRegexp("/^failed:/", []property{{Id: "color", Value: map[string]string{"mode": "fixed", "fixedColor": red}}})
+		b.OverrideByRegexp("/^objective:/", []property{
 			{Id: "custom.drawStyle", Value: "line"}, {Id: "custom.showPoints", Value: "never"},
 			{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": []int{10, 10}}},
-			{Id: "color", Value: map[string]string{"mode": "fixed", "fixedColor": red}},
+			{Id: "color", Value: map[string]string{"mode": "fixed", "fixedColor": orange}},
 			{Id: "custom.fillOpacity", Value: 0},
 		})
-	})
+	}, greens)
 }
 
 func factsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
@@ -184,15 +199,15 @@ func factsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 			{goal("recovery_point_age") + " / 86400", ""},
 			{perCluster("cluster_backup_enabled"), ""}, {perCluster("cluster_point_in_time_enabled"), ""},
 		},
-	}, "merge", map[string]any{}, "Backup", false,
-		column{"backup_type", "Backup", 85, nil},
+	}, "merge", map[string]any{}, "Backup type", false,
+		column{"backup_type", "Backup type", 85, nil},
 		column{valueOf(0), "Poll", 60, []property{mapped(mapping(map[string]dashboard.ValueMappingResult{
 			"0": result("Failed", red), "1": result("Works", green),
 		})), colorText()}},
-		column{valueOf(1), "Duration", 80, []property{unit(age)}},
-		column{valueOf(2), "Drill age", 80, []property{unit(days)}},
-		column{valueOf(3), "Recovery point age", 0, []property{fixed(135), unit(days)}},
-		column{valueOf(4), "Backup on", 80, []property{mapped(switched), colorText()}},
-		column{valueOf(5), "Point in time", 80, []property{mapped(switched), colorText()}},
+		column{valueOf(1), "Duration", 75, []property{unit(age)}},
+		column{valueOf(2), "Drill age", 75, []property{unit(days)}},
+		column{valueOf(3), "Recovery point age", 0, []property{fixed(140), unit(days)}},
+		column{valueOf(4), "Backup", 0, []property{fixed(72), mapped(switched), colorText()}},
+		column{valueOf(5), "Point in time", 0, []property{fixed(100), mapped(switched), colorText()}},
 	)
 }

@@ -32,6 +32,7 @@ func rate(selector, by string) string {
 const (
 	credentialExpiry = "credential:mongodbatlas_restore_exporter_credential_expiry:min"
 	expiryNotice     = 14 // days, as in the alert
+	longAgo          = 1e6
 )
 
 func exporterCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
@@ -44,7 +45,7 @@ func exporterCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	failed := func(facts string) string { return current("count(" + facts + " == 0) or 0 * count(" + facts + ")") }
 	targets := "max by (" + targetKey + ") (" + target("poll_success") + ")"
 	return statPanel(frame{
-		title: "Failures of the exporter", unit: count, width: width, height: 4, noValue: "No data",
+		title: "Failures of the exporter", unit: count, width: width, height: tilesHeight, noValue: "No data",
 		description: "Targets; targets whose last poll failed; targets whose backup type no longer exists; credentials that Atlas " +
 			"rejects, and those that expire within 14 days; discovery runs that failed; configurations that could not be reloaded; and values of Atlas responses that were " +
 			"not understood in the last day. Purple: nothing is known, because no exporter is scraped.",
@@ -101,16 +102,18 @@ func instancesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 func unpolledPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	return tablePanel(frame{
 		title: "Targets that can't be polled", width: width, height: height, noValue: "No target is known whose poll failed.",
-		description: "Reason of the last failed poll, and the last successful poll. `atlas-restore-exporter check` prints the remedy.",
+		description: "Reason of the last failed poll, and the last successful poll. `atlas-restore-exporter check` prints the remedy. Ended: " +
+			"the backup type no longer exists in Atlas; the target is polled once per full_poll_interval only.",
 		queries: []query{
 			{rows(withLabels("max by (" + targetKey + ", reason) (" + pollError + ")")), ""},
-			{rows(withLabels("1000 * " + lastPoll + " and on (" + targetKey + ") " + pollError)), ""},
+			{milliseconds(rows(withLabels("max by (" + targetKey + ") " + kept(target("last_successful_poll_timestamp_seconds"), "1h") +
+				" and on (" + targetKey + ") " + pollError))), ""},
 		},
 	}, "Cluster", false, slices.Concat(clusterColumns(), []column{
 		{"reason", "Reason", 90, []property{
 			mapped(mapping(map[string]dashboard.ValueMappingResult{"gone": result("Ended", grey)})), colorText(),
 		}},
-		{valueOf(1), "Last poll", 90, []property{unit(date)}},
+		{valueOf(1), "Last success", 90, []property{unit(date)}},
 		{"backup_type", "Backup", 85, nil},
 	})...)
 }
@@ -128,15 +131,16 @@ func apiPanels(b *dashboard.DashboardBuilder) {
 			title: "Requests by operation", unit: requests, width: 12, height: 8,
 			description: "Requests to the Atlas API by operation.",
 			queries:     []query{{rate(exporterMetric("api_requests_total"), "operation") + " > 0", "{{operation}}"}},
-		})).
+		}, blues)).
 		WithPanel(linePanel(frame{
 			title: "Latency (95th percentile)", unit: seconds, width: 12, height: 8,
-			description: "95 of 100 requests are faster, by operation.",
+			description: "95 of 100 requests are faster, by operation. Interpolated between the bounds of histogram buckets: equal values are " +
+				"in the same bucket.",
 			queries: []query{{
 				"histogram_quantile(0.95, " + rate(exporterMetric("api_request_duration_seconds_bucket"), "le, operation") + ") > 0",
 				"{{operation}}",
 			}},
-		})).
+		}, blues)).
 		WithPanel(linePanel(frame{
 			title: "Remaining requests", unit: count, width: 12, height: 8,
 			description: "Smallest RateLimit-Remaining of each project, for the 10 projects closest to their limit.",
@@ -157,11 +161,11 @@ const noExporterText = "No exporter is scraped."
 
 func pollPanels(b *dashboard.DashboardBuilder) {
 	b.WithPanel(linePanel(frame{
-		title: "Failed polls", unit: "suffix: /s", width: 12, height: 8, noValue: noExporterText,
-		description: "Failed polls per second by reason. If none failed, the line is 0.",
+		title: "Failed polls", unit: "suffix:/s", width: 12, height: 8, noValue: noExporterText,
+		description: "Failed polls per second by reason. If none failed, the line is 0. gone: the backup type no longer exists in Atlas.",
 		queries: []query{{rate(exporterMetric("poll_failures_total"), "reason") + ` > 0 or on () label_replace(0 * group(` +
 			exporterMetric("build_info") + `), "reason", "none failed", "", "")`, "{{reason}}"}},
-	})).
+	}, shades(red), colored("none failed", green), colored("gone", grey))).
 		WithPanel(linePanel(frame{
 			title: "Poll slots", unit: count, width: 12, height: 8,
 			description: "Concurrent polls, and the allowed number. If all slots are in use for a long time, polls are late: increase " +
@@ -169,7 +173,7 @@ func pollPanels(b *dashboard.DashboardBuilder) {
 			queries: []query{
 				{"sum(" + exporterMetric("poll_slots_in_use") + ")", "in use"}, {"sum(" + exporterMetric("poll_slots") + ")", "allowed"},
 			},
-		}, smallLegend)).
+		}, smallLegend, line("allowed"))).
 		WithPanel(tablePanel(frame{
 			title: "Discovery", width: 12, height: 7,
 			noValue:     "The list of discovery runs is empty. The panel Monitoring shows whether an exporter is scraped.",
@@ -186,7 +190,7 @@ func pollPanels(b *dashboard.DashboardBuilder) {
 			column{valueOf(1), "Last success", 90, []property{unit(date)}},
 		)).
 		WithPanel(linePanel(frame{
-			title: "Waiting polls", unit: seconds, width: 12, height: 7, noValue: noExporterText,
+			title: "Wait of the oldest due poll", unit: seconds, width: 12, height: 7, noValue: noExporterText,
 			description: "How long the oldest due poll has been waiting for a slot. Normally, no poll is waiting, and the line is 0.",
 			queries: []query{{
 				"time() - min by (instance) (" + exporterMetric("oldest_waiting_poll_timestamp_seconds") + ") or on (instance) " +
@@ -196,7 +200,7 @@ func pollPanels(b *dashboard.DashboardBuilder) {
 }
 
 func resourcePanels(b *dashboard.DashboardBuilder) {
-	const groups = `rule_group=~".*;atlas-restore-.+"`
+	const groups, allowedTime = `rule_group=~".*;atlas-restore-.+"`, "allowed"
 	ofProcess := func(name string) string {
 		return selector(name, scraped) + " and on (job, instance) " + exporterMetric("build_info")
 	}
@@ -214,7 +218,7 @@ func resourcePanels(b *dashboard.DashboardBuilder) {
 		})), colorText()}},
 		column{valueOf(1), "Expires in", 85, []property{
 			unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(orange, step{expiryNotice, green})),
-			mapped([]dashboard.ValueMapping{between(neverDue, 0, result("Has expired", red))}),
+			mapped([]dashboard.ValueMapping{between(-longAgo, 0, result("Has expired", red))}),
 		}},
 	)).
 		WithPanel(linePanel(frame{
@@ -224,14 +228,14 @@ func resourcePanels(b *dashboard.DashboardBuilder) {
 		}, smallLegend)).
 		WithPanel(linePanel(frame{
 			title: "Rule evaluation", unit: seconds, width: 12, height: 8,
-			description: "Duration of the last evaluation of each group of rules. Longer than the interval of the group: evaluations " +
-				"are missed. Absent unless Prometheus scrapes itself.",
+			description: "Duration of the last evaluation of each group of rules. Longer than the shortest interval of a group (dashed line): " +
+				"evaluations can be missed. Absent unless Prometheus scrapes itself.",
 			queries: []query{
 				{`label_replace(max by (rule_group) (prometheus_rule_group_last_duration_seconds{` + groups +
 					`}), "group", "$1", "rule_group", ".*;(.*)")`, "{{group}}"},
-				{`min(prometheus_rule_group_interval_seconds{` + groups + `})`, "interval"},
+				{`min(prometheus_rule_group_interval_seconds{` + groups + `})`, allowedTime},
 			},
-		}, colored("interval", red))).
+		}, blues, colored(allowedTime, red), line(allowedTime))).
 		WithPanel(linePanel(frame{
 			title: "Scrape duration", unit: seconds, width: 12, height: 8,
 			description: "Duration of scrapes of the exporter.",

@@ -24,16 +24,16 @@ func now() *dashboard.DashboardBuilder {
 		WithRow(row("State")).
 		WithPanel(monitoringPanel()).
 		WithPanel(countsPanel(15)).
-		WithPanel(openPanel(20, 11, true)).
-		WithPanel(conditionsPanel(4, 11)).
+		WithPanel(openPanel(24, 19, true)).
 		WithRow(row("Running restores and drills")).
-		WithPanel(runningPanel(12, 9)).
-		WithPanel(drillsDuePanel(12, 9)).
+		WithPanel(runningPanel(13, 11)).
+		WithPanel(drillsDuePanel(11, 11)).
 		WithRow(row("Copies of data")).
-		WithPanel(copiesPanel(24, 8)).
-		WithRow(row("History")).
-		WithPanel(clusterTimelinePanel(16, 10)).
-		WithPanel(perDayPanel(8, 10))
+		WithPanel(copiesPanel(24, 10)).
+		WithRow(row("History and conditions")).
+		WithPanel(clusterTimelinePanel(12, 14)).
+		WithPanel(perDayPanel(7, 14)).
+		WithPanel(conditionsPanel(5, 14))
 }
 
 // conditionVariable restricts the table of open problems to a condition.
@@ -60,13 +60,13 @@ func monitoringPanel() cog.Builder[dashboard.Panel] {
 		strconv.Itoa(noCluster):            result("No cluster selected", purple),
 	}))
 	return statPanel(frame{
-		title: "Monitoring", unit: count, width: 9, height: 4, noValue: "No data",
+		title: "Monitoring", unit: count, width: 9, height: tilesHeight, noValue: "No data",
 		description: "Whether the other panels can be relied on. “No exporter”: Prometheus scrapes none of these clusters, and all " +
 			"panels show the last known state. “Exporter down”: this applies to some clusters. “Incomplete”: some targets can't be " +
 			"polled. “Rules not loaded”: load deploy/prometheus/rules.yaml. Ended: the backup type no longer exists in Atlas. " +
-			"Last poll: time since the last successful poll of the target that was polled least recently.",
+			"Oldest poll: time since the last successful poll of the target that was polled least recently; ended targets are not counted.",
 		queries: []query{
-			{monitoring, "{{detail}}"}, {"floor(" + pollAge + ")", "Last poll"}, {milliseconds(lastKnown), lastState},
+			{monitoring, "{{detail}}"}, {"floor(" + pollAge + ")", "Oldest poll"}, {milliseconds(lastKnown), lastState},
 		},
 	}, thresholds(red), nil, func(p *dashboard.Panel) {
 		p.Options.(*stat.Options).Text.ValueSize = new(float64(textSize))
@@ -75,7 +75,7 @@ func monitoringPanel() cog.Builder[dashboard.Panel] {
 			dashboard.DashboardFieldConfigSourceOverrides{
 				Matcher: dashboard.MatcherConfig{Id: "byFrameRefID", Options: "A"}, Properties: []property{stateMappings},
 			},
-			override("Last poll", unit(seconds),
+			override("Oldest poll", unit(seconds),
 				limits(thresholds(grey, step{0, green}, step{minutes, orange}, step{hour, red}))),
 			override(lastState, unit(date)))
 	})
@@ -88,47 +88,68 @@ func override(legend string, properties ...property) dashboard.DashboardFieldCon
 	}
 }
 
-// countsPanel is one panel with several values, because a phone shows one panel below the other.
+// countsPanel is one panel with several values, because a phone shows one panel below the other. The sum of the counts is the
+// number of open problems.
 func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
-	const firstExpiry = "Next expiry"
-	minor := func(p *dashboard.Panel) {
-		for _, name := range []string{"Expiring", "Drills due"} {
-			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
-				override(name, limits(thresholds(purple, step{0, green}, step{1, orange}))))
-		}
-		p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
-			override(firstExpiry, unit(seconds), property{Id: "decimals", Value: 0}, limits(thresholds(orange))))
-	}
+	number := func(tile string) query { return query{atLastPoll(counted(openOf(tile))), "{{was}}" + tile} }
 	return statPanel(frame{
-		title: "Restores and drills", unit: count, width: width, height: 4, noValue: "No data",
-		description: "Failed restores and failed drills without a later success; restores that exceed their objective, or a day without " +
-			"one; downloads that expire soon, and the time until the next one expires; restores into targets that are " +
-			"not allowed; clusters whose drill is overdue or that were never drilled. Purple: nothing is known, because no exporter is scraped or no rules are loaded.",
+		title: "Counts of open problems", unit: count, width: width, height: tilesHeight, noValue: "No data",
+		description: "Numbers of rows in the table of open problems. Failed restores and failing drills: without a later success. Too slow: " +
+			"beyond the objective, or a day without one. Links expiring: links of downloads that expire soon. Next expiry: the " +
+			"time until the first of all links expires. Drills due: overdue, or never drilled. Was: no exporter is scraped, and " +
+			"the number is that of the last poll. Purple question mark: nothing is known.",
 		queries: []query{
-			{counted(condition("restores", "AtlasRestoreFailed", notDrill)), "Failed restores"},
-			{counted(condition("restores", "AtlasRestoreFailed", isDrill)), "Failed drills"},
-			{counted(condition("restores", "AtlasRestore(TooSlow|Stuck)")), "Too slow"},
-			{counted(condition("security", "AtlasRestoreUnexpectedTarget")), "Unexpected target"},
-			{counted(condition("results", "AtlasRestoreDownloadExpiresSoon")), "Expiring"},
-			{"floor(min(" + condition("results", "AtlasRestoreDownloadExpiresSoon") + " > time()) - time())", firstExpiry},
-			{counted(condition("drills", "AtlasRestore(DrillOverdue|NeverDrilled)")), "Drills due"},
+			number(failedTile), number(slowTile), number(unexpectedTile), number(expiringTile), nextExpiryOf(readyLinks),
+			number(failingDrillsTile), number(dueTile), number(otherTile),
 		},
 	}, thresholds(purple, step{0, green}, step{1, red}),
-		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}), minor)
+		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
+		func(p *dashboard.Panel) {
+			for _, tile := range []string{expiringTile, dueTile, otherTile} {
+				p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
+					override(tile, limits(thresholds(purple, step{0, green}, step{1, orange}))))
+			}
+			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, nextExpiryProperties(), pastProperties())
+		})
+}
+
+const nextExpiryTile = "Next expiry"
+
+// nextExpiryOf is the time until the first of all links expires.
+func nextExpiryOf(links string) query {
+	return query{atLastPoll("floor(min(" + ofChosen("(("+links+") > time())") + ") - time())"), "{{was}}" + nextExpiryTile}
+}
+
+func nextExpiryProperties() dashboard.DashboardFieldConfigSourceOverrides {
+	const hour = 3600
+	return overridePast(nextExpiryTile, unit(seconds), property{Id: "decimals", Value: 0}, limits(thresholds(orange, step{hour, grey})))
+}
+
+// overridePast sets properties of a value, whether it is current or the last known one.
+func overridePast(title string, properties ...property) dashboard.DashboardFieldConfigSourceOverrides {
+	return dashboard.DashboardFieldConfigSourceOverrides{
+		Matcher: dashboard.MatcherConfig{Id: "byRegexp", Options: "/^(" + wasPrefix + ")?" + title + "$/"}, Properties: properties,
+	}
+}
+
+// pastProperties colors the values that are the last known ones.
+func pastProperties() dashboard.DashboardFieldConfigSourceOverrides {
+	return dashboard.DashboardFieldConfigSourceOverrides{
+		Matcher:    dashboard.MatcherConfig{Id: "byRegexp", Options: "/^" + wasPrefix + "/"},
+		Properties: []property{limits(thresholds(purple))},
+	}
 }
 
 // conditionMappings maps the ranks of conditions to texts and colors.
-func conditionMappings() []dashboard.ValueMapping {
+func conditionMappings(format string) []dashboard.ValueMapping {
 	conditions := map[string]dashboard.ValueMappingResult{}
-	var ranges []dashboard.ValueMapping
 	for i := range alertConditions {
-		r := result(alertConditions[i].text, alertConditions[i].color)
-		conditions[strconv.Itoa(i+1)] = r
-		if alertConditions[i].soonestFirst {
-			ranges = append(ranges, ranked(i+1, r))
-		}
+		p := &alertConditions[i]
+		rank := fmt.Sprintf(format, i+1)
+		conditions[rank] = result(p.text, p.color)
+		conditions[rank+".5"] = result(wasPrefix+p.text, purple)
 	}
-	return append(mapping(conditions), ranges...)
+	return mapping(conditions)
 }
 
 // conditionsPanel counts the open problems of each condition. If there are many, it leads to each condition.
@@ -139,214 +160,221 @@ func conditionsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		title: "Conditions", width: width, height: height,
 		noValue:     "No condition is known.",
 		description: "Number of open problems of each condition. A click on a condition restricts the table of open problems to it.",
-		queries:     []query{{openPerCondition(false), ""}, {openPerCondition(true), ""}},
+		queries:     []query{{openPerCondition(), ""}},
 	}, "Condition", false,
-		column{valueOf(0), "Condition", 92, []property{
-			unit(count), mapped(conditionMappings()), background(), alignLeft(),
-			link("Only this condition", ofCondition+"${__value.raw}", false),
+		column{"rank", "Condition", 92, []property{
+			mapped(conditionMappings("%02d")), background(), link("Only this condition", ofCondition+"${__data.fields.value}", false),
 		}},
-		column{valueOf(1), "Open", 0, []property{fixed(48), unit(count)}},
+		hidden("value"),
+		column{valueOf(0), "Open", 0, []property{fixed(60), unit(count)}},
 	)
 }
 
 // openPanel is the table of open problems. With chosenOnly, the variable condition restricts it.
 func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Panel] {
-	each := func(expr func(rank int, p *alertCondition) string) string {
-		return rows(into(eachCondition(chosenOnly, expr)))
-	}
-	return tablePanel(frame{
+	return joinedTable(frame{
 		title: "Open problems", width: width, height: height,
 		noValue: "The list of open problems is empty. The panel Monitoring shows whether the data are reliable.",
-		description: "Conditions of restores, drills, and polls that have alerts, the most urgent first. Since / until: the start, or when the link of a " +
-			"download expires. Over limit: time beyond the objective. The alerts use the same series.",
+		description: "Conditions that have alerts: the most severe first, then production. Since: when the condition started. " +
+			"Over limit: time beyond the limit. Arrow: target of the restore. Was: the state at the last poll; now, the target " +
+			"can't be polled. Atlas reports neither the reason of a failure nor the user of a restore.",
 		queries: []query{
-			{each(func(rank int, p *alertCondition) string {
-				if p.soonestFirst {
-					return ordered(rank, p.when)
+			{identified(arrow(rows(openRanks(chosenOnly)))), ""},
+			{milliseconds(values(every(func(_ int, p *alertCondition) string { return p.since }))), ""},
+			{wholeMinutes(values(openOver())), ""},
+			{values(every(func(_ int, p *alertCondition) string {
+				if p.until == "" {
+					return ""
 				}
-				return fmt.Sprintf("0 * %s + %d", value, rank)
-			}), ""},
-			{each(func(_ int, p *alertCondition) string { return milliseconds(p.when) }), ""},
-			{wholeMinutes(each(func(_ int, p *alertCondition) string { return p.over })), ""},
+				return "floor(" + p.until + " - time() > 0)"
+			})), ""},
+			{values(every(func(_ int, p *alertCondition) string { return p.limit })), ""},
+			{values(openOrder()), ""},
 		},
-	}, "Condition", false, slices.Concat([]column{
-		{valueOf(0), "Condition", 90, []property{unit(count), mapped(conditionMappings()), background(), alignLeft()}},
+	}, joinByKey, joinOptions("key"), "Order", false, slices.Concat([]column{
+		{valueOf(0), "Condition", 88, []property{unit(count), mapped(conditionMappings("%d")), background(), alignLeft()}},
 	}, clusterColumns(), []column{
-		{valueOf(1), "Since / until", 92, []property{unit(date)}},
-		{valueOf(2), "Over limit", 78, []property{unit(daysTime)}},
-		intoColumn(215),
-		{"backup_type", "Backup", 0, []property{fixed(80)}},
-	}, linkColumns(), []column{jobColumn()})...)
+		{valueOf(1), "Since", 88, []property{unit(date)}},
+		{valueOf(2), "Over limit", 0, []property{fixed(90), wrapped(), unit(daysTime)}},
+		{valueOf(3), "Time left", 0, []property{fixed(84), unit(daysTime)}},
+		{valueOf(4), "Limit", 0, []property{fixed(100), unit(daysTime)}},
+		{"team", "Team", 0, []property{fixed(90)}},
+	}, linkColumns(), []column{orderColumn(5), jobColumn()})...)
 }
 
 // runningPanel is the table of running restores.
 func runningPanel(width, height uint32) cog.Builder[dashboard.Panel] {
-	const most = 0.75
+	const most, running, wasRunning, tooSlow, noProgress = 0.75, 0, 1, 2, 3
 	limit := objective("duration")
-	share := "(time() - " + active + ") / on (" + targetKey + ") group_left () " + limit + " or (time() - " + active +
-		") / 86400 unless on (" + targetKey + ") " + limit
-	state := "0 * " + active + " + 1 and on (" + targetKey + ") " + unpolled + " or 0 * ((" + share + ") >= 1) + 2 or 0 * " + active
+	elapsed := until(targetKey, active)
+	share := elapsed + " / on (" + targetKey + ") group_left () " + limit + " or " + elapsed + " / 86400 unless on (" + targetKey + ") " + limit
+	documents := target("job_restored_documents")
+	unchanged := "changes(" + documents + "[15m]) == 0 and " + documents + " offset 15m"
+	progress := "max by (" + jobKey + ") (" + kept(documents, "1h") + " / " + kept(target("job_total_documents"), "1h") + ")"
+	state := func(value int, of string) string { return fmt.Sprintf("0 * %s + %d", of, value) }
+	states := state(wasRunning, active) + " and on (" + targetKey + ") " + stale + " or " +
+		state(noProgress, active) + " and on (" + jobKey + ") (" + unchanged + ") or " + state(tooSlow, "(("+share+") >= 1)") +
+		" or " + state(running, active)
+	row := func(expr string) string { return arrow(rows(purposes(withLabels(expr)))) }
 	return tablePanel(frame{
 		title: "Running restores", width: width, height: height, noValue: "No running restore is known.",
 		description: "Oldest running restore of each kind, by the share of its objective that has passed; without an objective, of " +
-			"a day. From 100 % on, the restore is too slow. Was running: at the last poll; now, the target can't be polled.",
+			"a day. From 100 % on, the restore is too slow. Progress: Atlas reports it for collection restores only; no progress: " +
+			"unchanged for 15 minutes. Was running: at the last poll; now, the target can't be polled, and times end at that poll.",
 		queries: []query{
-			{rows(withLabels(share)), ""}, {rows(withLabels(wholeMinutes("time() - " + active))), ""}, {rows(withLabels(state)), ""},
-			{rows(withLabels("0 * " + active + " + on (" + targetKey + ") group_left () floor(time() - " + polled + ")")), ""},
+			{row(share), ""}, {row(wholeMinutes(elapsed)), ""}, {row(states), ""},
+			{row("0 * " + active + " + on (" + targetKey + ") group_left () floor(time() - " + polled + ")"), ""},
+			{row("0 * " + active + " + on (" + jobKey + ") group_left () " + progress), ""},
 		},
 	}, "Of objective", true, slices.Concat([]column{
-		{valueOf(2), "State", 0, []property{fixed(76), wrapped(), unit(count), alignLeft(), background(), mapped(mapping(
+		{valueOf(2), "State", 0, []property{fixed(78), wrapped(), unit(count), alignLeft(), background(), mapped(mapping(
 			map[string]dashboard.ValueMappingResult{
 				"0": result("Running", blue), "1": result("Was running", purple), "2": result("Too slow", red),
+				"3": result("No progress", red),
 			},
 		))}},
 	}, clusterColumns(), []column{
-		{valueOf(0), "Of objective", 104, []property{
-			unit(percent), {Id: "decimals", Value: 0}, {Id: "min", Value: 0}, {Id: "max", Value: 1}, gauge(),
+		{valueOf(0), "Of objective", 0, []property{
+			fixed(110), unit(percent), {Id: "decimals", Value: 0}, {Id: "min", Value: 0}, {Id: "max", Value: 1}, gauge(),
 			limits(thresholds(blue, step{most, orange}, step{1, red})),
 		}},
-		{valueOf(1), "For", 0, []property{fixed(84), wrapped(), unit(daysTime)}},
+		{valueOf(1), "For", 0, []property{fixed(78), wrapped(), unit(daysTime)}},
+		{valueOf(4), "Progress", 0, []property{fixed(78), unit(percent), {Id: "decimals", Value: 0}}},
 		{valueOf(3), "Last poll", 0, []property{fixed(80), unit(seconds), {Id: "decimals", Value: 0}}},
-		{"target_cluster_name", "Into", 90, nil},
-		{"purpose", "Purpose", 0, []property{fixed(75), mapped(purposes())}},
+		{"purpose", "Purpose", 0, []property{fixed(88), mapped(mapping(map[string]dashboard.ValueMappingResult{
+			"drill": result("Drill", ""), "in_place": result("In place", ""), "other": result("Other", ""),
+			"download": result("Download", ""), "collection": result("Collection", ""),
+		}))}},
 	})...)
 }
 
-func purposes() []dashboard.ValueMapping {
-	return mapping(map[string]dashboard.ValueMappingResult{
-		"drill": result("Drill", ""), "in_place": result("In place", ""), "other": result("Other", ""),
-	})
+// purposes adds the purposes of downloads and of collection restores that create new collections.
+func purposes(expr string) string {
+	return `label_replace(label_replace(label_join(` + expr + `, "named", ";", "backup_type", "purpose", "delivery_type"), ` +
+		`"purpose", "collection", "named", "collection;other;.*"), "purpose", "download", "named", ".*;download")`
 }
 
-// copyKinds are the kinds of copies. The index of a kind is its value.
-var copyKinds = []struct{ text, color string }{
-	{"Unexpected target", red}, {"Other project", yellow}, {"Open download", orange}, {"Was open", purple}, {"Past download", grey},
-}
-
-// Kinds that are sorted by the time when their link expires.
-const openDownload, wasOpen = 2, 3
-
-// copiesPanel is the table of copies that leave the project.
-func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
-	perJob := "max by (" + jobKey + ") "
-	onJob := " on (" + jobKey + ") "
-	keptHour := func(name string, more ...string) string { return kept(target(name, more...), "1h") }
-	info := "max by (" + jobKey + ", target_project_id, target_cluster_name) (" + keptHour("job_info", `target_project_id!=""`) + ")"
-	createdAt := perJob + "(" + keptHour("job_created_timestamp_seconds") + ")"
-	abroad := "((" + elsewhere(info) + ") *" + onJob + "group_left () " + createdAt + ") > time() - 7 * 86400"
-	// Recorded series remain if the exporter is down.
-	recorded := selector(downloads, clusters)
-	ready := "(" + createdAt + " and" + onJob + "(" + keptHour("job_status", `status="ready"`) + " == 1) or" + onJob +
-		"(" + recorded + " and" + onJob + selector(nextExpiry, clusters) + "))"
-	notPolled := " on (" + targetKey + ") " + unpolled
-	ended := keptHour("job_status", `status=~"expired|failed|cancelled"`) + " == 1"
-	kinds := []string{
-		selector(unexpected, clusters), abroad, ready + " unless" + notPolled,
-		"(" + ready + " or" + onJob + "(" + recorded + " unless" + onJob + "(" + ended + "))) and" + notPolled, recorded,
-	}
-	kindOrTime := func(expr func(kind int, series string) string) string {
-		var terms []string
-		for i, series := range kinds {
-			terms = append(terms, expr(i, "("+series+")"))
-		}
-		return rows(into(withTarget(withLabels(strings.Join(terms, " or"+onJob)))))
-	}
-	expiry := perJob + "(" + keptHour("job_expiry_timestamp_seconds") + " and" + onJob +
-		keptHour("job_info", `delivery_type="download"`) + ") or " + perJob + "(" + selector(nextExpiry, clusters) + ")"
-	var mappings []dashboard.ValueMapping
-	for i, kind := range copyKinds {
-		mappings = append(mappings, ranked(i, result(kind.text, kind.color)))
-	}
-	return tablePanel(frame{
-		title: "Copies of data", width: width, height: height, noValue: "No copy is known.",
-		description: "Downloads that are open or were created in the last 24 hours, and restores into other projects or unexpected " +
-			"targets in the last 7 days. All users with the link of a download can read the data until the link expires. Was open: " +
-			"not known to be past at the last poll; now, the target can't be polled.",
-		queries: []query{
-			{kindOrTime(func(kind int, series string) string {
-				plain := fmt.Sprintf("0 * %s + %d", series, kind)
-				if kind != openDownload && kind != wasOpen {
-					return plain
-				}
-				return ordered(kind, "(("+expiry+") and"+onJob+series+")") + " or" + onJob + plain
-			}), ""},
-			{milliseconds(kindOrTime(func(_ int, series string) string { return series })), ""},
-			{milliseconds(rows(into(withTarget(withLabels(expiry))))), ""},
-			{wholeMinutes(rows(into(withTarget(withLabels("(" + expiry + ") - time() > 0"))))), ""},
-		},
-	}, "Copy", false, slices.Concat([]column{
-		{valueOf(0), "Copy", 88, []property{unit(count), mapped(mappings), background(), alignLeft()}},
-	}, clusterColumns(), []column{
-		{valueOf(2), "Link expires", 92, []property{unit(date)}},
-		{valueOf(3), "Time left", 80, []property{unit(daysTime)}},
-		{valueOf(1), "Created", 92, []property{unit(date)}},
-		intoColumn(330),
-	}, linkColumns(), []column{jobColumn()})...)
-}
-
-// neverDue is the value of clusters that were never drilled: they are the most urgent.
-const neverDue = -1e6
+// Values of the column Due in of clusters that were never drilled: they are the most urgent.
+const (
+	neverDrilled = -1e6
+	neverNoData  = -9e5 // and has no backup
+	neverEnded   = -8e5 // and has no backup type that exists in Atlas
+)
 
 // drillDue is the number of days until a drill is due: negative if it is overdue. drillOver is the number of days since then.
+// Both end at the last poll.
 var (
-	drillDue = "(" + lastDrill + " + on (" + clusterKey + ") " + drillAge + " - time()) / 86400 or " + drillAge +
-		" * 0 - 1e6 unless on (" + clusterKey + ") " + lastDrill
-	drillOver = "(time() - " + lastDrill + " - on (" + clusterKey + ") " + drillAge + ") / 86400 > 0"
+	sinceDue  = until(clusterKey, "("+lastDrill+" + on ("+clusterKey+") "+drillAge+")") + " / 86400"
+	neverDone = "(" + drillAge + " unless on (" + clusterKey + ") " + lastDrill + ")"
+	drillDue  = "-1 * " + sinceDue + neverBecause(ended, neverEnded) + neverBecause(noBackup, neverNoData) + neverBecause(drillAge, neverDrilled)
+	drillOver = sinceDue + " > 0"
+	// ended are the clusters whose backup types no longer exist in Atlas.
+	ended = "(" + gone + " unless on (" + clusterKey + ") (" + known + " unless on (" + targetKey + ") " + gone + "))"
 )
+
+func neverBecause(reason string, value float64) string {
+	return fmt.Sprintf(" or 0 * (%s and on (%s) %s) - %.0f", neverDone, clusterKey, reason, -value)
+}
 
 // dueProperties are the properties of drillDue.
 func dueProperties() []property {
 	const week = 7
+	text := func(value float64) string { return fmt.Sprintf("%.0f", value) }
 	return []property{
 		unit(days), {Id: "decimals", Value: 0}, limits(thresholds(red, step{0, orange}, step{week, green})),
-		mapped(append(
-			mapping(map[string]dashboard.ValueMappingResult{fmt.Sprintf("%.0f", neverDue): result("Never drilled", red)}),
-			between(neverDue+1, 0, result("Overdue", red)))),
+		mapped(append(mapping(map[string]dashboard.ValueMappingResult{
+			text(neverDrilled): result("Never", red), text(neverNoData): result("No backup", yellow),
+			text(neverEnded): result("Ended", grey),
+		}), between(neverEnded+1, 0, result("Overdue", red)))),
 	}
 }
 
-// dueColumns are the columns of drillDue and drillOver.
-func dueColumns(due, over int) []column {
-	return []column{
-		{valueOf(due), "Due in", 84, append(dueProperties(), colorText())},
-		{valueOf(over), "Overdue by", 0, []property{
-			fixed(88), unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(grey, step{0, red})),
-		}},
-	}
+// dueColumn is the column of drillDue, and overdueColumn that of drillOver.
+func dueColumn(due int) column {
+	return column{valueOf(due), "Due in", 0, append(dueProperties(), fixed(80), colorText())}
+}
+
+func overdueColumn(over int) column {
+	return column{valueOf(over), "Overdue by", 0, []property{
+		fixed(86), unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(grey, step{0, red})),
+	}}
+}
+
+const (
+	hasDrill  = `delivery_type=~"automated|point_in_time",backup_type!="collection"`
+	noTargets = " unless on (" + targetKey + ") mongodbatlas_restore_drill_targets_configured{" + scraped + "} == 1"
+)
+
+// failedDrill is the time when the newest failed drill of each cluster ended. A drill is a restore to a drill target. If none
+// are configured, to any target.
+var failedDrill = "max by (" + clusterKey + ") (" + kept(target("last_failure_timestamp_seconds", hasDrill, isDrill), "1h") +
+	" or " + kept(target("last_failure_timestamp_seconds", hasDrill), "1h") + noTargets + ")"
+
+// newestDrill is the outcome of the newest drill of each cluster: 0 if it failed, else 1. At the last poll, plus 2. Without a
+// drill, 4 if the cluster is not polled.
+var newestDrill = func() string {
+	onCluster := " on (" + clusterKey + ") "
+	outcome := "0 * (" + failedDrill + " >" + onCluster + lastDrill + " or " + failedDrill + " unless" + onCluster + lastDrill + ")" +
+		" or" + onCluster + "0 * " + lastDrill + " + 1"
+	return "(" + outcome + ") + 2 and" + onCluster + stale + " or" + onCluster + "(0 * " + neverDone + " + 4 and" + onCluster + stale + ")" +
+		" or" + onCluster + "(" + outcome + ")"
+}()
+
+func outcomeMappings() []property {
+	return []property{unit(count), mapped(mapping(map[string]dashboard.ValueMappingResult{
+		"0": result("Failed", red), "1": result("Completed", green),
+		"2": result(wasPrefix+"failed", purple), "3": result(wasPrefix+"completed", purple),
+		"4": result("Not polled", purple),
+	}))}
+}
+
+func newestDrillColumn(index int) column {
+	return column{valueOf(index), "Newest drill", 0, append(outcomeMappings(), fixed(92), wrapped(), colorText())}
 }
 
 func drillsDuePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	return tablePanel(frame{
 		title: "Drills", width: width, height: height, noValue: "No cluster with the objective drill_age is known.",
 		description: "When the next drill of each cluster with the objective drill_age is due. Clusters that were never drilled " +
-			"come first.",
+			"come first. No backup, ended: never drilled, and can't be drilled now, because backups are off or the backup type no longer exists. " +
+			"Last success: the last successful drill. Newest drill: its result. Was: at the last poll.",
 		queries: []query{
 			{rows(withLabels(drillDue)), ""}, {rows(withLabels(drillOver)), ""}, {rows(withLabels("1000 * " + lastDrill)), ""},
+			{rows(withLabels(newestDrill)), ""},
 		},
-	}, "Due in", false, slices.Concat(clusterColumns(), dueColumns(0, 1), []column{
-		{valueOf(2), "Last drill", 92, []property{unit(date)}},
-		{"team", "Team", 80, nil},
+	}, "Due in", false, slices.Concat(clusterColumns(), []column{
+		dueColumn(0),
+		{valueOf(2), "Last success", 94, []property{unit(date)}},
+		newestDrillColumn(3),
+		overdueColumn(1),
 	})...)
 }
 
 // perDayPanel counts the jobs that ended in the day after each point: Grafana evaluates the query at the start of each day.
 func perDayPanel(width, height uint32) cog.Builder[dashboard.Panel] {
+	const unknown = "not monitored"
 	// Not the recorded series, which contain successes only of targets with failures.
 	perDay := func(name string) string {
 		return "count(count by (" + jobKey + ") (max_over_time(" + target(name) + "[1d] offset -1d) > time()))"
 	}
 	return linePanel(frame{
-		title: "Failures and successes per day", unit: count, width: width, height: height,
-		description: "Restores, drills, and downloads that ended on each day (UTC). Absent if there were none.",
+		title: "Failed and successful jobs per day", unit: count, width: width, height: height,
+		description: "Restores, drills, and downloads that ended on each day (UTC), stacked. Grey: Prometheus has no data of that day. " +
+			"Neither: no job ended.",
 		queries: []query{
 			{perDay("last_failure_timestamp_seconds"), "failed"}, {perDay("last_success_timestamp_seconds"), "succeeded"},
+			{"absent(count_over_time(" + exporterMetric("build_info") + "[1d] offset -1d))", unknown},
 		},
 	}, func(b *timeseries.PanelBuilder) {
 		bars(b)
 		b.BarAlignment(common.BarAlignmentAfter)
 		smallLegend(b)
 		b.Interval("1d").TimeFrom("now-14d")
-	}, colored("failed", red), colored("succeeded", green))
+		b.OverrideByName(unknown, []property{
+			{Id: "custom.axisPlacement", Value: "hidden"}, {Id: "max", Value: 1}, {Id: "custom.fillOpacity", Value: 15},
+			{Id: "custom.stacking", Value: map[string]string{"mode": "none"}}, {Id: "custom.lineWidth", Value: 0},
+		})
+	}, colored("failed", red), colored("succeeded", green), colored(unknown, grey))
 }
 
 func clusterTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
@@ -355,20 +383,26 @@ func clusterTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	}
 	states := []struct{ status, series string }{
 		{"failed", condition("restores", "AtlasRestoreFailed")},
+		{"too_slow", condition("restores", "AtlasRestore(TooSlow|Stuck)")},
 		{"in_progress", selector(active, clusters)},
 		{"ready", selector(nextExpiry, clusters) + " > time()"},
 	}
-	notPolled := " on (" + targetKey + ") " + unpolled
+	notPolled := " on (" + targetKey + ") " + stale
 	var current, last []string
 	for _, s := range states {
 		current = append(current, "max by ("+clusterKey+") ("+state(s.status, "("+s.series+")")+" unless"+notPolled+")")
 		last = append(last, "max by ("+clusterKey+") ("+state("unknown", "("+s.series+")")+" and"+notPolled+")")
 	}
-	worst := strings.Join(slices.Concat(current[:1], last, current[1:]), " or ")
+	worst := "(" + strings.Join(slices.Concat(current[:2], last, current[2:]), " or ") + ")"
+	const failing = `(alert:mongodbatlas_restore_restores:labeled{condition=~"AtlasRestore(Failed|TooSlow|Stuck)"} @ end())`
 	return timelinePanel(frame{
 		title: "Restores by cluster", unit: count, width: width, height: height, noValue: "No data",
-		description: "Clusters with a running restore, a download that is ready, or a failed restore without a later success. If " +
-			"several apply, failed comes first, then unknown: the state at the last poll, because the target could not be polled.",
-		queries: []query{{withLabels(worst), "{{cluster_name}} ({{project}})"}},
+		description: "Clusters with a running restore, a download that is ready, or a failed restore without a later success. Clusters with a " +
+			"failed or slow restore come first. If several states apply, failed comes first, then too slow, then unknown: the state at the last " +
+			"poll, because the target could not be polled.",
+		queries: []query{
+			{withLabels(worst + " and on (" + clusterKey + ") " + failing), "{{cluster_name}} ({{project}})"},
+			{withLabels(worst + " unless on (" + clusterKey + ") " + failing), "{{cluster_name}} ({{project}})"},
+		},
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
@@ -16,7 +17,7 @@ import (
 
 // Colors. The color of a status is the same in every panel.
 const (
-	red    = "red"    // failed
+	red    = "red"    // failed, too slow
 	blue   = "blue"   // pending, in progress
 	orange = "orange" // ready
 	green  = "green"  // completed
@@ -51,7 +52,11 @@ var statuses = []struct{ name, text, color string }{
 	{"expired", "Expired", grey},
 	{"cancelled", "Cancelled", grey},
 	{"unknown", "Unknown", purple},
+	{"too_slow", "Too slow", red}, // a state of clusters, no status of a job
 }
+
+// jobStatuses are the statuses of jobs in the order of their values.
+func jobStatuses() []struct{ name, text, color string } { return statuses[1 : len(statuses)-1] }
 
 // statusValue returns the value of a status in state timelines.
 func statusValue(name string) int {
@@ -130,6 +135,9 @@ var (
 // query is a query of a panel with the legend of its series.
 type query struct{ expr, legend string }
 
+// tilesHeight is the height of the first panels, which have two rows on a phone.
+const tilesHeight = 5
+
 // frame contains the properties that panels of every type have. The grid is 24 units wide.
 type frame struct {
 	title, description, unit string
@@ -192,7 +200,7 @@ func statPanel(
 		GraphMode(common.BigValueGraphModeNone).
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}))
 	if len(f.queries) > 1 {
-		const titleSize, valueSize = 12, 30 // for a phone
+		const titleSize, valueSize = 12, 26 // for a phone
 		b.TextMode(common.BigValueTextModeValueAndName).
 			Text(common.NewVizTextDisplayOptionsBuilder().TitleSize(titleSize).ValueSize(valueSize))
 	}
@@ -241,6 +249,28 @@ func colored(name, color string) func(*timeseries.PanelBuilder) {
 		b.OverrideByName(name, []dashboard.DynamicConfigValue{{
 			Id: "color", Value: map[string]string{"mode": "fixed", "fixedColor": color},
 		}})
+	}
+}
+
+// shades colors the other series in shades of a color. The default palette contains red, which would look like a failure.
+func shades(color string) func(*timeseries.PanelBuilder) {
+	return func(b *timeseries.PanelBuilder) {
+		b.ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdShades).FixedColor(color))
+	}
+}
+
+var (
+	greens = shades(green)
+	blues  = shades(blue)
+)
+
+// line makes the series of a name a dashed line without an area: a limit.
+func line(name string) func(*timeseries.PanelBuilder) {
+	return func(b *timeseries.PanelBuilder) {
+		b.OverrideByName(name, []property{
+			{Id: "custom.fillOpacity", Value: 0},
+			{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": []int{10, 10}}},
+		})
 	}
 }
 
@@ -320,7 +350,7 @@ const (
 // clusterColumns are the name of a cluster with its project, which is a link, and the labels that the link needs.
 func clusterColumns() []column {
 	return []column{
-		{"where", "Cluster", 102, []property{link("Dashboard of the cluster", clusterURL, false)}},
+		{"where", "Cluster", 100, []property{link("Dashboard of the cluster", clusterURL, false)}},
 		hidden("project_id"), hidden("cluster_name"),
 	}
 }
@@ -329,7 +359,7 @@ func clusterColumns() []column {
 func linkColumns() []column {
 	return []column{
 		{"status_page", "Status page", 0, []property{
-			fixed(88), mapped(anyValue("Open")), link("Status page of the exporter", wholeURL, true),
+			fixed(86), mapped(anyValue("Open")), link("Status page of the exporter", wholeURL, true),
 		}},
 		{"atlas_page", "Atlas", 0, []property{
 			fixed(48), mapped(anyValue("Open")), link("Backups of the cluster in Atlas", wholeURL, true),
@@ -345,10 +375,31 @@ func hidden(name string) column {
 	}}
 }
 
-func jobColumn() column { return column{"job_id", "Job ID", 0, []property{fixed(198)}} }
+func jobColumn() column { return column{"job_id", "Job ID", 0, []property{fixed(200)}} }
 
-// intoColumn is the target of a restore. It does not wrap, because the height of a row depends on one wrapped column only.
-func intoColumn(width int) column { return column{"into_cluster", "Into", 0, []property{fixed(width)}} }
+// orderColumn is the value of a query that sorts the rows, because Grafana sorts a table by one column only.
+func orderColumn(index int) column {
+	c := hidden(valueOf(index))
+	c.title = "Order"
+	return c
+}
+
+// firstPaged is the smallest height of a table with pages.
+const firstPaged = 9
+
+// pages are the options of a table with pages, which show the number of all rows. Grafana has moved the property.
+type pages struct {
+	*table.Options
+	EnablePagination bool `json:"enablePagination"`
+}
+
+// onlyRowsOf removes the rows that have no value of a field, because the first query does not return them.
+func onlyRowsOf(field string) dashboard.DataTransformerConfig {
+	return dashboard.DataTransformerConfig{Id: "filterByValue", Options: map[string]any{
+		"type": "include", "match": "all",
+		"filters": []map[string]any{{"fieldName": field, "config": map[string]any{"id": "isNotNull", "options": map[string]any{}}}},
+	}}
+}
 
 // tablePanel shows one row per label set, which all queries share, sorted by the title of a column.
 func tablePanel(f frame, sortBy string, descending bool, columns ...column) cog.Builder[dashboard.Panel] {
@@ -356,12 +407,20 @@ func tablePanel(f frame, sortBy string, descending bool, columns ...column) cog.
 	return joinedTable(f, transformation, map[string]any{}, sortBy, descending, columns...)
 }
 
+// joinByKey is a transformation that joins rows by the value of a field.
+const joinByKey = "joinByField"
+
+func joinOptions(field string) map[string]any {
+	return map[string]any{"byField": field, "mode": "outer"}
+}
+
 // joinedTable shows one row per value of a field.
 func joinedTable(
 	f frame, transformation string, options map[string]any, sortBy string, descending bool, columns ...column,
 ) cog.Builder[dashboard.Panel] {
 	b := table.NewPanelBuilder().
-		CellHeight(common.TableCellHeightSm)
+		CellHeight(common.TableCellHeightSm).
+		Footer(common.NewTableFooterOptionsBuilder().EnablePagination(true))
 	names, order, titles := []string{}, map[string]int{}, map[string]string{}
 	b.OverrideByRegexp(".*", []property{{Id: "noValue", Value: "–"}})
 	for i, c := range columns {
@@ -377,6 +436,9 @@ func joinedTable(
 	}
 	f.unit = text
 	return finish(b, f, func(p *dashboard.Panel) {
+		isPaged, tableOptions := f.height >= firstPaged, p.Options.(*table.Options)
+		tableOptions.Footer.EnablePagination = &isPaged
+		p.Options = pages{tableOptions, isPaged}
 		// Grafana has moved the property that wraps texts.
 		p.FieldConfig.Defaults.Custom = map[string]any{"cellOptions": map[string]any{"type": "auto", "wrapText": true}}
 		p.Transformations = []dashboard.DataTransformerConfig{
@@ -388,6 +450,9 @@ func joinedTable(
 			{Id: "sortBy", Options: map[string]any{
 				"fields": map[string]any{}, "sort": []map[string]any{{"field": sortBy, "desc": descending}},
 			}},
+		}
+		if transformation == joinByKey {
+			p.Transformations = slices.Insert(p.Transformations, 1, onlyRowsOf("where"))
 		}
 	})
 }

@@ -22,22 +22,30 @@ const (
 
 // Recorded series.
 const (
-	labels      = "cluster:mongodbatlas_restore:labels"
-	known       = "target:mongodbatlas_restore:known"
-	allShards   = "exporter:mongodbatlas_restore_exporter_ready:min" // absent unless all shards are scraped
-	unpolled    = "target:mongodbatlas_restore_restores:unpolled"
-	active      = "target:mongodbatlas_restore_active:created"
-	nextExpiry  = "target:mongodbatlas_restore_next_expiry:min"
-	lastPoll    = "target:mongodbatlas_restore_successful_poll:seen"
-	pollError   = "target:mongodbatlas_restore_poll_error:reason"
-	gone        = pollError + `{backup_type="serverless",reason="gone"}`
-	lastDrill   = "cluster:mongodbatlas_restore_last_drill:timestamp"
-	drillAge    = "cluster:mongodbatlas_restore_drill_age_objective:seconds"
-	drilledData = "target:mongodbatlas_restore_drill_recovery_point_age:seconds"
-	failures    = "target:mongodbatlas_restore_last_failure:reported"
-	downloads   = "job:mongodbatlas_restore_download:created"
-	unexpected  = "job:mongodbatlas_restore_unexpected_target:created"
+	labels         = "cluster:mongodbatlas_restore:labels"
+	known          = "target:mongodbatlas_restore:known"
+	allShards      = "exporter:mongodbatlas_restore_exporter_ready:min" // absent unless all shards are scraped
+	unpolled       = "target:mongodbatlas_restore_restores:unpolled"
+	active         = "target:mongodbatlas_restore_active:created"
+	nextExpiry     = "target:mongodbatlas_restore_next_expiry:min"
+	lastPoll       = "target:mongodbatlas_restore_successful_poll:seen"
+	pollError      = "target:mongodbatlas_restore_poll_error:reason"
+	gone           = pollError + `{backup_type="serverless",reason="gone"}`
+	lastDrill      = "cluster:mongodbatlas_restore_last_drill:timestamp"
+	drillAge       = "cluster:mongodbatlas_restore_drill_age_objective:seconds"
+	noBackup       = "cluster:mongodbatlas_restore_cluster_backup:missing"
+	clusterCreated = "cluster:mongodbatlas_restore_cluster_created:timestamp"
+	pollInterval   = "target:mongodbatlas_restore_poll_interval_seconds:max"
+	drilledData    = "target:mongodbatlas_restore_drill_recovery_point_age:seconds"
+	failures       = "target:mongodbatlas_restore_last_failure:reported"
+	downloads      = "job:mongodbatlas_restore_download:created"
+	unexpected     = "job:mongodbatlas_restore_unexpected_target:created"
 )
+
+// stale are the targets that should be polled, but are not. Those whose backup type ended are current while an exporter is
+// scraped.
+var stale = "(" + unpolled + " unless on (" + targetKey + ") (" + gone + " and on (" + targetKey + ") " +
+	target("target_info") + "))"
 
 // kept returns the series of a selector and, of targets that are not polled, the last values of a duration.
 func kept(series, duration string) string {
@@ -79,14 +87,16 @@ func named(expr, label, name, id string) string {
 		expr, name, id, label)
 }
 
-// withTarget adds the label target_project, if the project of the target differs from the project of the cluster: its
-// name, or its ID if its name is unknown.
+// withTarget adds the labels target_project, the name of the project of the target, and into_project: the name, or the ID if the
+// name is unknown.
 func withTarget(expr string) string {
 	const names = `label_replace(label_replace(topk by (project_id) (1, group by (project_id, project_name) (` + labels +
 		`{project_name!=""})), "target_project_id", "$1", "project_id", "(.*)"), "target_name", "$1", "project_name", "(.*)")`
 	joined := "(" + expr + ") * on (target_project_id) group_left (target_name) " + names +
 		" or (" + expr + ") unless on (target_project_id) " + names
-	return named(joined, "target_project", "target_name", "target_project_id")
+	text := `label_replace(label_replace(` + joined + `, "target_project", "unknown project", "target_project_id", ".+"), ` +
+		`"target_project", "$1", "target_name", "(.+)")`
+	return named(text, "into_project", "target_name", "target_project_id")
 }
 
 // rows adds the labels of the columns and links of a table to a series with the labels of clusters: where is the name of the
@@ -104,6 +114,13 @@ func rows(expr string) string {
 func into(expr string) string {
 	return `label_replace(label_join(label_replace(` + expr + `, "into_cluster", "$1", "target_cluster_name", "(.*)"), "named", ` +
 		`";", "target_cluster_name", "target_project"), "into_cluster", "$1 ($2)", "named", "([^;]*);(.+)")`
+}
+
+// arrow adds the target of a restore to the label of the column Cluster. A download has no target.
+func arrow(expr string) string {
+	joined := `label_join(` + into(expr) + `, "named", ";", "where", "delivery_type", "into_cluster")`
+	return `label_replace(label_replace(` + joined + `, "where", "$1 → $2", "named", "(.*);[^;]*;(.+)"), ` +
+		`"where", "$1 → download", "named", "(.*);download;")`
 }
 
 // elsewhere returns the series whose target is in another project. PromQL can't compare labels: a copy of the series
@@ -124,6 +141,15 @@ func counted(expr string) string {
 }
 
 const unknownCount = "-1"
+
+// atLastPoll adds the label was to a value if no exporter is scraped: then the value is the last known one.
+func atLastPoll(expr string) string {
+	known := noneUp + " and on () group(" + selector(labels, chosen) + ")"
+	return "(" + expr + `) * on () group_left (was) (label_replace(` + known + `, "was", "` + wasPrefix + `", "", "") or on () vector(1))`
+}
+
+// wasPrefix starts the names of values that are the last known ones.
+const wasPrefix = "Was: "
 
 // States of the panel Monitoring.
 const (
@@ -180,140 +206,6 @@ var (
 		clusterKey + ") " + selector(labels, chosen) + ") unless on () " + noneUp
 	lastKnown = "max(" + ofChosen(polled) + ") and on () " + noneUp
 )
-
-// condition returns the series of alerts of a group of rules.
-func condition(group, names string, more ...string) string {
-	return selector("alert:mongodbatlas_restore_"+group+":labeled",
-		append([]string{fmt.Sprintf("condition=~%q", names), chosen}, more...)...)
-}
-
-// alertCondition is a condition of the alerts: a kind of row in the table of open problems.
-type alertCondition struct {
-	group, condition, matcher string
-	other                     func() string // the series, if no condition of the alerts has them
-	text, color               string
-	foreign                   bool   // whether the name of the target project is important
-	when                      string // Unix time of the start or, of a download, of the expiry
-	soonestFirst              bool   // whether the rows are sorted by when
-	over                      string // seconds beyond the limit
-}
-
-// value represents the series of the condition in its expressions.
-const value = "VALUE"
-
-var (
-	sinceDrill   = sameCluster("0 * "+value, "+", lastDrill)
-	overDuration = sameTarget("time() - "+value, "-", objective("duration"))
-)
-
-func sameCluster(left, operator, right string) string {
-	return left + " " + operator + " on (" + clusterKey + ") group_left () " + right
-}
-
-func sameTarget(left, operator, right string) string {
-	return left + " " + operator + " on (" + targetKey + ") group_left () " + right
-}
-
-const (
-	isDrill  = `purpose="drill"`
-	notDrill = `purpose!="drill"`
-)
-
-// alertConditions are all conditions, the most urgent first. Downloads are in a table of their own.
-var alertConditions = []alertCondition{
-	{group: "security", condition: "AtlasRestoreUnexpectedTarget", text: "Unexpected target", color: red, when: value,
-		foreign: true},
-	{group: "restores", condition: "AtlasRestoreFailed", matcher: notDrill, text: "Restore failed", color: red, when: value},
-	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: notDrill, text: "Restore too slow", color: red, when: value,
-		over: overDuration},
-	{group: "restores", condition: "AtlasRestoreStuck", matcher: notDrill, text: "Restore stuck", color: red, when: value,
-		over: "time() - 86400 - " + value},
-	{group: "polling", condition: "AtlasRestoreDataStale", text: "Last poll too old", color: red, when: value},
-	{group: "results", condition: "AtlasRestoreDownloadExpiresSoon", text: "Download expires", color: orange, when: value,
-		soonestFirst: true},
-	{other: wasExpiring, text: "Was expiring", color: purple, when: value, soonestFirst: true},
-	{group: "restores", condition: "AtlasRestoreFailed", matcher: isDrill, text: "Drill failed", color: red, when: value},
-	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: isDrill, text: "Drill too slow", color: yellow, when: value,
-		over: overDuration},
-	{group: "restores", condition: "AtlasRestoreStuck", matcher: isDrill, text: "Drill stuck", color: yellow, when: value,
-		over: "time() - 86400 - " + value},
-	{group: "drills", condition: "AtlasRestoreNoBackup", text: "No backup", color: yellow},
-	{group: "drills", condition: "AtlasRestoreNeverDrilled", text: "Never drilled", color: yellow}, // no drill has an age
-	{group: "drills", condition: "AtlasRestoreDrillOverdue", text: "Drill overdue", color: yellow, when: value,
-		over: sameCluster("time() - "+value, "-", drillAge)},
-	{group: "drills", condition: "AtlasRestoreDrillRecoveryPointOld", text: "Recovery point too old", color: yellow, when: sinceDrill,
-		over: sameCluster(value, "-", "max by ("+clusterKey+") ("+objective("recovery_point_age")+")")},
-	{group: "results", condition: "AtlasRestoreMissedObjective", text: "Objective missed", color: yellow,
-		over: sameTarget(value, "-", objective("duration"))},
-	{group: "results", condition: "AtlasRestoreIndexesFailed", text: "Indexes missing", color: yellow, when: value},
-	{group: "polling", condition: "AtlasRestoreCannotPoll", text: "Can't be polled", color: yellow,
-		when: sameTarget("0 * "+value, "+", lastPoll)},
-	{group: "polling", condition: "AtlasRestoreUnknownStatus", text: "Unknown status", color: purple},
-	{group: "restores", condition: "AtlasRestoreTargetVanished", text: "Not monitored", color: yellow, when: value},
-	{group: "polling", condition: "AtlasRestoreTargetGone", text: "Backup type ended", color: grey},
-	{group: "drills", condition: "AtlasRestoreClusterDeleted", text: "Cluster deleted", color: grey},
-}
-
-// wasExpiring returns the downloads whose alert has ended because their link has expired since the last poll, for a week.
-func wasExpiring() string {
-	return withLabels("(" + selector(nextExpiry, clusters) + " <= time() > time() - 7 * 86400) and on (" + targetKey + ") " + unpolled)
-}
-
-// series returns the series of the condition.
-func (p *alertCondition) series() string {
-	if p.other != nil {
-		return "(" + p.other() + ")"
-	}
-	if p.matcher == "" {
-		return condition(p.group, p.condition)
-	}
-	return condition(p.group, p.condition, p.matcher)
-}
-
-// eachCondition returns the union of an expression of each condition. An expression that is empty is left out. With chosenOnly,
-// only the condition of the variable is included.
-func eachCondition(chosenOnly bool, expr func(rank int, p *alertCondition) string) string {
-	var terms []string
-	for i := range alertConditions {
-		p := &alertConditions[i]
-		e := expr(i+1, p)
-		if e == "" {
-			continue
-		}
-		series := p.series()
-		if chosenOnly {
-			series = fmt.Sprintf("(%s and on () (vector($condition) == %d or vector($condition) == %s))", series, i+1, allConditions)
-		}
-		if p.foreign {
-			series = "(" + withTarget(series) + ")"
-		}
-		terms = append(terms, strings.ReplaceAll(e, value, series))
-	}
-	return strings.Join(terms, " or ")
-}
-
-// allConditions is the value of the variable condition that includes each condition. Otherwise, it is the rank of a condition.
-const allConditions = "0"
-
-// openPerCondition returns the numbers of open problems by the rank of their condition, or, without values, the ranks.
-func openPerCondition(values bool) string {
-	var terms []string
-	for i := range alertConditions {
-		number := "count(" + alertConditions[i].series() + ")"
-		if !values {
-			number = fmt.Sprintf("0 * %s + %d", number, i+1)
-		}
-		terms = append(terms, fmt.Sprintf(`label_replace(%s, "rank", "%d", "", "")`, number, i+1))
-	}
-	return strings.Join(terms, " or ")
-}
-
-// ordered adds a fraction to the rank of a row: the time until the row expires in units of 116 days. Grafana sorts a table by
-// one column only.
-func ordered(rank int, expiry string) string {
-	const most = 0.99
-	return fmt.Sprintf("%d + clamp((%s - time()) / 1e7, 0, %g)", rank, expiry, most)
-}
 
 // wholeMinutes rounds a number of seconds down.
 func wholeMinutes(expr string) string { return "60 * floor((" + expr + ") / 60)" }
