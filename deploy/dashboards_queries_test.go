@@ -42,7 +42,7 @@ var grafanaVariables = strings.NewReplacer("$__rate_interval", "10s", "$__range_
 // then stops the demo.
 func TestDashboardQueries_ReturnData(t *testing.T) {
 	prometheus, stopDemo := startPrometheus(t, withDemo, withRules)
-	deadline := time.Now().Add(5 * time.Minute)
+	deadline := time.Now().Add(7 * time.Minute)
 	for _, q := range allQueries(t) {
 		for withoutData[q.name] == "" {
 			values, failure := prometheus.query(t, q.expr)

@@ -291,7 +291,7 @@ func dueProperties() []property {
 
 // dueColumn is the column of drillDue, and overdueColumn that of drillOver.
 func dueColumn(due int) column {
-	return column{valueOf(due), "Due in", 0, append(dueProperties(), fixed(80), colorText())}
+	return column{valueOf(due), "Due in", 0, append(dueProperties(), fixed(84), colorText())}
 }
 
 func overdueColumn(over int) column {
@@ -329,7 +329,7 @@ func outcomeMappings() []property {
 }
 
 func newestDrillColumn(index int) column {
-	return column{valueOf(index), "Newest drill", 0, append(outcomeMappings(), fixed(92), wrapped(), colorText())}
+	return column{valueOf(index), "Newest drill", 0, append(outcomeMappings(), fixed(88), wrapped(), colorText())}
 }
 
 func drillsDuePanel(width, height uint32) cog.Builder[dashboard.Panel] {
@@ -367,7 +367,7 @@ func perDayPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		},
 	}, func(b *timeseries.PanelBuilder) {
 		bars(b)
-		b.BarAlignment(common.BarAlignmentAfter)
+		b.BarAlignment(common.BarAlignmentAfter).BarMaxWidth(14) // the same for a single day
 		smallLegend(b)
 		b.Interval("1d").TimeFrom("now-14d")
 		b.OverrideByName(unknown, []property{
