@@ -13,7 +13,7 @@ import (
 func TestDashboards_SortOpenProblems(t *testing.T) {
 	for _, name := range []string{"now", "cluster"} {
 		p := readDashboards(t)[name].panel(t, "Open problems")
-		order := p.Targets[5].Expr
+		order := p.Targets[4].Expr
 		for _, part := range []string{
 			`condition=~"AtlasRestoreFailed",` + clusterMatchers + `,purpose!="drill"} + 200000000000 or `,
 			`condition=~"AtlasRestoreNeverDrilled",` + clusterMatchers + `} + 201100000000000 or `,

@@ -117,7 +117,7 @@ func jobsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		description: "Unfinished jobs, and jobs that ended a short time ago (job_series.max_age). Failed and slow jobs that are open problems come " +
 			"first, then the newest. Recovery point: the point in time or the snapshot that was restored. Took: for a running job, " +
 			"the time until now. Progress: Atlas reports it for collection restores only. Was: at the last poll; now, the target " +
-			"can't be polled. Atlas reports neither the reason of a failure nor the user of a job.",
+			"can't be polled. Atlas reports neither the reason of a failure nor the creator of a job.",
 		queries: []query{
 			{milliseconds(rows(into(withTarget(withLabels(createdAt))))), ""},
 			{"floor(" + took + ")", ""}, {milliseconds(recovery), ""}, {milliseconds(perJob("job_expiry_timestamp_seconds")), ""}, {progress, ""},

@@ -79,7 +79,7 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		title: "Copies of data: downloads of 24 hours, other copies of 7 days", width: width, height: height, noValue: "No copy is known.",
 		description: "Downloads that are open or were created in the last 24 hours, and restores into other projects or unexpected " +
 			"targets in the last 7 days. All users with the link of a download can read the data until the link expires. Atlas " +
-			"reports neither the user of a download nor whether it was fetched. Was open: not known to be past at " +
+			"reports neither the creator of a download nor whether it was fetched. Was open: not known to be past at " +
 			"the last poll; now, the target can't be polled.",
 		queries: []query{
 			{identified(arrow(rows(withLabels(copyRanks())))), ""},

@@ -170,14 +170,15 @@ func conditionsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	)
 }
 
-// openPanel is the table of open problems. With chosenOnly, the variable condition restricts it.
+// openPanel is the table of open problems. With chosenOnly, the variable condition restricts it. Without, it has room for the
+// limits.
 func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Panel] {
-	return joinedTable(frame{
+	f := frame{
 		title: "Open problems", width: width, height: height,
 		noValue: "The list of open problems is empty. The panel Monitoring shows whether the data are reliable.",
 		description: "Conditions that have alerts: the most severe first, then production. Since: when the condition started. " +
 			"Over limit: time beyond the limit. Arrow: target of the restore. Was: the state at the last poll; now, the target " +
-			"can't be polled. Atlas reports neither the reason of a failure nor the user of a restore.",
+			"can't be polled. Atlas reports neither the reason of a failure nor the creator of a restore.",
 		queries: []query{
 			{identified(arrow(rows(openRanks(chosenOnly)))), ""},
 			{milliseconds(values(every(func(_ int, p *alertCondition) string { return p.since }))), ""},
@@ -188,18 +189,22 @@ func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Pane
 				}
 				return "floor(" + p.until + " - time() > 0)"
 			})), ""},
-			{values(every(func(_ int, p *alertCondition) string { return p.limit })), ""},
 			{values(openOrder()), ""},
 		},
-	}, joinByKey, joinOptions("key"), "Order", false, slices.Concat([]column{
+	}
+	var limit []column
+	if !chosenOnly {
+		f.queries = append(f.queries, query{values(every(func(_ int, p *alertCondition) string { return p.limit })), ""})
+		limit = []column{{valueOf(5), "Limit", 0, []property{fixed(100), unit(daysTime)}}}
+	}
+	return joinedTable(f, joinByKey, joinOptions("key"), "Order", false, slices.Concat([]column{
 		{valueOf(0), "Condition", 88, []property{unit(count), mapped(conditionMappings("%d")), background(), alignLeft()}},
 	}, clusterColumns(), []column{
 		{valueOf(1), "Since", 88, []property{unit(date)}},
 		{valueOf(2), "Over limit", 0, []property{fixed(90), wrapped(), unit(daysTime)}},
 		{valueOf(3), "Time left", 0, []property{fixed(84), unit(daysTime)}},
-		{valueOf(4), "Limit", 0, []property{fixed(100), unit(daysTime)}},
 		{"team", "Team", 0, []property{fixed(90)}},
-	}, linkColumns(), []column{orderColumn(5), jobColumn()})...)
+	}, limit, linkColumns(), []column{orderColumn(4), jobColumn()})...)
 }
 
 // runningPanel is the table of running restores.
