@@ -37,7 +37,7 @@ func TestDashboards_ShowTheSoonestExpiryFirst(t *testing.T) {
 	for value, want := range map[string]string{
 		"0": "Unexpected target", "0.5": "Was: Unexpected target", "1": "Other project", "1.5": "Was: Other project",
 		"2": "Open download", "2.00003": "Open download", "2.99": "Open download",
-		"3.00003": "Was open", "4": "Past download",
+		"3.00003": "Was open", "4.00003": "Past download",
 	} {
 		if text := p.mappedTo(t, value, "Copy"); text != want {
 			t.Errorf("%s is %q, want %q", value, text, want)

@@ -15,7 +15,7 @@ const (
 	otherProject
 	openDownload // sorted by the time when its link expires
 	wasOpen      // as well
-	pastDownload
+	pastDownload // newest first
 )
 
 // copyKinds are the texts and colors of the kinds of copies.
@@ -39,8 +39,8 @@ const onJob = " on (" + jobKey + ") "
 
 func keptHour(name string, more ...string) string { return kept(target(name, more...), "1h") }
 
-// copyRanks returns the kind of each copy. That of an open download has a fraction: the time left in units of 116 days. Grafana
-// sorts a table by one column only.
+// copyRanks returns the kind of each copy. That of a download has a fraction: the time left, or the age if it is past, in units of
+// 116 days. Grafana sorts a table by one column only.
 func copyRanks() string {
 	rank := func(kind int, series string) string { return fmt.Sprintf("0 * (%s) + %d", series, kind) }
 	open := func(kind int) string {
@@ -48,10 +48,18 @@ func copyRanks() string {
 	}
 	recorded := selector(downloads, clusters) // remains if the exporter is down
 	isStale := " on (" + targetKey + ") " + stale
-	restores := withTarget(rank(unexpectedTarget, selector(unexpected, clusters)) + " or" + onJob + "(" + rank(otherProject, copies.abroad) + ")")
-	return "(" + restores + ") + " + fmt.Sprint(past) + " and" + isStale + " or" + onJob + "(" + restores + ") or" + onJob + `label_replace(` + open(openDownload) + " unless" + isStale + " or" + onJob + "((" +
-		open(wasOpen) + " or" + onJob + "(" + rank(wasOpen, recorded+" unless"+onJob+"("+copies.ended+")") + ")) and" + isStale + ") or" +
-		onJob + "(" + rank(pastDownload, recorded) + `), "delivery_type", "download", "", "")`
+	newestFirst := fmt.Sprintf("%d + clamp((time() - %s) / 1e7, 0, 0.99)", pastDownload, recorded)
+	restores := "(" + withTarget(rank(unexpectedTarget, selector(unexpected, clusters))+" or"+onJob+
+		"("+rank(otherProject, copies.abroad)+")") + ")"
+	all := []string{
+		fmt.Sprintf("(%s + %g and%s)", restores, past, isStale), restores, "(" + open(openDownload) + " unless" + isStale + ")",
+		"((" + open(wasOpen) + " or" + onJob + "(" + rank(wasOpen, recorded+" unless"+onJob+"("+copies.ended+")") + ")) and" + isStale + ")",
+		newestFirst,
+	}
+	for i := openDownload; i < len(all); i++ {
+		all[i] = `label_replace(` + all[i] + `, "delivery_type", "download", "", "")`
+	}
+	return strings.Join(all, " or"+onJob)
 }
 
 // copiesPanel is the table of copies that leave the project.

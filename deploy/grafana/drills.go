@@ -18,7 +18,7 @@ func drills() *dashboard.DashboardBuilder {
 		WithPanel(drillFindingsPanel(7)).
 		WithPanel(teamsPanel(24, 7)).
 		WithRow(row("Clusters")).
-		WithPanel(evidencePanel(24, 16))
+		WithPanel(evidencePanel(24, 18))
 }
 
 const inTime = lastDrill + " >= on (" + clusterKey + ") (time() - " + drillAge + ")"
