@@ -51,15 +51,15 @@ func copyRanks() string {
 	newestFirst := fmt.Sprintf("%d + clamp((time() - %s) / 1e7, 0, 0.99)", pastDownload, recorded)
 	restores := "(" + withTarget(rank(unexpectedTarget, selector(unexpected, clusters))+" or"+onJob+
 		"("+rank(otherProject, copies.abroad)+")") + ")"
-	all := []string{
-		fmt.Sprintf("(%s + %g and%s)", restores, past, isStale), restores, "(" + open(openDownload) + " unless" + isStale + ")",
+	ranks := []string{fmt.Sprintf("(%s + %g and%s)", restores, past, isStale), restores}
+	for _, download := range []string{
+		"(" + open(openDownload) + " unless" + isStale + ")",
 		"((" + open(wasOpen) + " or" + onJob + "(" + rank(wasOpen, recorded+" unless"+onJob+"("+copies.ended+")") + ")) and" + isStale + ")",
 		newestFirst,
+	} {
+		ranks = append(ranks, `label_replace(`+download+`, "delivery_type", "download", "", "")`)
 	}
-	for i := openDownload; i < len(all); i++ {
-		all[i] = `label_replace(` + all[i] + `, "delivery_type", "download", "", "")`
-	}
-	return strings.Join(all, " or"+onJob)
+	return strings.Join(ranks, " or"+onJob)
 }
 
 // copiesPanel is the table of copies that leave the project.
