@@ -33,7 +33,7 @@ type Exposition struct {
 	logger   *slog.Logger
 	renderer *renderer
 	headers  map[expfmt.FormatType][]gzipcat.Block // one for each family of the renderer
-	maxText  int64                                 // see maxText
+	maxTexts int64                                 // see maxTexts
 
 	// mu protects the cache. It is held while metrics are gathered and rendered, not while they are sent.
 	mu       sync.Mutex
@@ -41,19 +41,27 @@ type Exposition struct {
 	groups   []*targetGroup
 	bodies   [partCount]map[expfmt.FormatType]*body // of all groups; absent if outdated
 	plainAt  time.Time                              // when the last uncompressed response was requested
+	texts    int64                                  // size of all texts in memory
 }
 
 // body is a part of a response: the joined blocks of all groups. While clients request uncompressed responses, it is
 // kept uncompressed, too.
 type body struct {
 	joined gzipcat.Sequence // shares the memory of the blocks
-	text   []byte           // nil unless it is kept
+	text   *text            // nil unless it is kept
 }
 
-// Uncompressed texts are kept for textLife after the last request for one, unless all of them are larger than maxText.
+// text is an uncompressed text. It is in memory while it is kept, and while it is sent, even if it is outdated.
+type text struct {
+	bytes []byte
+	users int // responses that send it, and one more while it is kept
+}
+
+// Uncompressed texts are kept for textLife after the last request for one. All texts in memory, of which slow clients
+// can hold many, have at most maxTexts bytes. Beyond that, each response is decompressed while it is sent.
 const (
 	textLife = 5 * time.Minute
-	maxText  = 64 << 20
+	maxTexts = 64 << 20
 )
 
 // targetsPerGroup is the number of targets that are rendered together. With fewer, a change costs less, but compression
@@ -99,7 +107,7 @@ func NewExposition(source Source, live prometheus.Gatherer, fallback http.Handle
 	e := &Exposition{
 		source: source, live: live, fallback: fallback, logger: logger,
 		renderer: newRenderer(familiesOf(byCollector)), headers: map[expfmt.FormatType][]gzipcat.Block{},
-		maxText: maxText,
+		maxTexts: maxTexts,
 	}
 	for kind := range e.bodies {
 		e.bodies[kind] = map[expfmt.FormatType]*body{}
@@ -128,7 +136,8 @@ func (e *Exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Vary", "Accept")
 	w.Header().Add("Vary", "Accept-Encoding")
 	if texts != nil {
-		err = gzipcat.ServeText(w, r, append(texts, live)...)
+		defer e.release(texts)
+		err = gzipcat.ServeText(w, r, append(bytesOf(texts), live)...)
 	} else {
 		err = gzipcat.Serve(w, r, joined, live)
 	}
@@ -138,11 +147,11 @@ func (e *Exposition) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // read returns the current text of all targets and the live metrics. If the response is to be uncompressed, it also
-// returns the text uncompressed, unless that is too large to be kept. Concurrent scrapes wait for each other here,
-// but not while responses are sent.
+// returns the text uncompressed, for the caller to release, unless there is no memory for it. Concurrent scrapes wait
+// for each other here, but not while responses are sent.
 func (e *Exposition) read(
 	format expfmt.Format, plain bool,
-) (joined []gzipcat.Sequence, texts [][]byte, live []byte, err error) {
+) (joined []gzipcat.Sequence, texts []*text, live []byte, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	live, err = e.gather(format)
@@ -166,41 +175,79 @@ func (e *Exposition) read(
 	return joined, texts, live, err
 }
 
-// textsOf returns the texts of parts of a response and keeps them, or returns nil if they are too large. The caller
-// must hold e.mu.
-func (e *Exposition) textsOf(parts []*body) (texts [][]byte) {
-	size := int64(0)
-	for _, bodies := range e.bodies {
-		for _, part := range bodies {
-			if part.text != nil || slices.Contains(parts, part) {
-				size += part.joined.Len()
-			}
+// textsOf returns the texts of parts of a response and keeps them. It returns nil if there is no memory for them. The
+// caller must hold e.mu.
+func (e *Exposition) textsOf(parts []*body) (texts []*text) {
+	size := e.texts
+	for _, part := range parts {
+		if part.text == nil {
+			size += part.joined.Len()
 		}
 	}
-	if size > e.maxText {
+	if size > e.maxTexts {
 		e.dropTexts()
 		return nil
 	}
 	for _, part := range parts {
 		if part.text == nil {
-			text, err := part.joined.Text()
+			bytes, err := part.joined.Text()
 			if err != nil {
 				return nil // Serve returns the same error
 			}
-			part.text = text
+			part.text = &text{bytes: bytes, users: 1}
+			e.texts += int64(len(bytes))
 		}
 		texts = append(texts, part.text)
+	}
+	for _, text := range texts {
+		text.users++
 	}
 	return texts
 }
 
+func bytesOf(texts []*text) (all [][]byte) {
+	for _, text := range texts {
+		all = append(all, text.bytes)
+	}
+	return all
+}
+
+// release ends the use of texts by a response.
+func (e *Exposition) release(texts []*text) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, text := range texts {
+		e.releaseLocked(text)
+	}
+}
+
+// releaseLocked ends one use of a text. The caller must hold e.mu.
+func (e *Exposition) releaseLocked(text *text) {
+	if text.users--; text.users == 0 {
+		e.texts -= int64(len(text.bytes))
+	}
+}
+
 // dropTexts drops all texts that are kept. The caller must hold e.mu.
 func (e *Exposition) dropTexts() {
-	for _, bodies := range e.bodies {
-		for _, part := range bodies {
+	for kind := range e.bodies {
+		e.dropTextsOf(kind)
+	}
+}
+
+func (e *Exposition) dropTextsOf(kind int) {
+	for _, part := range e.bodies[kind] {
+		if part.text != nil {
+			e.releaseLocked(part.text)
 			part.text = nil
 		}
 	}
+}
+
+// outdate drops the bodies of a part. The caller must hold e.mu.
+func (e *Exposition) outdate(kind int) {
+	e.dropTextsOf(kind)
+	clear(e.bodies[kind])
 }
 
 // gather returns the text of the live metrics, with the end marker of the format. The caller must hold e.mu.
@@ -228,13 +275,13 @@ func (e *Exposition) refresh(states []poll.State, now time.Time) {
 		}
 		group := e.groups[n]
 		if group[statePart].update(members, func(s *poll.State) textInput { return stateInput(s, now) }) {
-			clear(e.bodies[statePart])
+			e.outdate(statePart)
 			group[statePart].render(e.renderer, members, func(t *targetEmitter, s *poll.State, input *textInput) {
 				t.emitState(s, input.stale)
 			})
 		}
 		if group[timesPart].update(members, timesInput) {
-			clear(e.bodies[timesPart])
+			e.outdate(timesPart)
 			group[timesPart].render(e.renderer, members, func(t *targetEmitter, s *poll.State, _ *textInput) {
 				t.emitTimes(s)
 			})
@@ -242,8 +289,8 @@ func (e *Exposition) refresh(states []poll.State, now time.Time) {
 		n++
 	}
 	if n != len(e.groups) {
-		clear(e.bodies[statePart])
-		clear(e.bodies[timesPart])
+		e.outdate(statePart)
+		e.outdate(timesPart)
 	}
 	e.groups = e.groups[:n]
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -277,12 +278,12 @@ func TestExposition_KeepsTextsWhileClientsRequestThem(t *testing.T) {
 		expectKept(http.MethodGet, acceptText, "gzip", 0)
 		expectKept(http.MethodHead, acceptText, "identity", 0)
 		expectKept(http.MethodGet, acceptText, "identity", partCount)
-		kept := &exposition.bodies[statePart][expfmt.TypeTextPlain].text[0]
+		kept := &exposition.bodies[statePart][expfmt.TypeTextPlain].text.bytes[0]
 		time.Sleep(time.Second)
 		fleet.publishTimes()
 		expectKept(http.MethodGet, acceptText, "gzip", 1)
 		expectKept(http.MethodGet, acceptText, "identity", partCount)
-		if &exposition.bodies[statePart][expfmt.TypeTextPlain].text[0] != kept {
+		if &exposition.bodies[statePart][expfmt.TypeTextPlain].text.bytes[0] != kept {
 			t.Error("an unchanged text was decompressed again")
 		}
 		expectKept(http.MethodGet, acceptOpenMetrics, "identity", 2*partCount)
@@ -293,10 +294,77 @@ func TestExposition_KeepsTextsWhileClientsRequestThem(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		expectKept(http.MethodGet, acceptText, "gzip", 0)
 		e.expectEqual("after the texts were dropped")
-		exposition.maxText = exposition.bodies[statePart][expfmt.TypeTextPlain].joined.Len()
+		exposition.maxTexts = exposition.bodies[statePart][expfmt.TypeTextPlain].joined.Len()
 		expectKept(http.MethodGet, acceptText, "identity", 0)
 		e.expectEqual("while the texts are too large to be kept")
 	})
+}
+
+// stalledClient is a client that doesn't read a response until resume is closed.
+type stalledClient struct {
+	*httptest.ResponseRecorder
+
+	resume  chan struct{}
+	pending []byte // of the write that is blocked
+}
+
+func (c *stalledClient) Write(body []byte) (int, error) {
+	c.pending = body
+	<-c.resume
+	return c.ResponseRecorder.Write(body)
+}
+
+// pendingMemory returns the size of the different memory that the pending writes of clients refer to.
+func pendingMemory(clients []*stalledClient) (size int64) {
+	seen := map[*byte]bool{}
+	for _, c := range clients {
+		if first := &c.pending[0]; !seen[first] {
+			seen[first] = true
+			size += int64(len(c.pending))
+		}
+	}
+	return size
+}
+
+func TestExposition_ClientsThatReadSlowlyShareALimitedAmountOfMemory(t *testing.T) {
+	for _, accept := range []string{acceptText, acceptOpenMetrics} {
+		runInBubble(t, accept, func(t *testing.T) {
+			fleet := newFleet(2*targetsPerGroup, 20)
+			e := newEndpoints(t, fleet)
+			_, whole := e.get(e.cached, http.MethodGet, accept, "identity")
+			e.cached.maxTexts = 5 * int64(len(whole)) / 2
+			clients, resume := make([]*stalledClient, 12), make(chan struct{})
+			var scrapes sync.WaitGroup
+			for i := range clients {
+				clients[i] = &stalledClient{ResponseRecorder: httptest.NewRecorder(), resume: resume}
+				request := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
+				request.Header.Set("Accept", accept)
+				fleet.publishSummaries(len(fleet.states)) // so the text of each client is another one
+				scrapes.Go(func() { e.cached.ServeHTTP(clients[i], request) })
+				synctest.Wait()
+			}
+			const buffer = 64 << 10 // for decompression, per client
+			if got, want := pendingMemory(clients), e.cached.maxTexts+int64(len(clients))*buffer; got > want {
+				t.Errorf("%d slow clients hold %d bytes, want at most %d", len(clients), got, want)
+			}
+			close(resume)
+			scrapes.Wait()
+			for i, c := range clients {
+				jobs := strings.Count(c.Body.String(), familyJobInfo.Name+"{")
+				if jobs != 20*len(fleet.states) || c.Header().Get("Content-Length") != strconv.Itoa(c.Body.Len()) {
+					t.Errorf("client %d got %d jobs in %d bytes, %v", i, jobs, c.Body.Len(), c.Header())
+				}
+			}
+			e.get(e.cached, http.MethodGet, accept, "identity")
+			if n := keptTexts(e.cached); n != partCount {
+				t.Errorf("%d texts are kept after the slow clients have left, want %d", n, partCount)
+			}
+			e.cached.dropTexts()
+			if e.cached.texts != 0 {
+				t.Errorf("%d bytes of texts are counted although none is used", e.cached.texts)
+			}
+		})
+	}
 }
 
 // discard is a client that discards the response.

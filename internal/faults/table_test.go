@@ -128,6 +128,11 @@ var situations = []situation{
 		"internal/server", "TestLimits_ClientsThatNeverReadLeaveConnectionsToOthers",
 	},
 	{
+		"many clients that slowly read an uncompressed `/metrics`",
+		"none; they share 64 MiB of text, then each response is decompressed while it is sent",
+		"collector", "TestExposition_ClientsThatReadSlowlyShareALimitedAmountOfMemory",
+	},
+	{
 		"clients that request all uncached scrapes, and never read the response",
 		"the response that is stalled for longest is aborted",
 		"internal/server", "TestLimits_ClientsThatNeverReadKeepNoOtherClientOut",
