@@ -227,17 +227,26 @@ func (m *Manager) PollOnce(ctx context.Context, done func(*Snapshot)) {
 	var work sync.WaitGroup
 	var mu sync.Mutex
 	work.Go(func() { m.facts.readDue(ctx) })
-	for _, p := range m.active.Load().pollers {
+	pollers := m.active.Load().pollers
+	queue := make(chan *poller, len(pollers))
+	for _, p := range pollers {
+		queue <- p
+	}
+	close(queue)
+	slots, _ := m.polls.slots()
+	for range min(slots, len(pollers)) { // fewer goroutines, whose stacks grow once
 		work.Go(func() {
-			if !m.polls.acquire(ctx, p.published.Load().Target.Interval) {
-				return
-			}
-			p.poll(ctx)
-			m.polls.release()
-			if ctx.Err() == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				done(p.published.Load())
+			for p := range queue {
+				if !m.polls.acquire(ctx, p.published.Load().Target.Interval) {
+					return
+				}
+				p.poll(ctx)
+				m.polls.release()
+				if ctx.Err() == nil {
+					mu.Lock()
+					done(p.published.Load())
+					mu.Unlock()
+				}
 			}
 		})
 	}

@@ -190,14 +190,21 @@ func pollAll(ctx context.Context, manager *poll.Manager, jobs int) error {
 
 // fetchAll reads the page of each target, in as many goroutines as a manager uses.
 func fetchAll(ctx context.Context, client *http.Client, base string, targets []poll.Target) error {
-	var fetches errgroup.Group
-	slots := make(chan struct{}, steadyConcurrency)
+	queue := make(chan *poll.Target, len(targets))
 	for i := range targets {
+		queue <- &targets[i]
+	}
+	close(queue)
+	var fetches errgroup.Group
+	for range steadyConcurrency {
 		fetches.Go(func() error {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			return fetch(ctx, client, base+"/api/atlas/v2/groups/"+targets[i].ProjectID+"/clusters/"+
-				targets[i].ClusterName+"/backup/restoreJobs?includeCount=true&itemsPerPage=500&pageNum=1")
+			for target := range queue {
+				if err := fetch(ctx, client, base+"/api/atlas/v2/groups/"+target.ProjectID+"/clusters/"+
+					target.ClusterName+"/backup/restoreJobs?includeCount=true&itemsPerPage=500&pageNum=1"); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 	}
 	return fetches.Wait()
