@@ -84,6 +84,11 @@ func TestNotifications_AreEnoughToActOn(t *testing.T) {
 
 	hostile := []postedAlert{renamed(unpolled, "Payments", "<!channel> & co")}
 	text.WriteString("\n=== A project with a hostile name\n" + sendAlerts(t, alertmanager, hostile, 1)[0].String())
+
+	unknown := renamed(unpolled, externalURL, "")
+	delete(unknown.Labels, "external_url")
+	text.WriteString("\n=== An exporter without --web.external-url\n")
+	text.WriteString(sendAlerts(t, alertmanager, []postedAlert{unknown}, 1)[0].String())
 	testutil.EqualGolden(t, "testdata/notifications.txt", text.String())
 }
 
