@@ -73,10 +73,17 @@ func (t *tokens) limits() (rate.Limit, int) {
 // wait blocks until a request may be sent. If that is after the deadline of ctx, it returns the last 429 response or
 // ErrRateLimitExhausted, without waiting if that is known in advance.
 func (r *rateLimit) wait(ctx context.Context) error {
-	for {
+	for hasToken := false; ; {
 		delay, rejection := r.blocked()
 		if delay <= 0 {
-			return waitForToken(ctx, r.limiter)
+			if hasToken {
+				return nil
+			}
+			if err := waitForToken(ctx, r.limiter); err != nil {
+				return err
+			}
+			hasToken = true
+			continue // a 429 response may have come meanwhile
 		}
 		if !endsBeforeDeadline(ctx, delay) {
 			return rejection
@@ -106,7 +113,7 @@ func waitForToken(ctx context.Context, limiter *rate.Limiter) error {
 	if limiter.Allow() {
 		return nil
 	}
-	if err := paused(ctx, func() error { return limiter.Wait(ctx) }); err != nil {
+	if err := paused(ctx, true, func() error { return limiter.Wait(ctx) }); err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return ctx.Err()
 		}
@@ -181,24 +188,30 @@ func endsBeforeDeadline(ctx context.Context, delay time.Duration) bool {
 // pauseKey is the context key of WithPause.
 type pauseKey struct{}
 
+// Pause is called for each wait of a request. See WithPause.
+type Pause func(ctx context.Context, inQueue bool, wait func() error) error
+
 // WithPause returns a context for the requests of a caller that holds something that others need, such as a slot of a
 // limiter. Whenever such a request waits for a rate limit, or before a retry, it waits within a call of pause, which
 // can give it back until wait returns. A pause that returns an error ends the request.
-func WithPause(ctx context.Context, pause func(ctx context.Context, wait func() error) error) context.Context {
+//
+// Requests that wait for the next token of a bucket are in a queue: each gets its token after those that came before.
+// If ctx has no deadline while wait runs, a request waits for as long as that takes.
+func WithPause(ctx context.Context, pause Pause) context.Context {
 	return context.WithValue(ctx, pauseKey{}, pause)
 }
 
 // paused calls wait, within the function of WithPause if there is one.
-func paused(ctx context.Context, wait func() error) error {
-	if pause, ok := ctx.Value(pauseKey{}).(func(context.Context, func() error) error); ok {
-		return pause(ctx, wait)
+func paused(ctx context.Context, inQueue bool, wait func() error) error {
+	if pause, ok := ctx.Value(pauseKey{}).(Pause); ok {
+		return pause(ctx, inQueue, wait)
 	}
 	return wait()
 }
 
 // sleep waits for the delay, or until ctx is done.
 func sleep(ctx context.Context, delay time.Duration) error {
-	return paused(ctx, func() error {
+	return paused(ctx, false, func() error {
 		timer := time.NewTimer(delay)
 		defer timer.Stop()
 		select {

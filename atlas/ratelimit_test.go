@@ -115,6 +115,30 @@ func TestRateLimit_CountsConcurrentRejectionsOnce(t *testing.T) {
 	})
 }
 
+// TestRateLimit_BlocksARequestThatIsWaitingForAToken lets the response with status 429 come during the wait.
+func TestRateLimit_BlocksARequestThatIsWaitingForAToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := newAtlas()
+		sim.Capacity, sim.RefillPerMinute = 2, 1
+		client := connect(t, sim, account)
+		expectRead(t, client) // the response contains the capacity
+		before := len(requestsBelow(sim, project))
+		sim.Script(atlastest.PathHas(project), 1, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(5 * time.Second)
+			atlastest.RetryAfter("3000").ServeHTTP(w, r)
+		}))
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		concurrently(2, func() {
+			_, err := readAll(ctx, client, dedicated)
+			_ = asAPIError(t, err, 429)
+		})
+		if n := len(requestsBelow(sim, project)) - before; n != 1 {
+			t.Errorf("%d requests, want only the one that was rejected", n)
+		}
+	})
+}
+
 func TestRateLimit_PacesRequestsByTheHeaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := newAtlas()
@@ -212,7 +236,7 @@ func TestRateLimit_IsTheReasonIfTheCallerCannotContinueAfterTheWait(t *testing.T
 				client := connect(t, sim, account)
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
-				ctx = atlas.WithPause(ctx, func(ctx context.Context, wait func() error) error {
+				ctx = atlas.WithPause(ctx, func(ctx context.Context, _ bool, wait func() error) error {
 					_ = wait()
 					<-ctx.Done()
 					return ctx.Err()

@@ -22,6 +22,9 @@
 // snapshot counts them as missed. Between polls, a poller publishes the changes of the summary that time alone makes,
 // such as an expiry.
 //
+// If the rate limit of a project allows fewer requests than its polls need, they take turns: each waits, without a
+// slot, for those that came before it (turn.go).
+//
 // # Discovery, rules, and targets
 //
 // A [Rule] turns clusters into targets, for one project or for all projects that a credential can see. Each

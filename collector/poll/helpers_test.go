@@ -27,6 +27,7 @@ var (
 type world struct {
 	*testing.T
 	sim     *atlastest.Server
+	reserve float64 // of further clients
 	pipe    *atlastest.Pipe
 	client  Client
 	manager *Manager
@@ -61,7 +62,7 @@ func (w *world) newClient(name, id, secret string) Client {
 	w.Helper()
 	client, err := atlas.NewClient(atlas.Options{
 		BaseURL: "http://atlas.test", DialContext: w.pipe.DialContext, Concurrency: 4, Observer: w.events,
-		Logger: w.logger(),
+		Logger: w.logger(), Reserve: w.reserve,
 		Credential: atlas.Credential{
 			Name: name, ServiceAccount: &atlas.ServiceAccount{ClientID: id, ClientSecret: atlas.Secret(secret)},
 		},

@@ -66,7 +66,7 @@ type slot struct {
 }
 
 // pause calls wait without the slot. If it returns an error, the slot may not be held any longer.
-func (s *slot) pause(ctx context.Context, wait func() error) error {
+func (s *slot) pause(ctx context.Context, _ bool, wait func() error) error {
 	s.release()
 	if err := wait(); err != nil {
 		return err

@@ -240,7 +240,7 @@ func (m *Manager) PollOnce(ctx context.Context, done func(*Snapshot)) {
 				if !m.polls.acquire(ctx, p.published.Load().Target.Interval) {
 					return
 				}
-				p.poll(ctx)
+				p.poll(ctx, nil)
 				m.polls.release()
 				if ctx.Err() == nil {
 					mu.Lock()

@@ -89,7 +89,7 @@ func (p *poller) run(ctx context.Context, slots *limiter) {
 		missed := p.schedule.start(time.Now())
 		p.locked(func() { p.miss(missed) })
 		slot := &slot{slots, p.schedule.interval, true}
-		p.poll(atlas.WithPause(ctx, slot.pause))
+		p.poll(ctx, slot)
 		slot.release()
 		p.schedule.end(time.Now(), pollInterval(p.published.Load()))
 	}
@@ -148,9 +148,10 @@ func (p *poller) refresh() {
 var ErrInternal = errors.New("internal error: panic recovered, details are in the log")
 
 // poll reads the target once and publishes the result. If ctx ends first, poll changes nothing. If the poll panics,
-// the next one is a full poll.
-func (p *poller) poll(ctx context.Context) {
-	if p.recoverPanic(func() { p.update(ctx) }) {
+// the next one is a full poll. If slot isn't nil, the poll waits for its turn; otherwise it fails if its turn is after
+// its timeout.
+func (p *poller) poll(ctx context.Context, slot *slot) {
+	if p.recoverPanic(func() { p.update(ctx, slot) }) {
 		p.locked(func() {
 			p.lastFullPoll = time.Time{}
 			p.fail(ctx, ErrInternal)
@@ -180,12 +181,17 @@ func (p *poller) miss(intervals uint64) {
 	}
 }
 
-func (p *poller) update(ctx context.Context) {
+func (p *poller) update(ctx context.Context, slot *slot) {
 	var target *Target
 	var client Client
 	p.locked(func() { target, client, p.dueAtOnce = p.target, p.client, false })
-	pollCtx, cancel := context.WithTimeout(ctx, target.Timeout)
-	defer cancel()
+	timeout := withTimeout(ctx, target.Timeout)
+	defer timeout.cancel(nil)
+	pollCtx := context.Context(timeout)
+	if slot != nil {
+		turn := turn{p, target, slot, timeout}
+		pollCtx = atlas.WithPause(timeout, turn.pause)
+	}
 	reading, err := p.read(pollCtx, target, client)
 	if ctx.Err() != nil {
 		return

@@ -174,7 +174,7 @@ func TestPoll_DiscardsARepeatedListIfJobsAreMissingSince(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		p := newPoller(&polled, w.client, w.events, w.logger())
-		poll := func() *Snapshot { p.poll(w.Context()); return p.published.Load() }
+		poll := func() *Snapshot { p.poll(w.Context(), nil); return p.published.Load() }
 		for range 3 {
 			poll()
 		}

@@ -94,6 +94,11 @@ var situations = []situation{
 		"atlas", "TestSalvage_StatusIsUnknownIfAFieldThatDecidesItCannotBeRead",
 	},
 	{
+		"a project has more targets than its rate limit allows to poll",
+		"each target is polled equally often; a poll that waits for an interval and a timeout is `rate_limited`",
+		"collector/poll", "TestRun_PollsEachTargetInTurnIfTheRateLimitAllowsFewPolls",
+	},
+	{
 		"429 with a long `Retry-After` for a single job", "none; the whole list is read instead",
 		"collector/poll", "TestPoll_SeesAFailureAlthoughAnUnfinishedJobCannotBeReadByID",
 	},
