@@ -56,22 +56,13 @@ type response struct {
 // get lets decode read a response with status 200. An error of decode is a MalformedError. Other responses are errors;
 // see the package comment. Failures that may be temporary are retried while the deadline of ctx allows it.
 func (c *Client) get(ctx context.Context, request apiRequest, decode func(response) error) error {
-	buffer := newBuffer()
-	defer buffer.release()
 	limit := c.rateLimit(request.bucket)
 	for try := 1; ; try++ {
 		if err := limit.wait(ctx); err != nil {
 			return err
 		}
-		response, err := c.attempt(ctx, request, limit, buffer)
-		if err == nil {
-			if err := decode(response); err != nil {
-				return &MalformedError{Operation: request.operation, Err: err}
-			}
-			return nil
-		}
-		buffer.reset()
-		if try == maxTries || ctx.Err() != nil {
+		received, err := c.receive(ctx, request, limit, decode)
+		if received || try == maxTries || ctx.Err() != nil {
 			return err
 		}
 		delay, retry := retryDelay(err, try)
@@ -79,6 +70,23 @@ func (c *Client) get(ctx context.Context, request apiRequest, decode func(respon
 			return err
 		}
 	}
+}
+
+// receive sends the request once, and lets decode read a response with status 200. It has a buffer only as long as that
+// takes, because many requests can be waiting for the rate limit.
+func (c *Client) receive(
+	ctx context.Context, request apiRequest, limit *rateLimit, decode func(response) error,
+) (received bool, err error) {
+	buffer := newBuffer()
+	defer buffer.release()
+	response, err := c.attempt(ctx, request, limit, buffer)
+	if err != nil {
+		return false, err
+	}
+	if err := decode(response); err != nil {
+		return true, &MalformedError{Operation: request.operation, Err: err}
+	}
+	return true, nil
 }
 
 // retryDelay returns the delay before the next try, or false if the error is permanent. After a 429 response, the rate
