@@ -76,7 +76,7 @@ type webFlags struct {
 	EnableLifecycle bool          `help:"Allow POST /-/reload."`
 	Config          webConfigFlag `embed:""`
 
-	ExternalURL server.ExternalURL `help:"Public URL, for links. Proxies must strip its path." placeholder:"URL"`
+	ExternalURL server.ExternalURL `help:"Public URL of the exporter, for links. A proxy must remove the path of this URL from requests." placeholder:"URL"`
 }
 
 type serveCommand struct {
@@ -90,11 +90,11 @@ type checkCommand struct {
 	Config  configFlag    `embed:""`
 	Web     webConfigFlag `embed:"" prefix:"web."`
 	Offline bool          `help:"Only validate the files, without requests to Atlas."`
-	Output  string        `help:"Output format: ${enum}." enum:"table,json" default:"table"`
+	Output  string        `help:"Output format: table or json." enum:"table,json" default:"table"`
 }
 
 type healthCommand struct {
-	URL string `help:"URL to request, for TLS or another port." name:"url" default:"http://localhost:10058/-/healthy"`
+	URL string `help:"URL to request. Set it if the exporter uses TLS or another address." name:"url" default:"http://localhost:10058/-/healthy"`
 }
 
 type schemaCommand struct{}

@@ -26,11 +26,11 @@ type reportCommand struct {
 
 type reportFlags struct {
 	From    string `help:"Start of the period: a date or time, in UTC unless it has a zone." placeholder:"TIME" env:"FROM"`
-	To      string `help:"End of the period, which is not part of it. At most now." placeholder:"TIME" env:"TO"`
-	Period  string `help:"Period instead of --from and --to: last-month, last-quarter or last-year." placeholder:"NAME" env:"PERIOD"` //nolint:lll // a tag
-	Format  string `help:"Format: html, csv, json or markdown." enum:"html,csv,json,markdown" default:"html" env:"FORMAT"`
-	Output  string `help:"File to write. Dates replace {from} and {to}." required:"" placeholder:"FILE" env:"OUTPUT"`
-	SignOff string `help:"YAML file with the results of reviews." name:"signoff" placeholder:"FILE" env:"SIGNOFF"`
+	To      string `help:"End of the period, exclusive. A time in the future means now." placeholder:"TIME" env:"TO"`
+	Period  string `help:"Period instead of --from and --to: last-month, last-quarter, or last-year." placeholder:"NAME" env:"PERIOD"` //nolint:lll // a tag
+	Format  string `help:"Format: html, csv, json, or markdown." enum:"html,csv,json,markdown" default:"html" env:"FORMAT"`
+	Output  string `help:"File to write. {from} and {to} are replaced with the dates of the period." required:"" placeholder:"FILE" env:"OUTPUT"`
+	SignOff string `help:"Sign-off file: YAML file with the results of reviews." name:"signoff" placeholder:"FILE" env:"SIGNOFF"`
 
 	Team        []string `help:"Only clusters of this team. Can be repeated." sep:"none" env:"TEAM"`
 	Environment []string `help:"Only clusters of this environment. Can be repeated." sep:"none" env:"ENVIRONMENT"`

@@ -31,7 +31,7 @@ const (
 func LoadSignOffs(path string) (signOffs []SignOff, sha256 string, err error) {
 	text, err := ReadFile(path, MaxFileSize)
 	if err != nil {
-		return nil, "", fmt.Errorf("sign-off file: %w", err)
+		return nil, "", fmt.Errorf("sign-off file: %s; set its path with --signoff", unreadable(path, err))
 	}
 	signOffs, err = parseSignOffs(path, text)
 	return signOffs, digest(text), err

@@ -85,7 +85,7 @@ func TestLoadSignOffs_LocatesInvalidEntries(t *testing.T) {
 }
 
 func TestLoadSignOffs_ReportsAnUnreadableFile(t *testing.T) {
-	const want = "sign-off file: open missing.yaml: no such file or directory"
+	const want = "sign-off file: can't read missing.yaml: no such file or directory; set its path with --signoff"
 	if _, _, err := LoadSignOffs("missing.yaml"); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

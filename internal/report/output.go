@@ -31,7 +31,7 @@ type Output struct {
 	file *os.File
 }
 
-var errNotRegular = errors.New("must be a regular file, not a directory, FIFO, socket or device")
+var errNotRegular = errors.New("must be a regular file, not a directory, FIFO, socket, or device")
 
 // CreateOutput creates the temporary file for the output at a path. The caller must call Commit or Discard.
 func CreateOutput(path string) (*Output, error) {

@@ -68,7 +68,7 @@ func expectOnlyFile(t *testing.T, path, want string) {
 
 func TestCreateOutput_AcceptsOnlyRegularFiles(t *testing.T) {
 	dir := t.TempDir()
-	want := "output " + dir + ": must be a regular file, not a directory, FIFO, socket or device"
+	want := "output " + dir + ": must be a regular file, not a directory, FIFO, socket, or device"
 	if _, err := CreateOutput(dir); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

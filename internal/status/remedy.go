@@ -85,7 +85,8 @@ func (f failure) unauthorized() string {
 			"Create a new secret in Atlas.", f.target.Credential)
 	case f.api.Membership():
 		return fmt.Sprintf("Credential %s is valid but has no access to %s. "+
-			"It belongs to another organization, or needs a role there (%s).",
+			"Grant the credential the role %s there. "+
+			"If the project is in another organization, use a credential of that organization.",
 			f.target.Credential, f.project(), requiredRole(f.target.BackupType))
 	}
 	return fmt.Sprintf("Atlas rejected credential %s. Check the key, and that it belongs to the organization of %s.",
