@@ -71,7 +71,7 @@ func (d *document) reportDecodeError(err *yaml.LoadError, into any) {
 	case "yaml: no documents in stream":
 		found.text = "the file is empty"
 	case "yaml: expected single document, found multiple":
-		found.text = "the file contains more than one YAML document"
+		found.text = "the file contains more than one YAML document; remove the lines with ---"
 	}
 	d.add(found)
 }
