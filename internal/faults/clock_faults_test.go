@@ -105,7 +105,7 @@ func clockFaults() []fault {
 			},
 		},
 		{
-			name:   "tokens with an absurd or invalid lifetime",
+			name:   "tokens with an implausible or invalid lifetime",
 			effect: "none; at most one token per minute is requested",
 			reach:  oneCredential,
 			lasts:  70 * time.Minute,

@@ -45,7 +45,7 @@ var situations = []situation{
 		"atlas", "TestToken_RejectedBeforeAnyWasAcceptedIsReplacedOnce",
 	},
 	{
-		"a response of many megabytes in a few fields", "only the size of the labels is kept",
+		"a response of many megabytes in a few fields", "the memory grows only by the size of the labels",
 		"atlas", "TestDecodePage_KeepsOnlyCopiesOfHugeFields",
 	},
 	{
