@@ -124,12 +124,12 @@ var situations = []situation{
 		".", "TestRun_PollsAndEndsWhileNothingReadsTheLog",
 	},
 	{
-		"more idle clients than file descriptors", "the longest idle client is closed; `connections_rejected_total`",
+		"more idle clients than file descriptors", "the connection that has been idle for longest is closed, and counted in `connections_rejected_total`",
 		"internal/server", "TestRun_ServesAScrapeWhileManyIdleClientsAreConnected",
 	},
 	{
 		"more clients that never read `/metrics` than connections",
-		"the client without progress for longest is closed; `connections_rejected_total`",
+		"the connection without progress for longest is closed, and counted in `connections_rejected_total`",
 		"internal/server", "TestLimits_ClientsThatNeverReadLeaveConnectionsToOthers",
 	},
 	{
