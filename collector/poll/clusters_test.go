@@ -82,7 +82,7 @@ func TestStates_ReportTheFactsThatTheListsOfClustersContain(t *testing.T) {
 		"one of two lists denied": {
 			[]atlas.List{prod, team}, func(w *world) {
 				w.sim.Script(atlastest.PathHas("/flexClusters"), 0, atlastest.APIError(403, "", "No."))
-			}, "exists ?, backup ?, point in time ?, created ?",
+			}, "exists ?, backup true, point in time false, created 00:00",
 		},
 	} {
 		runInBubble(t, name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package poll
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -172,6 +173,29 @@ func TestRun_KeepsTargetsWhileDiscoveryOfAProjectFails(t *testing.T) {
 	})
 }
 
+func TestRun_FindsTheClustersOfOneListWhileTheOtherFails(t *testing.T) {
+	for _, test := range []struct{ failing, want string }{
+		{"/flexClusters", "prod/dedicated"}, {project + "/clusters", "team/flex"},
+	} {
+		for _, status := range []int{503, 404, 403} {
+			runInBubble(t, fmt.Sprint(test.failing, status), func(t *testing.T) {
+				w := newWorld(t)
+				restore := w.sim.Script(atlastest.PathHas(test.failing), 0, atlastest.Status(status))
+				w.apply(Config{Discoveries: []Rule{ruleFor(project)}})
+				defer w.run()()
+				time.Sleep(10 * time.Second)
+				w.expectTargets(test.want)
+				if w.status(project).Err == nil {
+					t.Error("discovery succeeded")
+				}
+				restore()
+				time.Sleep(10 * time.Minute)
+				w.expectTargets("prod/dedicated team/flex")
+			})
+		}
+	}
+}
+
 func TestRun_RetriesOnlyFailedDiscoveries(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newOrganization(t)
@@ -180,7 +204,7 @@ func TestRun_RetriesOnlyFailedDiscoveries(t *testing.T) {
 		remove := w.sim.Script(atlastest.PathHas(analytics+"/flexClusters"), 0, atlastest.Status(500))
 		w.sim.AddCluster(analytics, "new", atlastest.DedicatedCluster)
 		time.Sleep(5*time.Minute + time.Second)
-		w.expectTargets(allTargets)
+		w.expectTargets("prod/dedicated team/flex events/dedicated new/dedicated tmp-1/flex toy/flex")
 		w.sim.ForgetRequests()
 		remove()
 		time.Sleep(2 * firstDiscoveryRetry)

@@ -92,7 +92,8 @@ type inventoryEntry struct {
 	clusters map[atlas.ClusterKind]recentItems[atlas.Cluster]
 }
 
-// add adds the findings of an attempt. Lists of other kinds of clusters than these are dropped.
+// add adds the findings of an attempt. Lists of other kinds of clusters than these are dropped. Those that could not be
+// read remain.
 func (e *inventoryEntry) add(found *findings, kinds []atlas.ClusterKind) {
 	if found.projects != nil {
 		e.projects = e.projects.after(*found.projects, projectKey)
@@ -105,7 +106,11 @@ func (e *inventoryEntry) add(found *findings, kinds []atlas.ClusterKind) {
 	}
 	clusters := map[atlas.ClusterKind]recentItems[atlas.Cluster]{}
 	for _, kind := range kinds {
-		clusters[kind] = e.clusters[kind].after(found.clusters[kind], clusterKey)
+		if list, read := found.clusters[kind]; read {
+			clusters[kind] = e.clusters[kind].after(list, clusterKey)
+		} else if list, known := e.clusters[kind]; known {
+			clusters[kind] = list
+		}
 	}
 	e.clusters = clusters
 }

@@ -1,6 +1,7 @@
 package poll
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -55,7 +56,7 @@ func (f *findings) count() int {
 }
 
 // read makes one attempt to read a plan. A panic is returned as an error. If one list of clusters can't be read, read
-// returns no list.
+// returns the others, but not as consistent: they add clusters, but remove none.
 func read(ctx context.Context, key discoveryKey, plan *plan, logger *slog.Logger) (found findings, err error) {
 	recovery.Do(func() {
 		ctx, cancel := context.WithTimeout(ctx, DiscoveryTimeout)
@@ -68,9 +69,8 @@ func read(ctx context.Context, key discoveryKey, plan *plan, logger *slog.Logger
 		if plan.project {
 			found.project, projectErr = readProject(ctx, plan.client, key.projectID)
 		}
-		if found.clusters, err = readClusters(ctx, plan.client, key.projectID, plan.kinds); err == nil {
-			err = projectErr
-		}
+		found.clusters, err = readClusters(ctx, plan.client, key.projectID, plan.kinds)
+		err = cmp.Or(err, projectErr)
 	}, func(value any) {
 		found, err = findings{}, ErrInternal
 		logger.LogAttrs(ctx, slog.LevelError, "panic recovered during discovery, please report this bug",
@@ -97,14 +97,19 @@ func readProject(ctx context.Context, client Client, projectID string) (*atlas.P
 
 func readClusters(
 	ctx context.Context, client Client, projectID string, kinds []atlas.ClusterKind,
-) (map[atlas.ClusterKind]readItems[atlas.Cluster], error) {
-	found := map[atlas.ClusterKind]readItems[atlas.Cluster]{}
+) (found map[atlas.ClusterKind]readItems[atlas.Cluster], err error) {
+	found = map[atlas.ClusterKind]readItems[atlas.Cluster]{}
 	for _, kind := range kinds {
-		list, err := client.Clusters(ctx, projectID, kind)
-		if err != nil {
-			return nil, err
+		list, kindErr := client.Clusters(ctx, projectID, kind)
+		if kindErr == nil {
+			found[kind] = readItems[atlas.Cluster]{list.Clusters, list.Consistent}
 		}
-		found[kind] = readItems[atlas.Cluster]{list.Clusters, list.Consistent}
+		err = cmp.Or(err, kindErr)
 	}
-	return found, nil
+	if err != nil {
+		for kind, list := range found {
+			found[kind] = readItems[atlas.Cluster]{list.items, false}
+		}
+	}
+	return found, err
 }
