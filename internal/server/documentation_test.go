@@ -13,7 +13,7 @@ import (
 func TestWatchInterval_IsDocumented(t *testing.T) {
 	text := testutil.ReadFile(t, "../../docs/atlas-access.md")
 	for _, want := range []string{
-		fmt.Sprintf("Within %d s the exporter detects", int(watchInterval.Seconds())),
+		fmt.Sprintf("Within %d s, the exporter detects", int(watchInterval.Seconds())),
 		"`client_secret_file`", "`private_key_file`", "`atlas.ca_file`",
 	} {
 		if !strings.Contains(text, want) {
