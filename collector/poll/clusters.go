@@ -100,7 +100,10 @@ func (k *clusterFacts) updateRecord(
 			exists = exists || list.complete[name.name]
 		}
 	}
-	all = append(latest, all...)
+	// A Flex cluster may have the same name, such as during an upgrade. It must not make the dedicated one newer.
+	isOther := func(c *atlas.Cluster) bool { return !c.Dedicated }
+	dedicated := slices.DeleteFunc(slices.Clone(latest), isOther)
+	all = slices.Concat(dedicated, latest, all)
 	every := func(read func(*clusterIndex) bool) bool {
 		return len(kinds) > 0 && !slices.ContainsFunc(kinds, func(kind atlas.ClusterKind) bool {
 			return lists[kind] == nil || !read(lists[kind])

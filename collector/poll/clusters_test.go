@@ -2,6 +2,8 @@ package poll
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +80,15 @@ func TestStates_ReportTheFactsThatTheListsOfClustersContain(t *testing.T) {
 		"list denied": {
 			[]atlas.List{prod}, func(w *world) { w.sim.Script(isFactRequest, 0, atlastest.APIError(403, "", "No.")) },
 			"exists ?, backup ?, point in time ?, created ?",
+		},
+		"a newer Flex cluster with the same name": {
+			[]atlas.List{prod, team}, func(w *world) {
+				w.changeCluster("prod", func(c *atlastest.ClusterState) { c.BackupEnabled = false })
+				w.sim.Script(atlastest.PathHas("/flexClusters"), 0, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+					_, _ = io.WriteString(rw, `{"results":[{"id":"6a794733c0eb9e7a17740663","name":"prod",
+						"createDate":"1999-12-31T23:00:00Z","backupSettings":{"enabled":true}}],"totalCount":1}`)
+				}))
+			}, "exists true, backup false, point in time false, created 00:00",
 		},
 		"one of two lists denied": {
 			[]atlas.List{prod, team}, func(w *world) {
