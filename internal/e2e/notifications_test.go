@@ -192,27 +192,32 @@ func parseAlerts(t *testing.T, output string) []postedAlert {
 	return alerts
 }
 
-// TestNotifications_RateLimitInhibitsDelayedPolls checks the inhibition with the real Alertmanager: it applies to the
-// same exporter only.
-func TestNotifications_RateLimitInhibitsDelayedPolls(t *testing.T) {
+// TestNotifications_OneCauseIsOneNotification checks inhibitions with the real Alertmanager: they apply to the same
+// exporter and credential only. A rate limit does not explain delayed polls.
+func TestNotifications_OneCauseIsOneNotification(t *testing.T) {
 	m := &monitoring{T: t, dir: t.TempDir(), alertmanagerAddress: testutil.FreeAddress(t)}
 	m.start(testutil.NeedTool(t, "prometheus-alertmanager", "prometheus-alertmanager"), "--config.file="+alertmanagerPath,
 		"--storage.path="+m.dir, "--web.listen-address="+m.alertmanagerAddress, "--cluster.listen-address=")
 	m.waitForBody(m.alertmanagerAddress+"/-/ready", "OK")
 	alert := func(name, exporter string) postedAlert {
 		return postedAlert{StartsAt: time.Now(), Labels: map[string]string{
-			"alertname": name, "exporter": exporter, "category": "operations", "severity": "info", // info is not sent
+			"alertname": name, "exporter": exporter, "credential": "default", "category": "operations",
+			"severity": "info", // info is not sent
 		}}
 	}
-	post(t, "http://"+m.alertmanagerAddress+"/api/v2/alerts", []postedAlert{
-		alert("AtlasRestoreRateLimited", "production"), alert("AtlasRestorePollsDelayed", "production"),
-		alert("AtlasRestorePollsDelayed", "analytics"),
-	})
 	want := map[string]string{
-		"AtlasRestoreRateLimited of production":  "active",
-		"AtlasRestorePollsDelayed of production": "suppressed",
-		"AtlasRestorePollsDelayed of analytics":  "active",
+		"AtlasRestoreCredentialRejected of production": "active",
+		"AtlasRestoreCannotPoll of production":         "suppressed",
+		"AtlasRestoreCannotPoll of analytics":          "active",
+		"AtlasRestoreRateLimited of production":        "active",
+		"AtlasRestorePollsDelayed of production":       "active",
 	}
+	var alerts []postedAlert
+	for text := range want {
+		name, exporter, _ := strings.Cut(text, " of ")
+		alerts = append(alerts, alert(name, exporter))
+	}
+	post(t, "http://"+m.alertmanagerAddress+"/api/v2/alerts", alerts)
 	var got map[string]string
 	testutil.Eventually(t, func() bool {
 		_, body := fetch(t, "http://"+m.alertmanagerAddress+"/api/v2/alerts")
