@@ -35,6 +35,10 @@ var copies = func() (c struct{ abroad, downloads, ended, created string }) {
 	return c
 }()
 
+// noCopies is precise: a drill in the same project copies data as well, but is no row.
+const noCopies = "No download, no restore into another project, and no unexpected target is known. Restores and drills within a project " +
+	"are not listed."
+
 const onJob = " on (" + jobKey + ") "
 
 func keptHour(name string, more ...string) string { return kept(target(name, more...), "1h") }
@@ -84,7 +88,7 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		mappings = append(mappings, ranked(i, result(kind.text, kind.color)))
 	}
 	return joinedTable(frame{
-		title: "Copies of data: downloads of 24 hours, other copies of 7 days", width: width, height: height, noValue: "No copy is known.",
+		title: "Copies of data: downloads of 24 hours, other copies of 7 days", width: width, height: height, noValue: noCopies,
 		description: "Downloads that are open or were created in the last 24 hours, and restores into other projects or unexpected " +
 			"targets in the last 7 days. All users with the link of a download can read the data until the link expires. Atlas " +
 			"reports neither the creator of a download nor whether it was fetched. Was open: not known to be past at " +
