@@ -110,7 +110,7 @@ func TestDashboards_ShowTheNewestDrill(t *testing.T) {
 		}
 	}
 	title := dashboards["drills"].panel(t, "Last successful drill").Title
-	if !strings.Contains(title, "failed drills from ${__from:date") {
+	if !strings.Contains(title, "failed drills from ${__from:date:iso}") {
 		t.Errorf("failed drills have no period: %s", title)
 	}
 }

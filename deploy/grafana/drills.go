@@ -126,7 +126,7 @@ func evidencePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	over := func(f property, width int) []property {
 		return []property{fixed(width), f, {Id: "decimals", Value: 1}, background(), limits(thresholds(transparent, step{0, red}))}
 	}
-	const period = "${__from:date:YYYY-MM-DD} to ${__to:date:YYYY-MM-DD}"
+	const period = "${__from:date:iso} to ${__to:date:iso}" // with times and UTC: the range can be shorter than a day
 	return tablePanel(frame{
 		title: "Last successful drill of each cluster, and failed drills from " + period, width: width, height: height,
 		noValue: "No cluster with the objective drill_age is known.",
