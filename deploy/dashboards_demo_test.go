@@ -120,6 +120,12 @@ func checkNewestDrill(t *testing.T, prometheus runningPrometheus) {
 		}
 		return results["orders"] == "Failed" && results["billing"] == "Completed" && results["never-drilled"] == ""
 	}, func() string { return fmt.Sprintf("results of the newest drills: %v", results) })
+	due, _ := prometheus.samples(t, p.Targets[0].Expr)
+	for i := range due {
+		if text := p.mappedTo(t, due[i].value(), "Due in"); (text == "Repeat") != (due[i].Metric["cluster_name"] == "orders") {
+			t.Errorf("the next drill of %s is due: %q", due[i].Metric["cluster_name"], text)
+		}
+	}
 	expr := readDashboards(t)["cluster"].panel(t, "Restores and drills").expr("Newest drill")
 	for cluster, want := range map[string]string{"orders": "0", "billing": "1"} {
 		values, failure := prometheus.query(t, strings.ReplaceAll(expr, "$cluster", cluster))

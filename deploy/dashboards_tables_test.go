@@ -97,7 +97,7 @@ func TestDashboards_ShowOverdueDrills(t *testing.T) {
 	} {
 		p := dashboards[test.dashboard].panel(t, test.panel)
 		for value, want := range map[string]string{
-			"-1000000": "Never", "-900000": "No backup", "-800000": "Ended", "-30.5": "Overdue", "-0.5": "Overdue", "30": "",
+			"-1000000": "Never", "-900000": "No backup", "-800000": "Ended", "-700000": "Repeat", "-30.5": "Overdue", "-0.5": "Overdue", "30": "",
 		} {
 			if text := p.mappedTo(t, value, "Due in"); text != want {
 				t.Errorf("%s, %s: %s days are %q", test.dashboard, test.panel, value, text)
@@ -117,6 +117,21 @@ func TestDashboards_ShowOverdueDrills(t *testing.T) {
 	// A cluster that was never drilled has no drill whose age could be shown.
 	if over := dashboards["now"].panel(t, "Open problems").Targets[2].Expr; strings.Contains(over, "NeverDrilled") {
 		t.Errorf("a drill of a cluster that was never drilled is late: %s", over)
+	}
+}
+
+// TestDashboards_RepeatFailedDrills checks that a cluster whose newest drill failed is neither in time nor good.
+func TestDashboards_RepeatFailedDrills(t *testing.T) {
+	dashboards := readDashboards(t)
+	const newestFailed = "mongodbatlas_restore_last_failure_timestamp_seconds"
+	if expr := dashboards["now"].panel(t, "Drills").Targets[0].Expr; !strings.Contains(expr, newestFailed) {
+		t.Errorf("the next drill is due regardless of the newest one: %s", expr)
+	}
+	teams := dashboards["drills"].panel(t, "Teams")
+	for title, i := range map[string]int{"All objectives met": 0, "All met": 2, "Newest failed": 7} {
+		if !slices.Contains(teams.columns(t), title) || !strings.Contains(teams.Targets[i].Expr, newestFailed) {
+			t.Errorf("%s does not depend on the newest drill: %s", title, teams.Targets[i].Expr)
+		}
 	}
 }
 

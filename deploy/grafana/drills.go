@@ -67,7 +67,7 @@ func drillFindingsPanel(width uint32) cog.Builder[dashboard.Panel] {
 			"recovery_point_age. The drill age of such a cluster can be met. Not drillable: backups are off, or the backup type no longer " +
 			"exists in Atlas. No objective: clusters without drill_age, which are not in the other counts. Was: at the last poll.",
 		queries: []query{
-			{atLastPoll(counted(withLabels("((" + newestDrill + ") < 4) % 2 == 0 and on (" + clusterKey + ") " + drillAge))), "{{was}}Newest drill failed"},
+			{atLastPoll(counted(failing)), "{{was}}Newest drill failed"},
 			{atLastPoll(counted(condition("drills", "AtlasRestoreDrillRecoveryPointOld"))), "{{was}}Recovery point too old"},
 			{atLastPoll(counted(notDrillable)), "{{was}}Not drillable"},
 			{atLastPoll(counted(selector(labels, chosen) + " unless on (" + clusterKey + ") " + drillAge)), "{{was}}No objective"},
@@ -84,23 +84,27 @@ func drillFindingsPanel(width uint32) cog.Builder[dashboard.Panel] {
 // notDrillable are the clusters with the objective drill_age that can't be drilled.
 var notDrillable = withLabels("max by (" + clusterKey + ") (" + noBackup + " or " + ended + ") and on (" + clusterKey + ") " + drillAge)
 
+// failing are the clusters with the objective drill_age whose newest drill failed.
+var failing = withLabels(newestFailed + " and on (" + clusterKey + ") " + drillAge)
+
 func teamsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	const by = "count by (team, environment) "
 	all := by + "(" + withLabels(drillAge) + ")"
 	onTime := withLabels("0 * (" + inTime + ") + 1")
 	goodOnes := withLabels("0 * (" + inTime + ") + 1 unless on (" + clusterKey + ") " + condition("drills", "AtlasRestoreDrillRecoveryPointOld") +
-		" unless on (" + clusterKey + ") (" + drillTooSlow + ")")
+		" unless on (" + clusterKey + ") (" + drillTooSlow + ") unless on (" + clusterKey + ") " + newestFailed)
 	good := by + "(" + goodOnes + ") or 0 * " + all
 	return tablePanel(frame{
 		title: "Teams", width: width, height: height, noValue: "No cluster with the objective drill_age is known.",
 		description: "Clusters with the objective drill_age by team and environment, the team with the smallest share first. All objectives " +
-			"met: age, recovery point age, and duration of the last successful drill. Not drillable: part of overdue or never; backups are " +
+			"met: age, recovery point age, and duration of the last successful drill, and the newest drill did not fail. Not drillable: part of overdue or never; backups are " +
 			"off, or the backup type no longer exists.",
 		queries: []query{
 			{"(" + good + ") / " + all, ""}, {all, ""}, {good, ""}, {by + "(" + onTime + ") or 0 * " + all, ""},
 			{by + "(" + condition("drills", "AtlasRestoreDrillOverdue") + ")", ""},
 			{by + "(" + condition("drills", "AtlasRestoreNeverDrilled") + ")", ""},
 			{by + "(" + notDrillable + ")", ""},
+			{by + "(" + failing + ")", ""},
 		},
 	}, "All objectives met", false,
 		column{"team", "Team", 90, nil}, column{"environment", "Environment", 96, nil},
@@ -110,6 +114,7 @@ func teamsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		}},
 		column{valueOf(1), "Clusters", 70, []property{unit(count)}}, column{valueOf(2), "All met", 70, []property{unit(count)}},
 		column{valueOf(3), "Age met", 70, []property{unit(count)}},
+		column{valueOf(7), "Newest failed", 70, []property{unit(count)}},
 		column{valueOf(4), "Overdue", 70, []property{unit(count)}}, column{valueOf(5), "Never", 70, []property{unit(count)}},
 		column{valueOf(6), "Not drillable", 70, []property{unit(count)}},
 	)

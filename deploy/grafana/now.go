@@ -259,11 +259,12 @@ func purposes(expr string) string {
 		`"purpose", "collection", "named", "collection;other;.*"), "purpose", "download", "named", ".*;download")`
 }
 
-// Values of the column Due in of clusters that were never drilled: they are the most urgent.
+// Values of the column Due in of clusters that were never drilled, or whose newest drill failed: they are the most urgent.
 const (
 	neverDrilled = -1e6
 	neverNoData  = -9e5 // and has no backup
 	neverEnded   = -8e5 // and has no backup type that exists in Atlas
+	repeatNow    = -7e5 // not due yet, but the newest drill failed
 )
 
 // drillDue is the number of days until a drill is due: negative if it is overdue. drillOver is the number of days since then.
@@ -271,7 +272,7 @@ const (
 var (
 	sinceDue  = until(clusterKey, "("+lastDrill+" + on ("+clusterKey+") "+drillAge+")") + " / 86400"
 	neverDone = "(" + drillAge + " unless on (" + clusterKey + ") " + lastDrill + ")"
-	drillDue  = "-1 * " + sinceDue + neverBecause(ended, neverEnded) + neverBecause(noBackup, neverNoData) + neverBecause(drillAge, neverDrilled)
+	drillDue  = fmt.Sprintf("0 * (%s <= 0 and on (%s) %s) - %.0f", sinceDue, clusterKey, newestFailed, -repeatNow) + " or -1 * " + sinceDue + neverBecause(ended, neverEnded) + neverBecause(noBackup, neverNoData) + neverBecause(drillAge, neverDrilled)
 	drillOver = sinceDue + " > 0"
 	// ended are the clusters whose backup types no longer exist in Atlas.
 	ended = "(" + gone + " unless on (" + clusterKey + ") (" + known + " unless on (" + targetKey + ") " + gone + "))"
@@ -289,8 +290,8 @@ func dueProperties() []property {
 		unit(days), {Id: "decimals", Value: 0}, limits(thresholds(red, step{0, orange}, step{week, green})),
 		mapped(append(mapping(map[string]dashboard.ValueMappingResult{
 			text(neverDrilled): result("Never", red), text(neverNoData): result("No backup", yellow),
-			text(neverEnded): result("Ended", grey),
-		}), between(neverEnded+1, 0, result("Overdue", red)))),
+			text(neverEnded): result("Ended", grey), text(repeatNow): result("Repeat", orange),
+		}), between(repeatNow+1, 0, result("Overdue", red)))),
 	}
 }
 
@@ -315,12 +316,15 @@ const (
 var failedDrill = "max by (" + clusterKey + ") (" + kept(target("last_failure_timestamp_seconds", hasDrill, isDrill), "1h") +
 	" or " + kept(target("last_failure_timestamp_seconds", hasDrill), "1h") + noTargets + ")"
 
+// newestFailed are the clusters whose newest drill failed.
+var newestFailed = "(" + failedDrill + " > on (" + clusterKey + ") " + lastDrill + " or " + failedDrill + " unless on (" + clusterKey + ") " +
+	lastDrill + ")"
+
 // newestDrill is the outcome of the newest drill of each cluster: 0 if it failed, else 1. At the last poll, plus 2. Without a
 // drill, 4 if the cluster is not polled.
 var newestDrill = func() string {
 	onCluster := " on (" + clusterKey + ") "
-	outcome := "0 * (" + failedDrill + " >" + onCluster + lastDrill + " or " + failedDrill + " unless" + onCluster + lastDrill + ")" +
-		" or" + onCluster + "0 * " + lastDrill + " + 1"
+	outcome := "0 * " + newestFailed + " or" + onCluster + "0 * " + lastDrill + " + 1"
 	return "(" + outcome + ") + 2 and" + onCluster + stale + " or" + onCluster + "(0 * " + neverDone + " + 4 and" + onCluster + stale + ")" +
 		" or" + onCluster + "(" + outcome + ")"
 }()
@@ -341,7 +345,7 @@ func drillsDuePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	return tablePanel(frame{
 		title: "Drills", width: width, height: height, noValue: "No cluster with the objective drill_age is known.",
 		description: "When the next drill of each cluster with the objective drill_age is due. Clusters that were never drilled " +
-			"come first. No backup, ended: never drilled, and can't be drilled now, because backups are off or the backup type no longer exists. " +
+			"come first, then those whose newest drill failed (repeat). No backup, ended: never drilled, and can't be drilled now, because backups are off or the backup type no longer exists. " +
 			"Last success: the last successful drill. Newest drill: its result. Was: at the last poll.",
 		queries: []query{
 			{rows(withLabels(drillDue)), ""}, {rows(withLabels(drillOver)), ""}, {rows(withLabels("1000 * " + lastDrill)), ""},
