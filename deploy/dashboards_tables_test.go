@@ -110,8 +110,8 @@ func TestDashboards_ShowOverdueDrills(t *testing.T) {
 	p := dashboards["drills"].panel(t, "Last successful drill of each cluster")
 	for _, title := range []string{"Too old by", "Too slow by"} {
 		if !strings.Contains(p.override(title, "custom.cellOptions"), "color-background") ||
-			!strings.Contains(p.override(title, "thresholds"), `"red"`) {
-			t.Errorf("the column %s is not red", title)
+			!strings.Contains(p.override(title, "thresholds"), `"yellow"`) {
+			t.Errorf("the column %s is not yellow", title)
 		}
 	}
 	// A cluster that was never drilled has no drill whose age could be shown.
@@ -132,6 +132,56 @@ func TestDashboards_RepeatFailedDrills(t *testing.T) {
 		if !slices.Contains(teams.columns(t), title) || !strings.Contains(teams.Targets[i].Expr, newestFailed) {
 			t.Errorf("%s does not depend on the newest drill: %s", title, teams.Targets[i].Expr)
 		}
+	}
+}
+
+// TestDashboards_ColorDrillsOnce checks that conditions of drills have the color of conditions that can wait.
+func TestDashboards_ColorDrillsOnce(t *testing.T) {
+	dashboards := readDashboards(t)
+	for _, test := range []struct{ dashboard, panel, field, id string }{
+		{"now", "Counts of open problems", "Failing drills", "thresholds"},
+		{"now", "Counts of open problems", "Drills due", "thresholds"},
+		{"cluster", "Restores and drills", "Failing drills", "thresholds"},
+		{"cluster", "Restores and drills", "/^(Was: )?Drill due in$/", "thresholds"},
+		{"cluster", "Restores and drills", "/^(Was: )?Drill due in$/", "mappings"},
+		{"cluster", "Restores and drills", "/^(Was: )?Drill overdue by$/", "thresholds"},
+		{"now", "Drills", "Due in", "mappings"},
+		{"now", "Drills", "Overdue by", "thresholds"},
+		{"drills", "Last successful drill of each cluster", "Due in", "mappings"},
+		{"drills", "Last successful drill of each cluster", "Overdue by", "thresholds"},
+		{"drills", "Teams", "All objectives met", "thresholds"},
+	} {
+		colors := dashboards[test.dashboard].panel(t, test.panel).override(test.field, test.id)
+		if !strings.Contains(colors, `"yellow"`) || strings.Contains(colors, `"red"`) {
+			t.Errorf("%s, %s: %s has the colors %s", test.dashboard, test.panel, test.field, colors)
+		}
+	}
+	for _, title := range []string{"Clusters by age", "Findings in these clusters"} {
+		limits := dashboards["drills"].panel(t, title).FieldConfig.Defaults.Thresholds.Steps
+		if last := limits[len(limits)-1]; last.Color != "yellow" {
+			t.Errorf("counts of %s are %s", title, last.Color)
+		}
+	}
+}
+
+// TestDashboards_ShowFailedDrillsApart checks that a failed drill is no failed restore of a cluster, and comes later.
+func TestDashboards_ShowFailedDrillsApart(t *testing.T) {
+	p := readDashboards(t)["now"].panel(t, "Restores by cluster")
+	const failing = ` on (project_id, cluster_name) (alert:mongodbatlas_restore_restores:labeled{condition=~"`
+	const atEnd = `AtlasRestore(Failed|TooSlow|Stuck)",` + clusterMatchers
+	for i, want := range []string{
+		" and" + failing + atEnd + `,purpose!="drill"} @ end())`,
+		" and" + failing + atEnd + `,purpose="drill"} @ end())`,
+		" unless" + failing + atEnd + `} @ end())`,
+	} {
+		expr := p.Targets[i].Expr
+		if !strings.Contains(expr, want) || !strings.Contains(expr, `purpose="drill"}) + 10 unless`) {
+			t.Errorf("query %d does not contain %s: %s", i, want, expr)
+		}
+	}
+	state, _ := p.FieldConfig.Defaults.Mappings[0].Options["10"].(map[string]any)
+	if state["text"] != "Drill failed" || state["color"] != "yellow" {
+		t.Errorf("a failed drill is %v", state)
 	}
 }
 

@@ -205,7 +205,7 @@ func TestDashboards_CoverEveryCondition(t *testing.T) {
 var statusColors = map[string]string{
 	"Failed": "red", "Too slow": "red", "Pending": "blue", "In progress": "blue", "Running": "blue",
 	"Ready": "orange", "Completed": "green",
-	"Expired": "#8e8e8e", "Cancelled": "#8e8e8e", "Unknown": "purple", "Restore failed": "red", "Drill failed": "red",
+	"Expired": "#8e8e8e", "Cancelled": "#8e8e8e", "Unknown": "purple", "Restore failed": "red", "Drill failed": "yellow",
 	"Unknown status": "purple",
 }
 

@@ -56,11 +56,12 @@ func clusterStatePanel(width uint32) cog.Builder[dashboard.Panel] {
 			const valueSize = 16 // texts must fit on a phone
 			p.Options.(*stat.Options).Text.ValueSize = new(float64(valueSize))
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
+				override(failingDrillsTile, limits(thresholds(purple, step{0, green}, step{1, yellow}))),
 				override("Running", limits(thresholds(purple, step{0, grey}, step{1, blue}))),
 				overridePast("Drill age", unit(days), property{Id: "decimals", Value: 1}, limits(thresholds(grey))),
 				override("Newest drill", outcomeMappings()...),
-				overridePast("Drill due in", dueProperties()...),
-				overridePast("Drill overdue by", unit(days), property{Id: "decimals", Value: 0}, limits(thresholds(red))),
+				overridePast("Drill due in", dueProperties(green)...),
+				overridePast("Drill overdue by", unit(days), property{Id: "decimals", Value: 0}, limits(thresholds(yellow))),
 				nextExpiryProperties(), pastProperties())
 		})
 }

@@ -102,7 +102,7 @@ var alertConditions = []alertCondition{
 		since: sameTarget(value, "+", "(3600 + 3 * "+pollInterval+")"), limit: limitPoll, overSinceStart: true},
 	{other: expiringLinks, text: "Download expires", tile: expiringTile, color: orange, severity: deadline,
 		since: sinceNotice, until: value, limit: limitNotice},
-	{group: "restores", condition: "AtlasRestoreFailed", matcher: isDrill, text: "Drill failed", tile: failingDrillsTile, color: red,
+	{group: "restores", condition: "AtlasRestoreFailed", matcher: isDrill, text: "Drill failed", tile: failingDrillsTile, color: yellow,
 		severity: warning, since: firstFailure},
 	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: isDrill, text: "Drill too slow", tile: slowTile, color: yellow,
 		severity: warning, since: sameTarget(value, "+", objective("duration")), limit: limitDuration, overSinceStart: true},

@@ -51,7 +51,7 @@ func drillCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 			{atLastPoll(counted(condition("drills", "AtlasRestoreDrillOverdue"))), "{{was}}Overdue"},
 			{atLastPoll(counted(condition("drills", "AtlasRestoreNeverDrilled"))), "{{was}}Never drilled"},
 		},
-	}, thresholds(purple, step{0, green}, step{1, red}),
+	}, thresholds(purple, step{0, green}, step{1, yellow}),
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
 		func(p *dashboard.Panel) {
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, number("With objective", step{0, grey}),
@@ -72,11 +72,10 @@ func drillFindingsPanel(width uint32) cog.Builder[dashboard.Panel] {
 			{atLastPoll(counted(notDrillable)), "{{was}}Not drillable"},
 			{atLastPoll(counted(selector(labels, chosen) + " unless on (" + clusterKey + ") " + drillAge)), "{{was}}No objective"},
 		},
-	}, thresholds(purple, step{0, green}, step{1, red}),
+	}, thresholds(purple, step{0, green}, step{1, yellow}),
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
 		func(p *dashboard.Panel) {
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
-				override("Not drillable", limits(thresholds(purple, step{0, green}, step{1, orange}))),
 				override("No objective", limits(thresholds(purple, step{0, grey}))), pastProperties())
 		})
 }
@@ -110,7 +109,7 @@ func teamsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		column{"team", "Team", 90, nil}, column{"environment", "Environment", 96, nil},
 		column{valueOf(0), "All objectives met", 110, []property{
 			unit(percent), {Id: "decimals", Value: 0}, {Id: "min", Value: 0}, {Id: "max", Value: 1}, gauge(),
-			limits(thresholds(red, step{1, green})),
+			limits(thresholds(yellow, step{1, green})),
 		}},
 		column{valueOf(1), "Clusters", 70, []property{unit(count)}}, column{valueOf(2), "All met", 70, []property{unit(count)}},
 		column{valueOf(3), "Age met", 70, []property{unit(count)}},
@@ -129,7 +128,7 @@ func evidencePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		"[$__range]) > time() - $__range_s)")
 	tooOld := drilledData + " - on (" + targetKey + ") " + objective("recovery_point_age") + " > 0"
 	over := func(f property, width int) []property {
-		return []property{fixed(width), f, {Id: "decimals", Value: 1}, background(), limits(thresholds(transparent, step{0, red}))}
+		return []property{fixed(width), f, {Id: "decimals", Value: 1}, background(), limits(thresholds(transparent, step{0, yellow}))}
 	}
 	const period = "${__from:date:iso} to ${__to:date:iso}" // with times and UTC: the range can be shorter than a day
 	return tablePanel(frame{

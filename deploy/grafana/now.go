@@ -105,9 +105,11 @@ func countsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	}, thresholds(purple, step{0, green}, step{1, red}),
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
 		func(p *dashboard.Panel) {
-			for _, tile := range []string{expiringTile, dueTile, otherTile} {
+			for _, t := range []struct{ tile, color string }{
+				{expiringTile, orange}, {failingDrillsTile, yellow}, {dueTile, yellow}, {otherTile, orange},
+			} {
 				p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
-					override(tile, limits(thresholds(purple, step{0, green}, step{1, orange}))))
+					override(t.tile, limits(thresholds(purple, step{0, green}, step{1, t.color}))))
 			}
 			p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, nextExpiryProperties(), pastProperties())
 		})
@@ -272,7 +274,8 @@ const (
 var (
 	sinceDue  = until(clusterKey, "("+lastDrill+" + on ("+clusterKey+") "+drillAge+")") + " / 86400"
 	neverDone = "(" + drillAge + " unless on (" + clusterKey + ") " + lastDrill + ")"
-	drillDue  = fmt.Sprintf("0 * (%s <= 0 and on (%s) %s) - %.0f", sinceDue, clusterKey, newestFailed, -repeatNow) + " or -1 * " + sinceDue + neverBecause(ended, neverEnded) + neverBecause(noBackup, neverNoData) + neverBecause(drillAge, neverDrilled)
+	drillDue  = fmt.Sprintf("0 * (%s <= 0 and on (%s) %s) - %.0f or -1 * %[1]s", sinceDue, clusterKey, newestFailed, -repeatNow) +
+		neverBecause(ended, neverEnded) + neverBecause(noBackup, neverNoData) + neverBecause(drillAge, neverDrilled)
 	drillOver = sinceDue + " > 0"
 	// ended are the clusters whose backup types no longer exist in Atlas.
 	ended = "(" + gone + " unless on (" + clusterKey + ") (" + known + " unless on (" + targetKey + ") " + gone + "))"
@@ -282,27 +285,27 @@ func neverBecause(reason string, value float64) string {
 	return fmt.Sprintf(" or 0 * (%s and on (%s) %s) - %.0f", neverDone, clusterKey, reason, -value)
 }
 
-// dueProperties are the properties of drillDue.
-func dueProperties() []property {
+// dueProperties are the properties of drillDue. onTime is the color if the drill is not due within a week.
+func dueProperties(onTime string) []property {
 	const week = 7
 	text := func(value float64) string { return fmt.Sprintf("%.0f", value) }
 	return []property{
-		unit(days), {Id: "decimals", Value: 0}, limits(thresholds(red, step{0, orange}, step{week, green})),
+		unit(days), {Id: "decimals", Value: 0}, limits(thresholds(yellow, step{week, onTime})),
 		mapped(append(mapping(map[string]dashboard.ValueMappingResult{
-			text(neverDrilled): result("Never", red), text(neverNoData): result("No backup", yellow),
-			text(neverEnded): result("Ended", grey), text(repeatNow): result("Repeat", orange),
-		}), between(repeatNow+1, 0, result("Overdue", red)))),
+			text(neverDrilled): result("Never", yellow), text(neverNoData): result("No backup", yellow),
+			text(neverEnded): result("Ended", grey), text(repeatNow): result("Repeat", yellow),
+		}), between(repeatNow+1, 0, result("Overdue", yellow)))),
 	}
 }
 
 // dueColumn is the column of drillDue, and overdueColumn that of drillOver.
 func dueColumn(due int) column {
-	return column{valueOf(due), "Due in", 0, append(dueProperties(), fixed(84), colorText())}
+	return column{valueOf(due), "Due in", 0, append(dueProperties(transparent), fixed(84), background())}
 }
 
 func overdueColumn(over int) column {
 	return column{valueOf(over), "Overdue by", 0, []property{
-		fixed(86), unit(days), {Id: "decimals", Value: 0}, colorText(), limits(thresholds(grey, step{0, red})),
+		fixed(86), unit(days), {Id: "decimals", Value: 0}, background(), limits(thresholds(transparent, step{0, yellow})),
 	}}
 }
 
@@ -391,8 +394,9 @@ func clusterTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		return fmt.Sprintf("0 * %s + %d", series, statusValue(status))
 	}
 	states := []struct{ status, series string }{
-		{"failed", condition("restores", "AtlasRestoreFailed")},
+		{"failed", condition("restores", "AtlasRestoreFailed", notDrill)},
 		{"too_slow", condition("restores", "AtlasRestore(TooSlow|Stuck)")},
+		{"drill_failed", condition("restores", "AtlasRestoreFailed", isDrill)},
 		{"in_progress", selector(active, clusters)},
 		{"ready", selector(nextExpiry, clusters) + " > time()"},
 	}
@@ -402,16 +406,20 @@ func clusterTimelinePanel(width, height uint32) cog.Builder[dashboard.Panel] {
 		current = append(current, "max by ("+clusterKey+") ("+state(s.status, "("+s.series+")")+" unless"+notPolled+")")
 		last = append(last, "max by ("+clusterKey+") ("+state("unknown", "("+s.series+")")+" and"+notPolled+")")
 	}
-	worst := "(" + strings.Join(slices.Concat(current[:2], last, current[2:]), " or ") + ")"
-	const failing = `(alert:mongodbatlas_restore_restores:labeled{condition=~"AtlasRestore(Failed|TooSlow|Stuck)"} @ end())`
+	worst := "(" + strings.Join(slices.Concat(current[:3], last, current[3:]), " or ") + ")"
+	const onCluster, legend = " on (" + clusterKey + ") ", "{{cluster_name}} ({{project}})"
+	openAtEnd := func(purpose ...string) string {
+		return onCluster + "(" + condition("restores", "AtlasRestore(Failed|TooSlow|Stuck)", purpose...) + " @ end())"
+	}
 	return timelinePanel(frame{
 		title: "Restores by cluster", unit: count, width: width, height: height, noValue: "No data",
 		description: "Clusters with a running restore, a download that is ready, or a failed restore without a later success. Clusters with a " +
-			"failed or slow restore come first. If several states apply, failed comes first, then too slow, then unknown: the state at the last " +
-			"poll, because the target could not be polled.",
+			"failed or slow restore come first, then those with such a drill. If several states apply, the first of these is shown: failed, too slow, " +
+			"drill failed, unknown. Unknown: the state at the last poll, because the target could not be polled.",
 		queries: []query{
-			{withLabels(worst + " and on (" + clusterKey + ") " + failing), "{{cluster_name}} ({{project}})"},
-			{withLabels(worst + " unless on (" + clusterKey + ") " + failing), "{{cluster_name}} ({{project}})"},
+			{withLabels(worst + " and" + openAtEnd(notDrill)), legend},
+			{withLabels(worst + " and" + openAtEnd(isDrill) + " unless" + openAtEnd(notDrill)), legend},
+			{withLabels(worst + " unless" + openAtEnd()), legend},
 		},
 	})
 }

@@ -23,7 +23,7 @@ const (
 	green  = "green"  // completed
 	grey   = "#8e8e8e"
 	purple = "purple" // unknown
-	yellow = "yellow" // a limit was missed, no status
+	yellow = "yellow" // can wait until the morning, no status of a job
 
 	transparent = "transparent" // of a cell without a value
 )
@@ -52,11 +52,12 @@ var statuses = []struct{ name, text, color string }{
 	{"expired", "Expired", grey},
 	{"cancelled", "Cancelled", grey},
 	{"unknown", "Unknown", purple},
-	{"too_slow", "Too slow", red}, // a state of clusters, no status of a job
+	{"too_slow", "Too slow", red}, // this and the next one are states of clusters, no statuses of jobs
+	{"drill_failed", "Drill failed", yellow},
 }
 
 // jobStatuses are the statuses of jobs in the order of their values.
-func jobStatuses() []struct{ name, text, color string } { return statuses[1 : len(statuses)-1] }
+func jobStatuses() []struct{ name, text, color string } { return statuses[1 : len(statuses)-2] }
 
 // statusValue returns the value of a status in state timelines.
 func statusValue(name string) int {
