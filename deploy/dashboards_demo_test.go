@@ -63,7 +63,7 @@ func checkDrillCounts(t *testing.T, prometheus runningPrometheus) {
 			}
 			counts = append(counts, count)
 		}
-		return len(counts) == 4 && counts[0] > 0 && counts[0] == counts[1]+counts[2]+counts[3]
+		return len(counts) == 5 && counts[4] == 2 && counts[0] == counts[1]+counts[2]+counts[3]+counts[4]
 	}, func() string { return fmt.Sprintf("counts of clusters: %v", counts) })
 }
 
@@ -122,8 +122,9 @@ func checkNewestDrill(t *testing.T, prometheus runningPrometheus) {
 	}, func() string { return fmt.Sprintf("results of the newest drills: %v", results) })
 	due, _ := prometheus.samples(t, p.Targets[0].Expr)
 	for i := range due {
-		if text := p.mappedTo(t, due[i].value(), "Due in"); (text == "Repeat") != (due[i].Metric["cluster_name"] == "orders") {
-			t.Errorf("the next drill of %s is due: %q", due[i].Metric["cluster_name"], text)
+		cluster, text := due[i].Metric["cluster_name"], p.mappedTo(t, due[i].value(), "Due in")
+		if (text == "Repeat") != (cluster == "orders") {
+			t.Errorf("the next drill of %s is due: %q", cluster, text)
 		}
 	}
 	expr := readDashboards(t)["cluster"].panel(t, "Restores and drills").expr("Newest drill")

@@ -97,7 +97,8 @@ func TestDashboards_ShowOverdueDrills(t *testing.T) {
 	} {
 		p := dashboards[test.dashboard].panel(t, test.panel)
 		for value, want := range map[string]string{
-			"-1000000": "Never", "-900000": "No backup", "-800000": "Ended", "-700000": "Repeat", "-30.5": "Overdue", "-0.5": "Overdue", "30": "",
+			"-1000000": "Never", "-900000": "No backup", "-800000": "Ended", "-700000": "Repeat",
+			"-30.5": "Overdue", "-0.5": "Overdue", "30": "",
 		} {
 			if text := p.mappedTo(t, value, "Due in"); text != want {
 				t.Errorf("%s, %s: %s days are %q", test.dashboard, test.panel, value, text)
@@ -114,9 +115,15 @@ func TestDashboards_ShowOverdueDrills(t *testing.T) {
 			t.Errorf("the column %s is not yellow", title)
 		}
 	}
-	// A cluster that was never drilled has no drill whose age could be shown.
-	if over := dashboards["now"].panel(t, "Open problems").Targets[2].Expr; strings.Contains(over, "NeverDrilled") {
-		t.Errorf("a drill of a cluster that was never drilled is late: %s", over)
+	open := dashboards["now"].panel(t, "Open problems").Targets
+	if over := open[2].Expr; !strings.Contains(over, "NeverDrilled") {
+		t.Errorf("the time beyond the objective of clusters that were never drilled is missing: %s", over)
+	}
+	// The start of these conditions is not known, only the time when they were discovered.
+	for _, condition := range []string{"AtlasRestoreNoBackup", "AtlasRestoreTargetGone"} {
+		if since := open[1].Expr; strings.Contains(since, condition) {
+			t.Errorf("%s has a time that is not its start: %s", condition, since)
+		}
 	}
 }
 
@@ -213,12 +220,16 @@ func TestDashboards_NameAges(t *testing.T) {
 func TestDashboards_CountDrillsOnce(t *testing.T) {
 	drills := readDashboards(t)["drills"]
 	targets := drills.panel(t, "Clusters by age of the last success").Targets
-	if len(targets) != 4 {
+	if len(targets) != 5 {
 		t.Fatalf("%d counts", len(targets))
 	}
 	for _, target := range targets {
 		if strings.Contains(target.Expr, "RecoveryPointOld") {
 			t.Errorf("clusters with an old recovery point are counted twice: %s", target.Expr)
+		}
+		canBeDrilled := `} unless on (project_id, cluster_name) (cluster:mongodbatlas_restore_cluster_backup:missing`
+		if strings.HasSuffix(target.LegendFormat, "Never drilled") && !strings.Contains(target.Expr, canBeDrilled) {
+			t.Errorf("clusters that can't be drilled are counted twice: %s", target.Expr)
 		}
 	}
 	if expr := drills.panel(t, "Findings in these clusters").Targets[1].Expr; !strings.Contains(expr, "RecoveryPointOld") {

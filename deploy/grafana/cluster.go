@@ -109,13 +109,14 @@ func jobsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	recovery := perJob("job_point_in_time_timestamp_seconds") + " or " + perJob("job_snapshot_timestamp_seconds")
 	progress := perJob("job_restored_documents") + " / " + perJob("job_total_documents")
 	const first = "1e12"
-	open := "on (job_id) " + condition("restores", "AtlasRestore(Failed|TooSlow|Stuck)")
+	open := "on (job_id) (" + condition("restores", "AtlasRestore(Failed|TooSlow|Stuck)") + " or " + condition("results", ".+") + " or " +
+		condition("security", "AtlasRestoreUnexpectedTarget") + ")"
 	created := perJob("job_created_timestamp_seconds")
 	openFirst := created + " + " + first + " and " + open + " or " + created
 	return joinedTable(frame{
 		title: "Jobs", width: width, height: height,
 		noValue: "The list of jobs is empty. The panel Monitoring shows whether the data are reliable.",
-		description: "Unfinished jobs, and jobs that ended a short time ago (job_series.max_age). Failed and slow jobs that are open problems come " +
+		description: "Unfinished jobs, and jobs that ended a short time ago (job_series.max_age). Jobs that are open problems come " +
 			"first, then the newest. Recovery point: the point in time or the snapshot that was restored. Took: for a running job, " +
 			"the time until now. Progress: Atlas reports it for collection restores only. Was: at the last poll; now, the target " +
 			"can't be polled. Atlas reports neither the reason of a failure nor the creator of a job.",

@@ -12,10 +12,11 @@ func condition(group, names string, more ...string) string {
 		append([]string{fmt.Sprintf("condition=~%q", names), chosen}, more...)...)
 }
 
-// Severities of conditions: critical ones page someone.
+// Severities of conditions, the most urgent first. Copies of data come first, because a link has a deadline.
 const (
-	critical = iota
-	deadline // a link that expires
+	leak     = iota // data in an unexpected target
+	deadline        // a link that expires
+	critical
 	warning
 	info
 )
@@ -40,7 +41,7 @@ type alertCondition struct {
 	tile                      string // the count that contains the condition
 	severity                  int
 	foreign                   bool   // whether the name of the target project is important
-	since                     string // Unix time of the start
+	since                     string // Unix time of the start, unless only the time of its discovery is known
 	until                     string // Unix time when a link expires
 	limit                     string // seconds
 	over                      string // seconds beyond the limit, if they are not the time since the start
@@ -91,15 +92,15 @@ var firstFailure = func() string {
 // alertConditions are all conditions. Their order is that of the rows of the same severity and environment.
 var alertConditions = []alertCondition{
 	{group: "security", condition: "AtlasRestoreUnexpectedTarget", text: "Unexpected target", tile: unexpectedTile, color: red, since: value,
-		foreign: true},
+		severity: leak, foreign: true},
 	{group: "restores", condition: "AtlasRestoreFailed", matcher: notDrill, text: "Restore failed", tile: failedTile, color: red,
-		since: firstFailure},
+		severity: critical, since: firstFailure},
 	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: notDrill, text: "Restore too slow", tile: slowTile, color: red,
-		since: sameTarget(value, "+", objective("duration")), limit: limitDuration, overSinceStart: true},
+		severity: critical, since: sameTarget(value, "+", objective("duration")), limit: limitDuration, overSinceStart: true},
 	{group: "restores", condition: "AtlasRestoreStuck", matcher: notDrill, text: "Restore stuck", tile: slowTile, color: red,
-		since: value + " + 86400", limit: "0 * " + value + " + 86400", overSinceStart: true},
+		severity: critical, since: value + " + 86400", limit: "0 * " + value + " + 86400", overSinceStart: true},
 	{group: "polling", condition: "AtlasRestoreDataStale", text: "Last poll too old", tile: otherTile, color: red,
-		since: sameTarget(value, "+", "(3600 + 3 * "+pollInterval+")"), limit: limitPoll, overSinceStart: true},
+		severity: critical, since: sameTarget(value, "+", "(3600 + 3 * "+pollInterval+")"), limit: limitPoll, overSinceStart: true},
 	{other: expiringLinks, text: "Download expires", tile: expiringTile, color: orange, severity: deadline,
 		since: sinceNotice, until: value, limit: limitNotice},
 	{group: "restores", condition: "AtlasRestoreFailed", matcher: isDrill, text: "Drill failed", tile: failingDrillsTile, color: yellow,
@@ -108,9 +109,9 @@ var alertConditions = []alertCondition{
 		severity: warning, since: sameTarget(value, "+", objective("duration")), limit: limitDuration, overSinceStart: true},
 	{group: "restores", condition: "AtlasRestoreStuck", matcher: isDrill, text: "Drill stuck", tile: slowTile, color: yellow,
 		severity: warning, since: value + " + 86400", limit: "0 * " + value + " + 86400", overSinceStart: true},
-	{group: "drills", condition: "AtlasRestoreNoBackup", text: "No backup", tile: otherTile, color: yellow, severity: warning, since: value},
+	{group: "drills", condition: "AtlasRestoreNoBackup", text: "No backup", tile: otherTile, color: yellow, severity: warning},
 	{group: "drills", condition: "AtlasRestoreNeverDrilled", text: "Never drilled", tile: dueTile, color: yellow, severity: warning,
-		since: sameCluster(value, "+", clusterCreated), limit: limitDrill},
+		since: sameCluster(value, "+", clusterCreated), limit: limitDrill, overSinceStart: true, other: drillable},
 	{group: "drills", condition: "AtlasRestoreDrillOverdue", text: "Drill overdue", tile: dueTile, color: yellow, severity: warning,
 		since: sameCluster(value, "+", drillAge), limit: limitDrill, overSinceStart: true},
 	{group: "drills", condition: "AtlasRestoreDrillRecoveryPointOld", text: "Recovery point too old", tile: otherTile, color: yellow,
@@ -126,10 +127,14 @@ var alertConditions = []alertCondition{
 		since: firing(targetKey, "AtlasRestoreUnknownStatus")},
 	{group: "restores", condition: "AtlasRestoreTargetVanished", text: "Not monitored", tile: otherTile, color: yellow, severity: warning,
 		since: value},
-	{group: "polling", condition: "AtlasRestoreTargetGone", text: "Backup type ended", tile: otherTile, color: grey, severity: info,
-		since: firing(targetKey, "AtlasRestoreTargetGone")},
+	{group: "polling", condition: "AtlasRestoreTargetGone", text: "Backup type ended", tile: otherTile, color: grey, severity: info},
 	{group: "drills", condition: "AtlasRestoreClusterDeleted", text: "Cluster deleted", tile: otherTile, color: grey, severity: info,
 		since: firing(clusterKey, "AtlasRestoreClusterDeleted")},
+}
+
+// drillable are the clusters that were never drilled, except those that can't be drilled: they have a condition of their own.
+func drillable() string {
+	return condition("drills", "AtlasRestoreNeverDrilled") + " unless on (" + clusterKey + ") (" + noBackup + " or " + ended + ")"
 }
 
 // endOfJob is the time when the last successful job of a kind ended.
@@ -227,6 +232,9 @@ func openOrder() string {
 		time := p.until
 		if time == "" {
 			time = p.since
+		}
+		if time == "" {
+			time = "0 * " + value
 		}
 		position := fmt.Sprintf("%.0f", bySeverity*float64(p.severity)+byRank*float64(rank))
 		return fmt.Sprintf("(0 * %s + %s or "+other("(%s) + %s")+")", value, position, time, position)

@@ -17,10 +17,11 @@ var readyLinks = func() string {
 		" and on (" + targetKey + ") " + stale + ")"
 }()
 
-// expiringLinks returns the links that expire soon.
+// expiringLinks returns the links that expire soon. A link that has expired no longer has a deadline, although nothing was polled since
+// then.
 func expiringLinks() string {
 	const condition = "AtlasRestoreDownloadExpiresSoon"
-	return withLabels(`label_replace(label_replace((` + readyLinks + ") < on (" + targetKey + ") group_left () (time() + " +
+	return withLabels(`label_replace(label_replace((` + readyLinks + ") > time() < on (" + targetKey + ") group_left () (time() + " +
 		objective("expiry_notice") + `), "delivery_type", "download", "", ""), "condition", "` + condition + `", "", "")`)
 }
 

@@ -14,8 +14,8 @@ func drills() *dashboard.DashboardBuilder {
 		"Evidence for auditors and service owners: the last drill of each cluster, its data, duration, and target.", "now-30d", true, printView).
 		WithRow(row("Summary")).
 		WithPanel(monitoringPanel()).
-		WithPanel(drillCountsPanel(8)).
-		WithPanel(drillFindingsPanel(7)).
+		WithPanel(drillCountsPanel(9)).
+		WithPanel(drillFindingsPanel(6)).
 		WithPanel(teamsPanel(24, 7)).
 		WithRow(row("Clusters")).
 		WithPanel(evidencePanel(24, 18))
@@ -42,14 +42,16 @@ func drillCountsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	}
 	return statPanel(frame{
 		title: "Clusters by age of the last success", unit: count, width: width, height: tilesHeight, noValue: "No data",
-		description: "Clusters with the objective drill_age: the sum of those that meet it, are overdue, and were never drilled. " +
+		description: "Clusters with the objective drill_age: the sum of those that meet it, are overdue, were never drilled, " +
+			"or are not drillable. Not drillable: never drilled, and backups are off or the backup type no longer exists in Atlas. " +
 			"Drill age met: regardless of the recovery point and the duration of the drill, and of later failed drills. Was: at " +
 			"the last poll. Purple question mark: nothing is known.",
 		queries: []query{
 			{atLastPoll(counted(withObjective)), "{{was}}With objective"},
 			{atLastPoll(counted(withLabels("0 * (" + inTime + ") + 1"))), "{{was}}Drill age met"},
 			{atLastPoll(counted(condition("drills", "AtlasRestoreDrillOverdue"))), "{{was}}Overdue"},
-			{atLastPoll(counted(condition("drills", "AtlasRestoreNeverDrilled"))), "{{was}}Never drilled"},
+			{atLastPoll(counted(drillable())), "{{was}}Never drilled"},
+			{atLastPoll(counted(notDrillable)), "{{was}}Not drillable"},
 		},
 	}, thresholds(purple, step{0, green}, step{1, yellow}),
 		mapping(map[string]dashboard.ValueMappingResult{unknownCount: result("?", purple)}),
@@ -64,12 +66,11 @@ func drillFindingsPanel(width uint32) cog.Builder[dashboard.Panel] {
 	return statPanel(frame{
 		title: "Findings in these clusters", unit: count, width: width, height: tilesHeight, noValue: "No data",
 		description: "Clusters whose newest drill failed, and whose last successful drill had a recovery point older than the objective " +
-			"recovery_point_age. The drill age of such a cluster can be met. Not drillable: backups are off, or the backup type no longer " +
-			"exists in Atlas. No objective: clusters without drill_age, which are not in the other counts. Was: at the last poll.",
+			"recovery_point_age. The drill age of such a cluster can be met. No objective: clusters without drill_age, which are not in the " +
+			"other counts. Was: at the last poll.",
 		queries: []query{
 			{atLastPoll(counted(failing)), "{{was}}Newest drill failed"},
 			{atLastPoll(counted(condition("drills", "AtlasRestoreDrillRecoveryPointOld"))), "{{was}}Recovery point too old"},
-			{atLastPoll(counted(notDrillable)), "{{was}}Not drillable"},
 			{atLastPoll(counted(selector(labels, chosen) + " unless on (" + clusterKey + ") " + drillAge)), "{{was}}No objective"},
 		},
 	}, thresholds(purple, step{0, green}, step{1, yellow}),
@@ -80,8 +81,8 @@ func drillFindingsPanel(width uint32) cog.Builder[dashboard.Panel] {
 		})
 }
 
-// notDrillable are the clusters with the objective drill_age that can't be drilled.
-var notDrillable = withLabels("max by (" + clusterKey + ") (" + noBackup + " or " + ended + ") and on (" + clusterKey + ") " + drillAge)
+// notDrillable are the clusters with the objective drill_age that were never drilled and can't be drilled.
+var notDrillable = withLabels(neverDone + " and on (" + clusterKey + ") (" + noBackup + " or " + ended + ")")
 
 // failing are the clusters with the objective drill_age whose newest drill failed.
 var failing = withLabels(newestFailed + " and on (" + clusterKey + ") " + drillAge)
@@ -96,12 +97,12 @@ func teamsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	return tablePanel(frame{
 		title: "Teams", width: width, height: height, noValue: "No cluster with the objective drill_age is known.",
 		description: "Clusters with the objective drill_age by team and environment, the team with the smallest share first. All objectives " +
-			"met: age, recovery point age, and duration of the last successful drill, and the newest drill did not fail. Not drillable: part of overdue or never; backups are " +
-			"off, or the backup type no longer exists.",
+			"met: age, recovery point age, and duration of the last successful drill, and the newest drill did not fail. Not drillable: " +
+			"never drilled, and backups are off or the backup type no longer exists.",
 		queries: []query{
 			{"(" + good + ") / " + all, ""}, {all, ""}, {good, ""}, {by + "(" + onTime + ") or 0 * " + all, ""},
 			{by + "(" + condition("drills", "AtlasRestoreDrillOverdue") + ")", ""},
-			{by + "(" + condition("drills", "AtlasRestoreNeverDrilled") + ")", ""},
+			{by + "(" + drillable() + ")", ""},
 			{by + "(" + notDrillable + ")", ""},
 			{by + "(" + failing + ")", ""},
 		},

@@ -178,7 +178,8 @@ func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Pane
 	f := frame{
 		title: "Open problems", width: width, height: height,
 		noValue: "The list of open problems is empty. The panel Monitoring shows whether the data are reliable.",
-		description: "Conditions that have alerts: the most severe first, then production. Since: when the condition started. " +
+		description: "Conditions that have alerts: unexpected targets and links that expire first, then by severity and production. Since: when the " +
+			"condition started. –: only the time of its discovery is known. " +
 			"Over limit: time beyond the limit. Arrow: target of the restore. Was: the state at the last poll; now, the target " +
 			"can't be polled. Atlas reports neither the reason of a failure nor the creator of a restore.",
 		queries: []query{
