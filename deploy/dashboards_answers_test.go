@@ -68,6 +68,16 @@ func TestDashboards_ReadLinksPerJob(t *testing.T) {
 	}
 }
 
+// TestDashboards_CountFailures checks that the row of a failed restore contains the number of failures.
+func TestDashboards_CountFailures(t *testing.T) {
+	p := readDashboards(t)["cluster"].panel(t, "Open problems")
+	const since = "count by (project_id, cluster_name, backup_type, kind, purpose, into) (" +
+		"max_over_time(target:mongodbatlas_restore_last_failure:latest"
+	if !slices.Contains(p.columns(t), "Failures") || strings.Count(p.Targets[6].Expr, since) != 2 {
+		t.Errorf("failures of restores and drills are not counted: %s", p.Targets[6].Expr)
+	}
+}
+
 // TestDashboards_DropExpiredLinks checks that a link that expired since the last poll is not counted as one that will.
 func TestDashboards_DropExpiredLinks(t *testing.T) {
 	now := readDashboards(t)["now"]

@@ -45,6 +45,7 @@ type alertCondition struct {
 	until                     string // Unix time when a link expires
 	limit                     string // seconds
 	over                      string // seconds beyond the limit, if they are not the time since the start
+	failures                  string // number of failures since the start
 	overSinceStart            bool   // whether the seconds beyond the limit are the time since the start
 }
 
@@ -78,15 +79,19 @@ const (
 	notDrill = `purpose!="drill"`
 )
 
-// firstFailure is the time of the first failure since the last success of the same kind, as far as Prometheus has data.
-var firstFailure = func() string {
+// firstFailure is the time of the first failure since the last success of the same kind, as far as Prometheus has data, and
+// failureCount the number of failures since then.
+var firstFailure, failureCount = func() (first, number string) {
 	const (
 		kind     = targetKey + ", kind, purpose, into"
 		success  = "target:mongodbatlas_restore_last_success:latest"
 		failures = "max_over_time(target:mongodbatlas_restore_last_failure:latest{" + clusters + "}[7d])"
 	)
-	return "(0 * " + value + " + on (" + kind + ") group_left () min by (" + kind + ") (" + failures + " > on (" + kind +
-		") group_left () " + success + " or " + failures + " unless on (" + kind + ") " + success + ") or " + value + ")"
+	of := func(aggregation string) string {
+		return "0 * " + value + " + on (" + kind + ") group_left () " + aggregation + " by (" + kind + ") (" + failures + " > on (" + kind +
+			") group_left () " + success + " or " + failures + " unless on (" + kind + ") " + success + ")"
+	}
+	return "(" + of("min") + " or " + value + ")", of("count")
 }()
 
 // alertConditions are all conditions. Their order is that of the rows of the same severity and environment.
@@ -94,7 +99,7 @@ var alertConditions = []alertCondition{
 	{group: "security", condition: "AtlasRestoreUnexpectedTarget", text: "Unexpected target", tile: unexpectedTile, color: red, since: value,
 		severity: leak, foreign: true},
 	{group: "restores", condition: "AtlasRestoreFailed", matcher: notDrill, text: "Restore failed", tile: failedTile, color: red,
-		severity: critical, since: firstFailure},
+		severity: critical, since: firstFailure, failures: failureCount},
 	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: notDrill, text: "Restore too slow", tile: slowTile, color: red,
 		severity: critical, since: sameTarget(value, "+", objective("duration")), limit: limitDuration, overSinceStart: true},
 	{group: "restores", condition: "AtlasRestoreStuck", matcher: notDrill, text: "Restore stuck", tile: slowTile, color: red,
@@ -104,7 +109,7 @@ var alertConditions = []alertCondition{
 	{other: expiringLinks, text: "Download expires", tile: expiringTile, color: orange, severity: deadline,
 		since: sinceNotice, until: value, limit: limitNotice},
 	{group: "restores", condition: "AtlasRestoreFailed", matcher: isDrill, text: "Drill failed", tile: failingDrillsTile, color: yellow,
-		severity: warning, since: firstFailure},
+		severity: warning, since: firstFailure, failures: failureCount},
 	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: isDrill, text: "Drill too slow", tile: slowTile, color: yellow,
 		severity: warning, since: sameTarget(value, "+", objective("duration")), limit: limitDuration, overSinceStart: true},
 	{group: "restores", condition: "AtlasRestoreStuck", matcher: isDrill, text: "Drill stuck", tile: slowTile, color: yellow,

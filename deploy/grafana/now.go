@@ -173,7 +173,7 @@ func conditionsPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 }
 
 // openPanel is the table of open problems. With chosenOnly, the variable condition restricts it. Without, it has room for the
-// limits.
+// limits and the numbers of failures.
 func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Panel] {
 	f := frame{
 		title: "Open problems", width: width, height: height,
@@ -195,10 +195,13 @@ func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Pane
 			{values(openOrder()), ""},
 		},
 	}
-	var limit []column
+	var more []column
 	if !chosenOnly {
-		f.queries = append(f.queries, query{values(every(func(_ int, p *alertCondition) string { return p.limit })), ""})
-		limit = []column{{valueOf(5), "Limit", 0, []property{fixed(100), unit(daysTime)}}}
+		f.queries = append(f.queries, query{values(every(func(_ int, p *alertCondition) string { return p.limit })), ""},
+			query{values(every(func(_ int, p *alertCondition) string { return p.failures })), ""})
+		more = []column{
+			{valueOf(5), "Limit", 0, []property{fixed(100), unit(daysTime)}}, {valueOf(6), "Failures", 0, []property{fixed(70), unit(count)}},
+		}
 	}
 	return joinedTable(f, joinByKey, joinOptions("key"), "Order", false, slices.Concat([]column{
 		{valueOf(0), "Condition", 88, []property{unit(count), mapped(conditionMappings("%d")), background(), alignLeft()}},
@@ -207,7 +210,7 @@ func openPanel(width, height uint32, chosenOnly bool) cog.Builder[dashboard.Pane
 		{valueOf(2), "Over limit", 0, []property{fixed(90), wrapped(), unit(daysTime)}},
 		{valueOf(3), "Time left", 0, []property{fixed(84), unit(daysTime)}},
 		{"team", "Team", 0, []property{fixed(90)}},
-	}, limit, linkColumns(), []column{orderColumn(4), jobColumn()})...)
+	}, more, linkColumns(), []column{orderColumn(4), jobColumn()})...)
 }
 
 // runningPanel is the table of running restores.
