@@ -76,7 +76,7 @@ type webFlags struct {
 	EnableLifecycle bool          `help:"Allow POST /-/reload."`
 	Config          webConfigFlag `embed:""`
 
-	ExternalURL server.ExternalURL `help:"Public URL of the exporter, for links. A proxy must remove the path of this URL from requests." placeholder:"URL"`
+	ExternalURL server.ExternalURL `help:"Public URL of the exporter, for links. A proxy must remove the path of this URL from requests." placeholder:"URL"` //nolint:lll // a tag
 }
 
 type serveCommand struct {
@@ -94,7 +94,7 @@ type checkCommand struct {
 }
 
 type healthCommand struct {
-	URL string `help:"URL to request. Set it if the exporter uses TLS or another address." name:"url" default:"http://localhost:10058/-/healthy"`
+	URL string `help:"URL to request. Set it if the exporter uses TLS or another address." name:"url" default:"http://localhost:10058/-/healthy"` //nolint:lll // a tag
 }
 
 type schemaCommand struct{}

@@ -29,8 +29,8 @@ type reportFlags struct {
 	To      string `help:"End of the period, exclusive. A time in the future means now." placeholder:"TIME" env:"TO"`
 	Period  string `help:"Period instead of --from and --to: last-month, last-quarter, or last-year." placeholder:"NAME" env:"PERIOD"` //nolint:lll // a tag
 	Format  string `help:"Format: html, csv, json, or markdown." enum:"html,csv,json,markdown" default:"html" env:"FORMAT"`
-	Output  string `help:"File to write. {from} and {to} are replaced with the dates of the period." required:"" placeholder:"FILE" env:"OUTPUT"`
-	SignOff string `help:"Sign-off file: YAML file with the results of reviews." name:"signoff" placeholder:"FILE" env:"SIGNOFF"`
+	Output  string `help:"File to write. {from} and {to} are replaced with the dates of the period." required:"" placeholder:"FILE" env:"OUTPUT"` //nolint:lll // a tag
+	SignOff string `help:"Sign-off file: YAML file with the results of reviews." name:"signoff" placeholder:"FILE" env:"SIGNOFF"`                 //nolint:lll // a tag
 
 	Team        []string `help:"Only clusters of this team. Can be repeated." sep:"none" env:"TEAM"`
 	Environment []string `help:"Only clusters of this environment. Can be repeated." sep:"none" env:"ENVIRONMENT"`

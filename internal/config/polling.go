@@ -36,7 +36,8 @@ func (b *builder) concurrency(setting *concurrency) {
 	}
 	n, err := strconv.Atoi(string(*setting))
 	if err != nil {
-		b.report(path, "%s is not a whole number or %s; use 1 to %d, or %[2]s", b.subject(path), autoConcurrency, poll.MaxSlots)
+		b.report(path, "%s is not a whole number or %s; use 1 to %d, or %[2]s",
+			b.subject(path), autoConcurrency, poll.MaxSlots)
 		return
 	}
 	b.config.Concurrency = inRange(b, path, &n, 0, 1, poll.MaxSlots)

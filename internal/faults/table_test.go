@@ -124,7 +124,8 @@ var situations = []situation{
 		".", "TestRun_PollsAndEndsWhileNothingReadsTheLog",
 	},
 	{
-		"more idle clients than file descriptors", "the connection that has been idle for longest is closed, and counted in `connections_rejected_total`",
+		"more idle clients than file descriptors",
+		"the connection that has been idle for longest is closed, and counted in `connections_rejected_total`",
 		"internal/server", "TestRun_ServesAScrapeWhileManyIdleClientsAreConnected",
 	},
 	{
