@@ -91,19 +91,22 @@ func decodeError(operation string, status int, header http.Header, body []byte, 
 // maxRetryAfter is the longest wait that a response can request.
 const maxRetryAfter = time.Hour
 
-// retryAfter returns the duration of the Retry-After header, which has seconds or a date by the clock of the Date
-// header. It returns zero if the value is absent, invalid or in the past.
+// retryAfter returns the duration of the Retry-After header, which has seconds or a date. A date is relative to the Date
+// header or the local clock, of which either may be wrong: the shorter duration counts. It returns zero if the value is
+// absent, invalid or in the past.
 func retryAfter(header http.Header) time.Duration {
 	value := strings.TrimSpace(header.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
 		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
 	}
 	if until, err := http.ParseTime(value); err == nil {
-		now, err := http.ParseTime(header.Get("Date"))
-		if err != nil {
-			now = time.Now()
+		delay := time.Until(until)
+		if date, err := http.ParseTime(header.Get("Date")); err == nil && until.After(date) {
+			if byDate := until.Sub(date); delay <= 0 || byDate < delay {
+				delay = byDate
+			}
 		}
-		return min(max(until.Sub(now), 0), maxRetryAfter)
+		return min(max(delay, 0), maxRetryAfter)
 	}
 	return 0
 }

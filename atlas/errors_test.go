@@ -63,11 +63,20 @@ func TestRetryAfter_ReadsSecondsAndDatesUpToAnHour(t *testing.T) {
 		}
 	}
 	for date, want := range map[string]time.Duration{
-		"Fri, 02 Jan 2099 15:04:00 GMT": 5 * time.Second, "Fri, 02 Jan 2099 16:00:00 GMT": 0, "x": time.Hour,
+		"Fri, 02 Jan 2099 15:04:00 GMT": 5 * time.Second, "Fri, 02 Jan 2099 16:00:00 GMT": time.Hour, "x": time.Hour,
 	} {
 		header := http.Header{"Retry-After": {"Fri, 02 Jan 2099 15:04:05 GMT"}, "Date": {date}}
 		if got := retryAfter(header); got != want {
 			t.Errorf("with Date %q: %v, want %v", date, got, want)
 		}
+	}
+	soon := time.Now().UTC().Add(10 * time.Minute).Format(http.TimeFormat)
+	wrong := http.Header{"Retry-After": {soon}, "Date": {"Thu, 01 Jan 1970 00:00:00 GMT"}}
+	if got := retryAfter(wrong); got > 10*time.Minute || got < 9*time.Minute {
+		t.Errorf("with a wrong Date: %v", got)
+	}
+	behind := http.Header{"Retry-After": {"Thu, 01 Jan 1970 00:00:07 GMT"}, "Date": {"Thu, 01 Jan 1970 00:00:00 GMT"}}
+	if got := retryAfter(behind); got != 7*time.Second {
+		t.Errorf("with a clock that is behind: %v", got)
 	}
 }
