@@ -91,9 +91,9 @@ func decodeError(operation string, status int, header http.Header, body []byte, 
 // maxRetryAfter is the longest wait that a response can request.
 const maxRetryAfter = time.Hour
 
-// retryAfter returns the duration of the Retry-After header, which has seconds or a date. A date is relative to the Date
-// header or the local clock, of which either may be wrong: the shorter duration counts. It returns zero if the value is
-// absent, invalid or in the past.
+// retryAfter returns the duration of the Retry-After header, which has seconds or a date. A date is relative to the
+// Date header or the local clock, of which either may be wrong: the shorter duration counts. It returns zero if the
+// value is absent, invalid or in the past.
 func retryAfter(header http.Header) time.Duration {
 	value := strings.TrimSpace(header.Get("Retry-After"))
 	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
