@@ -51,7 +51,7 @@ func TestNotifications_AreEnoughToActOn(t *testing.T) {
 	alertmanager := testutil.NeedTool(t, "prometheus-alertmanager", "prometheus-alertmanager")
 	alerts := evaluateWorld(t)
 	var text strings.Builder
-	text.WriteString("Notifications of all alerts, as people receive them, without inhibitions. Written by a test; review each change.\n")
+	text.WriteString("Notifications of all alerts, without inhibitions. Written by a test; review each change.\n")
 
 	expected := 0
 	for _, alert := range alerts {
