@@ -18,6 +18,7 @@ var atlasCommands = map[string]struct {
 }{
 	"accessLists delete":                      {1, nil, []string{"--projectId"}},
 	"accessLists list":                        {0, nil, []string{"--projectId"}},
+	"api activityFeed getGroupActivityFeed":   {0, []string{"--groupId"}, nil},
 	"api serviceAccounts":                     {0, []string{"--help"}, nil},
 	"api serviceAccounts createOrgAccessList": {0, []string{"--clientId", "--orgId"}, []string{"--file"}},
 	"backups restores describe":               {1, []string{"--clusterName"}, []string{"--projectId"}},
