@@ -24,13 +24,14 @@ var withoutData = map[string]string{
 	"exporter, Monitoring, C": reasonUp,
 
 	"exporter, Targets that can't be polled, B":                      "the only such target was never polled successfully",
+	"now, Restores by cluster, B":                                    "the cluster whose drills fail has a failed restore, too",
 	"now, Failed and successful jobs per day, C":                     "the demo was scraped on this day",
 	"drills, Last successful drill of each cluster" + period + ", L": "no drill of the demo exceeds its objective",
 }
 
 const (
 	reasonUp = "an exporter is scraped"
-	period   = ", and failed drills from ${__from:date:YYYY-MM-DD} to ${__to:date:YYYY-MM-DD}"
+	period   = ", and failed drills from ${__from:date:iso} to ${__to:date:iso}"
 )
 
 var grafanaVariables = strings.NewReplacer("$__rate_interval", "10s", "$__range_s", "60", "$__range", "60s",
