@@ -24,7 +24,7 @@ var withoutData = map[string]string{
 	"exporter, Monitoring, C": reasonUp,
 
 	"exporter, Targets that can't be polled, B":                      "the only such target was never polled successfully",
-	"now, Restores by cluster, B":                                    "the cluster whose drills fail has a failed restore, too",
+	"now, Restores by cluster, B":                                    "orders has failed restores as well",
 	"now, Failed and successful jobs per day, C":                     "the demo was scraped on this day",
 	"drills, Last successful drill of each cluster" + period + ", L": "no drill of the demo exceeds its objective",
 }
