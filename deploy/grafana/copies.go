@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
@@ -81,7 +82,7 @@ func copiesPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	for i, kind := range copyKinds {
 		if i < openDownload {
 			mappings = append(mappings, mapping(map[string]dashboard.ValueMappingResult{
-				fmt.Sprint(i): result(kind.text, kind.color), fmt.Sprint(float64(i) + past): result(wasPrefix+kind.text, purple),
+				strconv.Itoa(i): result(kind.text, kind.color), fmt.Sprint(float64(i) + past): result(wasPrefix+kind.text, purple),
 			})...)
 			continue
 		}
