@@ -230,7 +230,7 @@ func runningPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	return tablePanel(frame{
 		title: "Running restores", width: width, height: height, noValue: "No running restore is known.",
 		description: "Oldest running restore of each kind, by the share of its objective that has passed; without an objective, of " +
-			"a day. From 100 % on, the restore is too slow. Progress: Atlas reports it for collection restores only; no progress: " +
+			"a day. From 100% on, the restore is too slow. Progress: Atlas reports it for collection restores only; no progress: " +
 			"unchanged for 15 minutes. Was running: at the last poll; now, the target can't be polled, and times end at that poll.",
 		queries: []query{
 			{row(share), ""}, {row(wholeMinutes(elapsed)), ""}, {row(states), ""},
@@ -274,7 +274,7 @@ func perDayPanel(width, height uint32) cog.Builder[dashboard.Panel] {
 	}
 	return linePanel(frame{
 		title: "Failed and successful jobs per day", unit: count, width: width, height: height,
-		description: "Restores, drills, and downloads that ended on each day (UTC), stacked. Grey: Prometheus has no data of that day. " +
+		description: "Restores, drills, and downloads that ended on each day (UTC), stacked. Gray: Prometheus has no data of that day. " +
 			"Neither: no job ended.",
 		queries: []query{
 			{perDay("last_failure_timestamp_seconds"), "failed"}, {perDay("last_success_timestamp_seconds"), "succeeded"},

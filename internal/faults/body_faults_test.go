@@ -114,6 +114,6 @@ func bodyFaults() []fault {
 				"nonsense": retype("garbage;;="),
 			},
 		},
-		{name: "a redirect, to another host", reason: poll.ReasonOther, reach: oneTarget, maxPolls: 1, triggers: redirects},
+		{name: "a redirect to another host", reason: poll.ReasonOther, reach: oneTarget, maxPolls: 1, triggers: redirects},
 	}
 }

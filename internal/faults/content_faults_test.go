@@ -97,7 +97,7 @@ func contentFaults() []fault {
 		},
 		{
 			name:     "an optional field that is unreadable or has an implausible time",
-			effect:   "`malformed_fields_total`; the field is omitted, and a job without a readable end ends at its creation",
+			effect:   "`malformed_fields_total`; the field is omitted, and the creation time replaces an end time that is unreadable",
 			reach:    oneTarget,
 			maxPolls: 1,
 			triggers: map[string]trigger{

@@ -114,7 +114,7 @@ func networkFaults() []fault {
 			},
 		},
 		{
-			name:   "an HTTP/2 connection that silently stops forwarding",
+			name:   "an HTTP/2 connection that silently stops delivering data",
 			effect: "none; the connection is replaced after 10 seconds",
 			reach:  oneTarget,
 			http2:  true,

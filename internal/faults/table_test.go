@@ -50,7 +50,7 @@ var situations = []situation{
 	},
 	{
 		"one list of clusters that contradicts its own `totalCount`, or lacks clusters",
-		"new clusters are added immediately, others removed after two consistent lists",
+		"new clusters are added immediately; missing clusters are removed after two consistent lists",
 		"collector/poll", "TestInventory_AcceptsOnlyAdditionsOfInconsistentReads",
 	},
 	{
@@ -63,7 +63,7 @@ var situations = []situation{
 		"collector/poll", "TestApply_DoesNotRestartDiscoveryThatIsTheSame",
 	},
 	{
-		"settings change by frequent reloads while polls are slow",
+		"frequent reloads change settings while polls are slow",
 		"none; running polls continue, and the next ones are not postponed",
 		"collector/poll", "TestApply_PollsAtTheUsualTimesHoweverOftenOtherSettingsChange",
 	},
@@ -80,7 +80,7 @@ var situations = []situation{
 		"collector/poll", "TestRun_IgnoresTheJobsOfAnEarlierClusterAfterARestart",
 	},
 	{
-		"a cluster has a creation time in the future", "none; the creation time is ignored",
+		"a cluster has a creation time in the future", "it is not treated as a recreated cluster",
 		"collector/poll", "TestClusterFacts_DetectsRecreatedClusters",
 	},
 	{
@@ -129,17 +129,17 @@ var situations = []situation{
 		"internal/server", "TestRun_ServesAScrapeWhileManyIdleClientsAreConnected",
 	},
 	{
-		"more clients that never read `/metrics` than connections",
-		"the connection without progress for longest is closed, and counted in `connections_rejected_total`",
+		"clients that never read the response of `/metrics` exceed the connection limit",
+		"the connection that has made no progress for longest is closed, and counted in `connections_rejected_total`",
 		"internal/server", "TestLimits_ClientsThatNeverReadLeaveConnectionsToOthers",
 	},
 	{
 		"many clients that slowly read an uncompressed `/metrics`",
-		"none; they share 64 MiB of text, then each response is decompressed while it is sent",
+		"none; they share up to 64 MiB of uncompressed text; beyond that, each response is decompressed while it is sent",
 		"collector", "TestExposition_ClientsThatReadSlowlyShareALimitedAmountOfMemory",
 	},
 	{
-		"clients that request all uncached scrapes, and never read the response",
+		"clients that use all slots for uncached scrapes, and never read the responses",
 		"the response that is stalled for longest is aborted",
 		"internal/server", "TestLimits_ClientsThatNeverReadKeepNoOtherClientOut",
 	},
@@ -167,7 +167,7 @@ var situations = []situation{
 		"internal/server", "TestReload_EachSecretFileIsIndependent",
 	},
 	{
-		"a rejected configuration was replaced on disk before a file that it names appears",
+		"a configuration is rejected because a file is missing, and is replaced on disk before the file appears",
 		"the rejected contents are not applied",
 		"internal/server", "TestReload_RejectedContentsAreNotTriedAgainIfTheFileHasOthers",
 	},

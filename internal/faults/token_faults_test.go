@@ -44,7 +44,7 @@ func tokenFaults() []fault {
 			"nothing":           respondToTokenRequests(atlastest.Hang().ServeHTTP),
 			"one byte a second": respondToTokenRequests(atlastest.Slow(time.Second).ServeHTTP),
 		}),
-		token("token endpoint returns something else", poll.ReasonMalformed, map[string]trigger{
+		token("token endpoint returns a response that contains no token or is too large", poll.ReasonMalformed, map[string]trigger{
 			"HTML": body(
 				200,
 				"<html>"+link+secret,
