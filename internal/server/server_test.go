@@ -65,6 +65,7 @@ func TestRun_ServesTheStatusPage(t *testing.T) {
 	id := s.AddJobs(prod, atlastest.Job{Created: started, Takes: time.Second, Outcome: atlastest.Fails})[0]
 	e := startEndpoint(t, s.configFile, nil)
 	e.waitUntilReady()
+	e.waitForMetrics(`project_name="Payments"`) // is read at the same time, but not part of the readiness
 	_, page := e.get("/")
 	remedy := "Cluster missing does not exist in project " + payments
 	for _, wanted := range []string{"Payments", "prod", id, "failed", remedy} {
