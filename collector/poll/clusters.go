@@ -17,9 +17,10 @@ type clusterName struct{ projectID, name string }
 // clusterFacts are the facts about projects and clusters from all reads so far. If a list can't be read any longer, the
 // last known facts stay.
 type clusterFacts struct {
-	logger   *slog.Logger
-	projects map[string]*atlas.Project // by ID
-	clusters map[clusterName]*clusterRecord
+	undecided bool // it is not known whether each cluster exists: the next read may show it
+	logger    *slog.Logger
+	projects  map[string]*atlas.Project // by ID
+	clusters  map[clusterName]*clusterRecord
 }
 
 // clusterRecord contains the facts about a cluster.
@@ -27,6 +28,7 @@ type clusterRecord struct {
 	facts  *atlas.Cluster // as last listed; nil if never listed
 	listed bool           // the recent lists contain the cluster
 	exists *bool          // see Cluster
+	since  time.Time      // when the cluster became known, in the configuration or in a list
 
 	// tagsKnown is set once every list was read that can contain the tags of the cluster.
 	tagsKnown bool
@@ -59,15 +61,17 @@ func (k *clusterFacts) update(config *Config, planned []plannedTarget, found ...
 	}
 	k.projects = read.projects
 
+	k.undecided = false
 	states, updated := make([]clusterState, len(planned)), map[clusterName]*clusterRecord{}
 	for i := range planned {
 		name := clusterName{planned[i].list.ProjectID, planned[i].list.ClusterName}
 		record, first := updated[name], false
 		if record == nil {
-			record, first = cmp.Or(k.clusters[name], &clusterRecord{}), true
+			record, first = cmp.Or(k.clusters[name], &clusterRecord{since: time.Now()}), true
 			updated[name] = record
 			k.updateRecord(record, name, kinds[name], read.lists[name.projectID])
 			record.publish(name, k.projects[name.projectID], config, planned[i].settings)
+			k.undecided = k.undecided || record.exists == nil && len(kinds[name]) > 0
 		}
 		planned[i].notBefore, planned[i].recreated = record.notBefore, record.recreated
 		states[i] = clusterState{record.published, first}
@@ -109,7 +113,11 @@ func (k *clusterFacts) updateRecord(
 			return lists[kind] == nil || !read(lists[kind])
 		})
 	}
-	if exists || every(func(list *clusterIndex) bool { return list.complete != nil }) {
+	// Only a list that was read since the cluster became known shows that it doesn't exist.
+	absent := len(latest) == 0 && every(func(list *clusterIndex) bool {
+		return list.complete != nil && !list.lastSuccess.Before(record.since)
+	})
+	if exists || absent {
 		record.exists = &exists
 	}
 	allRead := every(func(*clusterIndex) bool { return true })
@@ -215,6 +223,7 @@ type inventoryIndex struct {
 type clusterIndex struct {
 	latest, previous map[string][]*atlas.Cluster
 	complete         map[string]bool // clusters in the last consistent list; nil if there was none
+	lastSuccess      time.Time
 }
 
 // indexInventories indexes inventories. If several entries contain the same list, one whose last read succeeded takes
@@ -247,6 +256,7 @@ func (x *inventoryIndex) add(projectID string, entry *inventoryEntry) {
 		}
 		if x.lists[projectID][kind] == nil {
 			x.lists[projectID][kind] = indexClusters(&list)
+			x.lists[projectID][kind].lastSuccess = entry.LastSuccess
 		}
 	}
 }

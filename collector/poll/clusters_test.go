@@ -143,7 +143,9 @@ func factsAfter(t *testing.T, reads ...findings) (cluster *Cluster, target plann
 	for _, read := range reads {
 		previous = append(previous, read)
 		planned := []plannedTarget{{list: prod, settings: &settings}}
-		states := k.update(&Config{}, planned, inventory{{"default", project}: entryOf(previous...)})
+		entry := entryOf(previous...)
+		entry.LastSuccess = time.Now().Add(time.Minute) // since the cluster is known
+		states := k.update(&Config{}, planned, inventory{{"default", project}: entry})
 		cluster, target = states[0].cluster, planned[0]
 	}
 	return cluster, target, logged.String()

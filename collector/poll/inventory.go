@@ -173,6 +173,15 @@ type inventoryStore struct {
 	mu      sync.Mutex
 	entries inventory
 	version int // see snapshot
+	// anySuccess is set if also a successful read without changes makes a new version.
+	anySuccess bool
+}
+
+// setAnySuccess sets whether also a successful read without changes makes a new version.
+func (s *inventoryStore) setAnySuccess(anySuccess bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.anySuccess = anySuccess
 }
 
 // snapshot returns a copy of the inventory and its version. Versions differ if the targets, the facts, or the readiness
@@ -211,7 +220,7 @@ func (s *inventoryStore) record(
 		next.settled = last.settled || !next.Reason.temporary()
 	}
 	next.add(&found, kinds)
-	if s.entries[key] == nil || !last.sameContent(&next) {
+	if s.entries[key] == nil || !last.sameContent(&next) || s.anySuccess && err == nil {
 		s.version++
 	}
 	s.entries[key] = &next

@@ -154,6 +154,8 @@ func (m *Manager) updatePollers(config *Config) {
 	m.facts.setPlans(config, factPlans(config, planned, found, keys))
 	facts, factsVersion := m.facts.store.snapshot()
 	clusters := m.clusters.update(config, planned, found, facts)
+	m.inventory.setAnySuccess(m.clusters.undecided)
+	m.facts.store.setAnySuccess(m.clusters.undecided)
 	removed := map[atlas.List]*poller{}
 	for _, p := range active.pollers {
 		removed[p.list] = p
