@@ -35,25 +35,21 @@ func newBuffer() *buffer {
 	return b
 }
 
-// release allows other responses to overwrite the buffer.
+// release empties the buffer, and allows other responses to use it.
 func (b *buffer) release() {
-	b.reset()
-	if b.Cap() <= maxPooled {
-		buffers.Put(b)
-	}
-}
-
-func (b *buffer) reset() {
 	b.Reset()
 	for _, bodies := range b.held {
 		bodies.Release(1)
 	}
 	b.held = b.held[:0]
+	if b.Cap() <= maxPooled {
+		buffers.Put(b)
+	}
 }
 
-// read reads the body of a response up to a size. A large body waits until few enough others are kept.
+// read reads the body of a response up to a size into an empty buffer. A large body waits until few enough others are
+// kept.
 func (b *buffer) read(ctx context.Context, body io.Reader, size int64) ([]byte, error) {
-	b.reset()
 	for _, class := range sizeClasses {
 		if size <= class.above {
 			break
