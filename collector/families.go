@@ -242,8 +242,7 @@ var (
 	familyReady = stateFamily("ready", "gauge",
 		"Whether each list of projects and clusters has been read, and each target polled, as returned by /-/ready. "+
 			"A failed poll counts as polled. A list whose request failed for a temporary reason does not count as read. "+
-			"A reload that adds credentials or "+
-			"projects resets the value to 0 until their lists have been read.")
+			"A reload that adds credentials or projects resets the value to 0 until their lists have been read.")
 	familyTargets = stateFamily("targets", "gauge",
 		"Number of targets.", "backup_type")
 	familyShards = stateFamily("shards", "gauge",

@@ -94,6 +94,9 @@ var firstFailure, failureCount = func() (first, number string) {
 	return "(" + of("min") + " or " + value + ")", of("count")
 }()
 
+// stuckAfter is the time after which a restore without an objective is stuck.
+const stuckAfter = " + 86400"
+
 // alertConditions are all conditions. Their order is that of the rows of the same severity and environment.
 var alertConditions = []alertCondition{
 	{group: "security", condition: "AtlasRestoreUnexpectedTarget", text: "Unexpected target", tile: unexpectedTile, color: red, since: value,
@@ -103,7 +106,7 @@ var alertConditions = []alertCondition{
 	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: notDrill, text: "Restore too slow", tile: slowTile, color: red,
 		severity: critical, since: sameTarget(value, "+", objective("duration")), limit: limitDuration, overSinceStart: true},
 	{group: "restores", condition: "AtlasRestoreStuck", matcher: notDrill, text: "Restore stuck", tile: slowTile, color: red,
-		severity: critical, since: value + " + 86400", limit: "0 * " + value + " + 86400", overSinceStart: true},
+		severity: critical, since: value + stuckAfter, limit: "0 * " + value + stuckAfter, overSinceStart: true},
 	{group: "polling", condition: "AtlasRestoreDataStale", text: "Last poll too old", tile: otherTile, color: red,
 		severity: critical, since: sameTarget(value, "+", "(3600 + 3 * "+pollInterval+")"), limit: limitPoll, overSinceStart: true},
 	{other: expiringLinks, text: "Download expires", tile: expiringTile, color: orange, severity: deadline,
@@ -113,7 +116,7 @@ var alertConditions = []alertCondition{
 	{group: "restores", condition: "AtlasRestoreTooSlow", matcher: isDrill, text: "Drill too slow", tile: slowTile, color: yellow,
 		severity: warning, since: sameTarget(value, "+", objective("duration")), limit: limitDuration, overSinceStart: true},
 	{group: "restores", condition: "AtlasRestoreStuck", matcher: isDrill, text: "Drill stuck", tile: slowTile, color: yellow,
-		severity: warning, since: value + " + 86400", limit: "0 * " + value + " + 86400", overSinceStart: true},
+		severity: warning, since: value + stuckAfter, limit: "0 * " + value + stuckAfter, overSinceStart: true},
 	{group: "drills", condition: "AtlasRestoreNoBackup", text: "No backup", tile: otherTile, color: yellow, severity: warning},
 	{group: "drills", condition: "AtlasRestoreNeverDrilled", text: "Never drilled", tile: dueTile, color: yellow, severity: warning,
 		since: sameCluster(value, "+", clusterCreated), limit: limitDrill, overSinceStart: true, other: drillable},
