@@ -41,6 +41,7 @@ func TestAlertmanager_RoutesByCategoryTeamAndSeverity(t *testing.T) {
 		drill + "alertname=AtlasRestoreDrillOverdue severity=warning":               "operations",
 		drill + "alertname=AtlasRestoreNeverDrilled severity=warning team=payments": "payments",
 		drill + "alertname=AtlasRestoreNoBackup severity=warning team=payments":     "payments",
+		drill + "alertname=AtlasRestoreNoBackup severity=critical":                  "on-call",
 		drill + "alertname=AtlasRestoreClusterDeleted severity=warning":             "operations",
 		// Polling and the exporter: for its operators, regardless of the team of the cluster.
 		"category=operations alertname=AtlasRestoreCannotPoll severity=warning team=payments": "operations",
@@ -48,6 +49,7 @@ func TestAlertmanager_RoutesByCategoryTeamAndSeverity(t *testing.T) {
 		"category=operations alertname=AtlasRestoreTargetGone severity=info team=payments":    "nobody",
 		"category=operations alertname=AtlasRestoreCredentialRejected severity=critical":      "on-call",
 		"category=operations alertname=AtlasRestoreDiscoveryShrank severity=warning":          "operations-events",
+		"category=operations alertname=AtlasRestoreDiscoveryShrank severity=critical":         "on-call",
 		"category=operations alertname=AtlasRestoreExporterDown severity=critical":            "on-call",
 		"category=operations alertname=AtlasRestoreReplicaDown severity=warning":              "operations",
 		"category=operations alertname=AtlasRestorePollsDelayed severity=warning":             "operations",
