@@ -12,9 +12,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	yaml "go.yaml.in/yaml/v4"
 )
 
@@ -81,7 +83,11 @@ func run(w io.Writer, rulesPath, valuesPath string) error {
 	if err := read(valuesPath, &chart); err != nil {
 		return err
 	}
-	text, err := yaml.Dump(chart["prometheusRule"])
+	rule, ok := chart["prometheusRule"]
+	if !ok {
+		return fmt.Errorf("%s: missing key prometheusRule: add the settings of the alerts below it", valuesPath)
+	}
+	text, err := yaml.Dump(rule)
 	if err != nil {
 		return err
 	}
@@ -110,12 +116,54 @@ func read(path string, to any, options ...yaml.Option) error {
 	return nil
 }
 
-// apply changes the rules. An unknown alert is an error, because it is probably misspelled.
-func (s *settings) apply(file *ruleFile) error {
+// validate returns an error for a value that the schema of the chart would reject.
+func (s *settings) validate() error {
+	if err := validateLabels(s.AlertLabels); err != nil {
+		return fmt.Errorf("alertLabels: %w", err)
+	}
 	for name, a := range s.Alerts {
 		if !slices.Contains([]string{"", "critical", "warning", "info"}, a.Severity) {
 			return fmt.Errorf("%s: invalid severity %q: use critical, warning, or info", name, a.Severity)
 		}
+		if _, err := model.ParseDuration(a.For); err != nil && a.For != "" {
+			return fmt.Errorf("%s: for: invalid duration %q: use a number and a unit, such as 5m", name, a.For)
+		}
+		if err := validateLabels(a.Labels); err != nil {
+			return fmt.Errorf("%s: labels: %w", name, err)
+		}
+	}
+	for name, value := range map[string]string{
+		"runbooks": s.URLs.Runbooks, "statusPage": s.URLs.StatusPage, "dashboards": s.URLs.Dashboards,
+	} {
+		if value != "" && !absoluteURL.MatchString(value) {
+			return fmt.Errorf("urls.%s: invalid URL %q: use an absolute URL, such as https://example.net", name, value)
+		}
+	}
+	return nil
+}
+
+// The same patterns as in the schema of the chart.
+var (
+	labelName   = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+	absoluteURL = regexp.MustCompile(`^https?://.+$`)
+)
+
+func validateLabels(labels map[string]string) error {
+	for name := range labels {
+		if name == "severity" || name == "alertname" {
+			return fmt.Errorf("label %s can't be set here: use the key severity of the alert, or another label", name)
+		}
+		if !labelName.MatchString(name) {
+			return fmt.Errorf("invalid name %q: use letters, digits, and underscores", name)
+		}
+	}
+	return nil
+}
+
+// apply changes the rules. An unknown alert is an error, because it is probably misspelled.
+func (s *settings) apply(file *ruleFile) error {
+	if err := s.validate(); err != nil {
+		return err
 	}
 	unknown := maps.Clone(s.Alerts)
 	for i := range file.Groups {
@@ -148,18 +196,18 @@ func (s *settings) applyTo(r *rule) {
 		r.Labels["severity"] = a.Severity
 	}
 	if s.URLs.Runbooks != "" {
-		r.Annotations["runbook_url"] = s.URLs.Runbooks + strings.ToLower(r.Alert)
+		r.Annotations["runbook_url"] = strings.TrimSuffix(s.URLs.Runbooks, "/") + "/" + strings.ToLower(r.Alert)
 	}
 	if !strings.Contains(r.Expr, ":labeled{") {
 		return // not about a cluster
 	}
 	// The status page does not contain a removed cluster.
 	if s.URLs.StatusPage != "" && r.Alert != "AtlasRestoreTargetVanished" {
-		r.Annotations["status_url"] = s.URLs.StatusPage +
+		r.Annotations["status_url"] = strings.TrimSuffix(s.URLs.StatusPage, "/") +
 			"/?project={{ $labels.project_id }}&cluster={{ $labels.cluster_name | urlquery }}"
 	}
 	if s.URLs.Dashboards != "" {
-		r.Annotations["dashboard_url"] = s.URLs.Dashboards + "/d/atlas-restore-cluster" +
+		r.Annotations["dashboard_url"] = strings.TrimSuffix(s.URLs.Dashboards, "/") + "/d/atlas-restore-cluster" +
 			"?var-project={{ $labels.project_id }}&var-cluster={{ $labels.cluster_name | urlquery }}"
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	yaml "go.yaml.in/yaml/v4"
@@ -21,7 +22,7 @@ func customize(t *testing.T, settings string) (string, error) {
 
 // TestRun_WithoutSettings checks that the program reads every field of the rules.
 func TestRun_WithoutSettings(t *testing.T) {
-	got, err := customize(t, "replicaCount: 1\n")
+	got, err := customize(t, "replicaCount: 1\nprometheusRule: {}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +53,7 @@ prometheusRule:
   alerts:
     AtlasRestoreNeverDrilled: {enabled: false}
     AtlasRestoreFailed: {severity: warning, for: 5m, labels: {owner: y}}
-  urls: {runbooks: "https://r/", statusPage: "https://s", dashboards: "https://g"}
+  urls: {runbooks: "https://r", statusPage: "https://s/", dashboards: "https://g/"}
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -101,11 +102,25 @@ func TestRun_RejectsInvalidSettings(t *testing.T) {
 		"prometheusRule: {alerts: {AtlasRestoreLost: {}, A: {}}}": "unknown alerts: A, AtlasRestoreLost",
 		"prometheusRule: {alerts: {AtlasRestoreFailed: {severity: page}}}": `AtlasRestoreFailed: invalid severity "page": ` +
 			"use critical, warning, or info",
+		"prometheusRule: {alerts: {AtlasRestoreFailed: {for: 5min}}}": `AtlasRestoreFailed: for: invalid duration "5min": ` +
+			"use a number and a unit, such as 5m",
+		"prometheusRule: {alerts: {AtlasRestoreFailed: {for: 5}}}": `AtlasRestoreFailed: for: invalid duration "5": ` +
+			"use a number and a unit, such as 5m",
+		"prometheusRule: {alerts: {AtlasRestoreFailed: {labels: {severity: page}}}}": "AtlasRestoreFailed: labels: " +
+			"label severity can't be set here: use the key severity of the alert, or another label",
+		`prometheusRule: {alertLabels: {"cost center": a}}`: `alertLabels: invalid name "cost center": ` +
+			"use letters, digits, and underscores",
+		"prometheusRule: {urls: {runbooks: wiki.example.net}}": `urls.runbooks: invalid URL "wiki.example.net": ` +
+			"use an absolute URL, such as https://example.net",
 	} {
 		_, err := customize(t, settings)
 		if err == nil || !bytes.HasSuffix([]byte(err.Error()), []byte("prometheusRule: "+want)) {
 			t.Errorf("%s: %v, want %s", settings, err, want)
 		}
+	}
+	if _, err := customize(t, "prometheusrule: {}"); err == nil || !strings.HasSuffix(err.Error(),
+		"values.yaml: missing key prometheusRule: add the settings of the alerts below it") {
+		t.Errorf("error %v", err)
 	}
 	for _, settings := range []string{"prometheusRule: {alert: {}}", "prometheusRule: {urls: {grafana: x}}", "]"} {
 		if _, err := customize(t, settings); err == nil {
