@@ -64,6 +64,7 @@ type route struct {
 	Receiver       string
 	RepeatInterval string `yaml:"repeat_interval"`
 	GroupWait      string `yaml:"group_wait"`
+	GroupInterval  string `yaml:"group_interval"`
 	Matchers       []string
 	Routes         []route
 }
@@ -117,9 +118,12 @@ func TestAlertmanager_DoesNotDelayEvents(t *testing.T) {
 			if r.GroupWait != "10s" {
 				t.Errorf("receiver %s has group_wait %s", r.Receiver, r.GroupWait)
 			}
+			if r.Receiver == "on-call-events" && r.GroupInterval != "10s" {
+				t.Errorf("receiver %s has group_interval %s", r.Receiver, r.GroupInterval)
+			}
 		}
 	})
-	if events != 3 {
+	if events != 4 {
 		t.Errorf("%d routes of events", events)
 	}
 }
