@@ -161,6 +161,28 @@ func TestAlerts_DescribeTheFirstStep(t *testing.T) {
 	}
 }
 
+// TestWarnings_StateWhetherTheyCanWait checks the sentence before the first step of each warning, and that the steps
+// agree with it. A warning is usually read in the morning.
+func TestWarnings_StateWhetherTheyCanWait(t *testing.T) {
+	warning := regexp.MustCompile(`Can wait until the morning(?:, unless [^.]+|: [^.]+)?\. ((?:First step: |1\. ).*)$`)
+	drill := regexp.MustCompile(`if eq \$labels\.purpose "drill" \}\}[^{]* Can wait until the morning\.(.*)$`)
+	hurry := regexp.MustCompile(`\b(now|at once|immediately)\b`)
+	for _, alert := range readAlerts(t) {
+		sentence := warning
+		switch alert.Labels["severity"] {
+		case "warning":
+		case severityByPurpose:
+			sentence = drill
+		default:
+			continue
+		}
+		description := strings.Join(strings.Fields(alert.Annotations["description"]), " ")
+		if match := sentence.FindStringSubmatch(description); match == nil || hurry.MatchString(match[1]) {
+			t.Errorf("%s does not state before its steps whether they can wait: %s", alert.Alert, description)
+		}
+	}
+}
+
 // TestAlerts_EndNoSentenceWithAValue checks that no value is taken for the number of a step: the templates of
 // Alertmanager put a number from 1 to 3, a period, and a capital letter on a line of its own.
 func TestAlerts_EndNoSentenceWithAValue(t *testing.T) {
@@ -211,7 +233,9 @@ func TestAlerts_HaveARunbook(t *testing.T) {
 		if strings.Contains(alert.Expr, ":labeled{") {
 			want += "?project={{ $labels.project_id }}&cluster={{ $labels.cluster_name | urlquery }}"
 		}
-		url := strings.TrimSuffix(alert.Annotations["runbook_url"], "&job={{ $labels.job_id }}")
+		url := strings.TrimSuffix(alert.Annotations["runbook_url"], "&target_project={{ $labels.target_project_id }}"+
+			"&target_cluster={{ $labels.target_cluster_name | urlquery }}")
+		url = strings.TrimSuffix(url, "&job={{ $labels.job_id }}")
 		if url != want {
 			t.Errorf("%s has runbook_url %s, want %s", alert.Alert, url, want)
 		}

@@ -178,6 +178,8 @@ func (w *notificationWorld) credentials() {
 	w.add("exporter_credential_success", production+`,credential="acquired-company"`, always(0))
 	w.add("target_info", fmt.Sprintf(`project_id=%q,cluster_name="mergers",backup_type="dedicated",%s,`+
 		`exporter="production",credential="acquired-company",source="config"`, otherProject, production), always(1))
+	w.add("cluster_info", fmt.Sprintf(`project_id=%q,cluster_name="mergers",project_name="Mergers",%s`, otherProject,
+		production), always(1))
 	w.add("exporter_credential_expiry_timestamp_seconds", production+`,credential="default"`, before(-10*24*60))
 	w.add("exporter_discovery_success", production+`,credential="analytics",project_id=""`, always(1))
 	w.add("exporter_discovery_last_success_timestamp_seconds", production+`,credential="analytics",project_id=""`,
@@ -206,6 +208,8 @@ func (w *notificationWorld) exporters() {
 	w.add("target_info", fmt.Sprintf(`project_id=%q,cluster_name="orders-staging",backup_type="dedicated",`+
 		`job="atlas-restore",instance="staging-0:10058",exporter="staging",credential="staging",source="config"`,
 		limitedProject), until(1))
+	w.add("cluster_info", fmt.Sprintf(`project_id=%q,cluster_name="orders-staging",project_name="Staging",`+
+		`job="atlas-restore",instance="staging-0:10058"`, limitedProject), until(1))
 	w.addSeries(`up{job="atlas-restore",instance="restores-1:10058"}`,
 		fmt.Sprintf("1x%d 0x%d", worldChange, worldMinutes-worldChange))
 	w.addSeries(`up{job="atlas-restore",instance="staging-0:10058"}`,

@@ -57,6 +57,7 @@ func TestNotifications_AreEnoughToActOn(t *testing.T) {
 	for _, alert := range alerts {
 		expected += alert.messages()
 	}
+	expectTimes(t, alerts)
 	all := sendAlerts(t, alertmanager, alerts, expected)
 	for _, alert := range alerts {
 		text.WriteString("\n=== " + alert.Labels["alertname"] + "\n")
@@ -70,13 +71,11 @@ func TestNotifications_AreEnoughToActOn(t *testing.T) {
 		}
 	}
 
-	var failures []postedAlert
-	for i := range 50 {
-		failed := renamed(find(t, alerts, "AtlasRestoreFailed"), "orders", fmt.Sprintf("orders-%02d", i+1))
-		failed = renamed(failed, failed.Labels["job_id"], fmt.Sprintf("65c0f3a41e8b7d00123457%02d", i+1))
-		failures = append(failures, failed)
-	}
+	failures := ofClusters(find(t, alerts, "AtlasRestoreFailed"), 50)
 	text.WriteString("\n=== 50 restores failed at once\n" + sendAlerts(t, alertmanager, failures, 1)[0].String())
+
+	drills := ofClusters(find(t, alerts, "AtlasRestoreDrillOverdue"), 4)
+	text.WriteString("\n=== 4 drills are overdue\n" + sendAlerts(t, alertmanager, drills, 1)[0].String())
 
 	unpolled := find(t, alerts, "AtlasRestoreCannotPoll")
 	two := []postedAlert{unpolled, renamed(unpolled, unpolled.Labels["cluster_name"], "rewards")}
@@ -94,6 +93,19 @@ func TestNotifications_AreEnoughToActOn(t *testing.T) {
 	testutil.EqualGolden(t, "testdata/notifications.txt", text.String())
 }
 
+// absoluteAndRelative is a time in a text, such as "2026-11-07 04:00 UTC (2h 5m 0s ago)".
+var absoluteAndRelative = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d UTC \((in )?\d+[dhms][ \ddhms]*( ago)?\)`)
+
+// expectTimes checks that each alert that is sent describes since when or until when, absolute and relative.
+func expectTimes(t *testing.T, alerts []postedAlert) {
+	t.Helper()
+	for _, alert := range alerts {
+		if text := alert.Annotations["description"]; alert.messages() > 0 && !absoluteAndRelative.MatchString(text) {
+			t.Errorf("%s has no absolute and relative time: %s", alert.Labels["alertname"], text)
+		}
+	}
+}
+
 func (m message) String() string {
 	return fmt.Sprintf("\n--- %s\n%s\n\n%s\n", m.to, m.title, m.text)
 }
@@ -105,6 +117,20 @@ func find(t *testing.T, alerts []postedAlert, name string) postedAlert {
 		t.Fatalf("%s does not fire", name)
 	}
 	return alerts[i]
+}
+
+// ofClusters returns the same alert of several clusters, with a job of each cluster if the alert has a job.
+func ofClusters(alert postedAlert, count int) []postedAlert {
+	var alerts []postedAlert
+	cluster, job := alert.Labels["cluster_name"], alert.Labels["job_id"]
+	for i := range count {
+		other := renamed(alert, cluster, fmt.Sprintf("%s-%02d", cluster, i+1))
+		if job != "" {
+			other = renamed(other, job, fmt.Sprintf("65c0f3a41e8b7d00123457%02d", i+1))
+		}
+		alerts = append(alerts, other)
+	}
+	return alerts
 }
 
 // renamed returns the same alert of another cluster.
