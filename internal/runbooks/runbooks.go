@@ -3,7 +3,9 @@ package runbooks
 import (
 	"bytes"
 	"embed"
+	"html"
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -32,7 +34,12 @@ var parameters = []struct {
 	{"project", "PROJECT_ID", regexp.MustCompile(`^[0-9a-f]{24}$`)},
 	{"cluster", "CLUSTER_NAME", regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)},
 	{"job", "JOB_ID", regexp.MustCompile(`^[0-9a-f]{24}$`)},
+	{"target_project", "TARGET_PROJECT", regexp.MustCompile(`^[0-9a-f]{24}$`)},
+	{"target_cluster", "TARGET_CLUSTER", regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)},
 }
+
+// runbookLink matches the beginning of a link to the runbook of an alert.
+var runbookLink = regexp.MustCompile(`<a href="atlasrestore[a-z]+`)
 
 // view is the data of a page. Links are relative, so that they work behind a proxy that removes a path.
 type view struct {
@@ -44,8 +51,8 @@ type view struct {
 }
 
 // Handler serves the index of the runbooks. With the path value "alert", the name of an alert in any case, it serves
-// the runbook of this alert. The query project=<ID>&cluster=<name>&job=<ID> replaces the placeholders in commands,
-// queries, and links.
+// the runbook of this alert. The query project=<ID>&cluster=<name>&job=<ID>&target_project=<ID>&target_cluster=<name>
+// replaces the placeholders in commands, queries, and links. Links to other runbooks keep the cluster and the job.
 type Handler struct {
 	// Style is the style sheet of the pages.
 	Style string
@@ -73,6 +80,7 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			text = strings.ReplaceAll(text, parameter.placeholder, value)
 		}
 	}
+	text = keepAlert(text, query)
 	view.Content = template.HTML(text) //nolint:gosec // an embedded file with valid values
 	var page bytes.Buffer
 	if err := layout.Execute(&page, view); err != nil {
@@ -81,6 +89,18 @@ func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = page.WriteTo(w)
+}
+
+// keepAlert adds the cluster and the job to the links to other runbooks. The target of a restore is not added: another
+// runbook can start a restore, which must not overwrite that target.
+func keepAlert(text string, query url.Values) string {
+	alert := maps.Clone(query)
+	alert.Del("target_project")
+	alert.Del("target_cluster")
+	if len(alert) == 0 {
+		return text
+	}
+	return runbookLink.ReplaceAllString(text, "$0?"+html.EscapeString(alert.Encode()))
 }
 
 // validParameters returns the parameters with valid values.

@@ -59,8 +59,8 @@ func TestIndex_LinksToEachRunbook(t *testing.T) {
 	}
 	for _, link := range links {
 		path, _, _ := strings.Cut(link, `"`)
-		expectBody(t, "/runbooks/"+path, `<a href="../runbooks">all runbooks</a>`, "<h2>Meaning</h2>", "<h2>Escalate</h2>",
-			"<h2>Notes</h2>")
+		expectBody(t, "/runbooks/"+path, `<a href="../runbooks">all runbooks</a>`, `<h2 id="meaning">`, `<h2 id="escalate">`,
+			`<h2 id="notes">`, `<h3 id="the-command-check">`)
 	}
 }
 
@@ -77,6 +77,19 @@ func TestRunbook_ContainsTheAlert(t *testing.T) {
 		"{project_id=&quot;32b6e34b3d91647abb20e7b8&quot;,cluster_name=&quot;prod-1&quot;}",
 		`<a href="https://cloud.mongodb.com/v2/32b6e34b3d91647abb20e7b8#/clusters/backup/prod-1">`,
 		`<a href="../?project=32b6e34b3d91647abb20e7b8&amp;cluster=prod-1">prod-1 on the status page</a>`)
+}
+
+func TestRunbook_ContainsTheTargetOfTheRestore(t *testing.T) {
+	expectBody(t, "/runbooks/atlasrestoreunexpectedtarget?target_project=6f0e0d0c0b0a090807060504&target_cluster=copy",
+		"atlas accessLists list --projectId 6f0e0d0c0b0a090807060504",
+		"atlas clusters pause copy --projectId 6f0e0d0c0b0a090807060504", "--projectId PROJECT_ID")
+}
+
+// The responder follows links from runbook to runbook: each must contain the cluster and the job.
+func TestRunbook_LinksToOtherRunbooksKeepTheAlert(t *testing.T) {
+	expectBody(t, "/runbooks/atlasrestoretooslow", `<a href="atlasrestorefailed">AtlasRestoreFailed</a>`)
+	expectBody(t, "/runbooks/atlasrestoretooslow?cluster=prod-1&job=65c0f3a41e8b7d0012345678&other=x&target_cluster=copy",
+		`<a href="atlasrestorefailed?cluster=prod-1&amp;job=65c0f3a41e8b7d0012345678">AtlasRestoreFailed</a>`)
 }
 
 // A placeholder that contains another one would be replaced in part.
@@ -100,6 +113,8 @@ func TestRunbook_IgnoresInvalidParameters(t *testing.T) {
 	for _, query := range []string{
 		"project=%3Cscript%3E", "cluster=a%22%7D", "cluster=a+b", "cluster=" + strings.Repeat("a", 65), "cluster=a%0A",
 		"job=1", "project=32B6E34B3D91647ABB20E7B8", "cluster=", "cluster=%gg", "other=prod",
+		"target_project=1", "target_project=%3Cscript%3E", "target_cluster=%22%3E%3Cscript%3E", "target_cluster=a%3Bb",
+		"target_cluster=$0",
 	} {
 		if _, got := get(t, "/runbooks/atlasrestorefailed?"+query); got != want {
 			t.Errorf("%s changes the page: %s", query, got)

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/parser"
 )
 
 func main() {
@@ -68,7 +69,7 @@ func render(markdown string) (map[string]string, error) {
 	if !found {
 		return nil, fmt.Errorf("the introduction contains no line %q", notesTitle)
 	}
-	index, err := toHTML(introduction)
+	index, err := toHTML(strings.ReplaceAll(introduction, "\n### ", "\n## "))
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +97,12 @@ func render(markdown string) (map[string]string, error) {
 	return pages, nil
 }
 
+// converter adds the IDs of headings that links in the runbooks use.
+var converter = goldmark.New(goldmark.WithParserOptions(parser.WithAutoHeadingID()))
+
 func toHTML(markdown string) (string, error) {
 	var page bytes.Buffer
-	if err := goldmark.Convert([]byte(markdown), &page); err != nil {
+	if err := converter.Convert([]byte(markdown), &page); err != nil {
 		return "", err
 	}
 	return page.String(), nil
