@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,34 @@ func TestAlertmanager_DoesNotDelayEvents(t *testing.T) {
 	})
 	if events != 4 {
 		t.Errorf("%d routes of events", events)
+	}
+}
+
+func TestAlertmanager_InhibitionsAreDocumented(t *testing.T) {
+	var config struct {
+		InhibitRules []struct {
+			Source []string `yaml:"source_matchers"`
+			Target []string `yaml:"target_matchers"`
+		} `yaml:"inhibit_rules"`
+	}
+	if err := yaml.Load([]byte(testutil.ReadFile(t, alertmanagerConfig)), &config); err != nil {
+		t.Fatal(err)
+	}
+	specification := testutil.ReadFile(t, "../docs/alerts.md")
+	names := regexp.MustCompile(`AtlasRestore(\w+)|\(([\w|]+)\)`)
+	for _, rule := range config.InhibitRules {
+		row := "\n| " + names.FindString(rule.Source[0]) + " | "
+		for _, match := range names.FindAllStringSubmatch(rule.Target[0], -1) {
+			for _, name := range strings.Split(match[1]+match[2], "|") {
+				row += "AtlasRestore" + name + ", "
+			}
+		}
+		if row = strings.TrimSuffix(row, ", ") + " |"; !strings.Contains(specification, row) {
+			t.Errorf("docs/alerts.md has no row%s", row)
+		}
+	}
+	if len(config.InhibitRules) == 0 {
+		t.Error("no inhibitions")
 	}
 }
 

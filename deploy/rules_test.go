@@ -256,8 +256,8 @@ func TestAlerts_AreDocumentedAndTested(t *testing.T) {
 	}
 	for _, alert := range readAlerts(t) {
 		severity := strings.ReplaceAll(alert.Labels["severity"], severityByPurpose, "by purpose")
-		row := regexp.MustCompile(`(?m)^\| ` + alert.Alert + ` \|.*\| ` + severity + ` \| ` +
-			alert.Labels["category"] + ` \|$`)
+		row := regexp.MustCompile(`(?m)^\| \[` + alert.Alert + `\]\(../deploy/runbooks/README.md#` +
+			strings.ToLower(alert.Alert) + `\) \|.*\| ` + severity + ` \| ` + alert.Labels["category"] + ` \|$`)
 		if !row.MatchString(specification) {
 			t.Errorf("docs/alerts.md has no %s with severity %s", alert.Alert, severity)
 		}
