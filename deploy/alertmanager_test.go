@@ -144,7 +144,7 @@ func TestAlertmanager_InhibitionsAreDocumented(t *testing.T) {
 	for _, rule := range config.InhibitRules {
 		row := "\n| " + names.FindString(rule.Source[0]) + " | "
 		for _, match := range names.FindAllStringSubmatch(rule.Target[0], -1) {
-			for _, name := range strings.Split(match[1]+match[2], "|") {
+			for name := range strings.SplitSeq(match[1]+match[2], "|") {
 				row += "AtlasRestore" + name + ", "
 			}
 		}
