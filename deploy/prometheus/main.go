@@ -198,15 +198,15 @@ func (s *settings) applyTo(r *rule) {
 	if s.URLs.Runbooks != "" {
 		r.Annotations["runbook_url"] = strings.TrimSuffix(s.URLs.Runbooks, "/") + "/" + strings.ToLower(r.Alert)
 	}
-	if !strings.Contains(r.Expr, ":labeled{") {
-		return // not about a cluster
+	ofCluster := strings.Contains(r.Expr, ":labeled{")
+	if s.URLs.StatusPage != "" && r.Alert != "AtlasRestoreExporterDown" {
+		status := strings.TrimSuffix(s.URLs.StatusPage, "/") + "/"
+		if ofCluster && r.Alert != "AtlasRestoreTargetVanished" { // the status page does not contain a removed cluster
+			status += "?project={{ $labels.project_id }}&cluster={{ $labels.cluster_name | urlquery }}"
+		}
+		r.Annotations["status_url"] = status
 	}
-	// The status page does not contain a removed cluster.
-	if s.URLs.StatusPage != "" && r.Alert != "AtlasRestoreTargetVanished" {
-		r.Annotations["status_url"] = strings.TrimSuffix(s.URLs.StatusPage, "/") +
-			"/?project={{ $labels.project_id }}&cluster={{ $labels.cluster_name | urlquery }}"
-	}
-	if s.URLs.Dashboards != "" {
+	if ofCluster && s.URLs.Dashboards != "" {
 		r.Annotations["dashboard_url"] = strings.TrimSuffix(s.URLs.Dashboards, "/") + "/d/atlas-restore-cluster" +
 			"?var-project={{ $labels.project_id }}&var-cluster={{ $labels.cluster_name | urlquery }}"
 	}
