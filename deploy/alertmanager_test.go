@@ -119,7 +119,7 @@ func TestAlertmanager_DoesNotDelayEvents(t *testing.T) {
 			if r.GroupWait != "10s" {
 				t.Errorf("receiver %s has group_wait %s", r.Receiver, r.GroupWait)
 			}
-			if r.Receiver == "on-call-events" && r.GroupInterval != "10s" {
+			if (r.Receiver == "on-call-events" || r.Receiver == "security") && r.GroupInterval != "10s" {
 				t.Errorf("receiver %s has group_interval %s", r.Receiver, r.GroupInterval)
 			}
 		}
