@@ -71,6 +71,14 @@ var goals = []goal{
 		"Evaluate all rules for such clusters in less than 1 s per 30 s, with 500 alerts",
 		"rules", withAlerts(rulesDuration, 500), 1000, false, as("%.0f ms"),
 	},
+	{
+		"The same with the oldest supported Prometheus, without alerts",
+		"rules-oldest", withAlerts(rulesDuration, 0), 1000, false, as("%.0f ms"),
+	},
+	{
+		"The same with the oldest supported Prometheus, with 500 alerts",
+		"rules-oldest", withAlerts(rulesDuration, 500), 1000, false, as("%.0f ms"),
+	},
 }
 
 const jobsPerPage = 500 // of BenchmarkDecodePage

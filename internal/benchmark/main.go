@@ -7,7 +7,8 @@
 //
 // The measurements, in their order:
 //
-//	rules          evaluation of the rules for 2,000 clusters by the Prometheus in PATH
+//	rules          evaluation of the rules for 2,000 clusters by the executable prometheus3 in PATH
+//	rules-oldest   the same by prometheus in PATH: the oldest supported version
 //	decoding       pages of jobs, compared with the structs of the official SDK
 //	history        merging a poll, and the memory of known jobs
 //	scrapes        duration of scrapes, compared with alternatives
@@ -45,7 +46,10 @@ func main() {
 	flag.Parse()
 	all := []measurement{
 		{"rules", func(ctx context.Context) (figures, error) {
-			return rules(ctx, *clusters, *interval, cmp.Or(*duration, 150*time.Second))
+			return rules(ctx, "prometheus3", *clusters, *interval, cmp.Or(*duration, 150*time.Second))
+		}},
+		{"rules-oldest", func(ctx context.Context) (figures, error) {
+			return rules(ctx, "prometheus", *clusters, *interval, cmp.Or(*duration, 150*time.Second))
 		}},
 		{"decoding", benchmarks("atlas", "^BenchmarkDecodePage$")},
 		{"history", benchmarks("collector/history", "^Benchmark(Merge|KnownJob)$")},

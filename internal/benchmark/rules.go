@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"atlas-restore-exporter/atlas/atlastest"
@@ -37,11 +35,11 @@ type ruleGroup struct {
 	}
 }
 
-// rules measures the evaluation of the shipped rules by a real Prometheus: with an exporter of a number of clusters,
-// each of which has four jobs with per-job series, and the same with alerts for 500 of the clusters. Both run at the
-// same time: their rules are evaluated in less than a tenth of it. It prints the durations of groups and of rules.
-func rules(ctx context.Context, clusters int, interval, duration time.Duration) (figures, error) {
-	prometheus, err := exec.LookPath("prometheus")
+// rules measures the evaluation of the shipped rules by a real Prometheus, an executable in PATH: first with an exporter
+// of a number of clusters, each of which has four jobs with per-job series, then with alerts for 500 of the clusters.
+// It prints the durations of groups and of rules.
+func rules(ctx context.Context, executable string, clusters int, interval, duration time.Duration) (figures, error) {
+	prometheus, err := exec.LookPath(executable)
 	if err != nil {
 		return nil, err
 	}
@@ -53,56 +51,54 @@ func rules(ctx context.Context, clusters int, interval, duration time.Duration) 
 	ctx, cancel := context.WithCancel(ctx)
 	defer children.Wait()
 	defer cancel()
-	var texts [2]string
-	failed := [2]int{0, min(500, clusters)}
-	for i := range texts {
-		if texts[i], err = exposition(ctx, clusters, failed[i]); err != nil {
+	measured := figures{}
+	for _, failed := range []int{0, min(500, clusters)} {
+		text, err := exposition(ctx, clusters, failed)
+		if err != nil {
 			return nil, err
 		}
-	}
-	var results [2]evaluation
-	var errs [2]error
-	var running sync.WaitGroup
-	for i, text := range texts {
-		running.Go(func() {
-			results[i], errs[i] = evaluate(ctx, prometheus, filepath.Join(dir, strconv.Itoa(i)), text, interval, duration)
-			if errs[i] != nil {
-				cancel()
-			}
-		})
-	}
-	running.Wait()
-	if err := errors.Join(errs[:]...); err != nil {
-		return nil, err
-	}
-	measured := figures{rulesSeries: 0, rulesJobSeries: 0}
-	for line := range strings.Lines(texts[0]) {
-		if !strings.HasPrefix(line, "#") {
-			measured[rulesSeries]++
-		}
-		if strings.HasPrefix(line, "mongodbatlas_restore_job_") {
-			measured[rulesJobSeries]++
-		}
-	}
-	for i, result := range results {
-		fmt.Printf("\nalerts for %d clusters\n\n", failed[i])
-		if measured[withAlerts(rulesDuration, failed[i])], err = printGroups(result); err != nil {
+		result, err := evaluate(ctx, prometheus, filepath.Join(dir, strconv.Itoa(failed)), text, interval, duration)
+		if err != nil {
 			return nil, err
 		}
-		measured[withAlerts(rulesCPU, failed[i])] = result.cpu * 30e3
+		fmt.Printf("\nalerts for %d clusters\n\n", failed)
+		if measured[withAlerts(rulesDuration, failed)], err = printGroups(result); err != nil {
+			return nil, err
+		}
+		measured[withAlerts(rulesCPU, failed)] = result.cpu * 30e3
+		measured[rulesMajor], measured[rulesMinor] = result.major, result.minor
+		if failed == 0 {
+			measured[rulesSeries], measured[rulesJobSeries] = countSeries(text)
+		}
 	}
 	return measured, nil
 }
 
+// countSeries returns the number of series of a text, and how many of them are per-job series.
+func countSeries(text string) (series, perJob float64) {
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") {
+			series++
+		}
+		if strings.HasPrefix(line, "mongodbatlas_restore_job_") {
+			perJob++
+		}
+	}
+	return series, perJob
+}
+
 // evaluation is the result of evaluating rules for a while.
 type evaluation struct {
-	began  time.Time
-	groups [][]ruleGroup // after each interval
-	cpu    float64       // seconds of CPU time of Prometheus per second
+	began        time.Time
+	groups       [][]ruleGroup // after each interval
+	cpu          float64       // seconds of CPU time of Prometheus per second
+	major, minor float64       // version of Prometheus
 }
 
 // The figures of the rules. Those of an evaluation also contain the number of clusters with alerts.
 const (
+	rulesMajor     = "major version of Prometheus"
+	rulesMinor     = "minor version of Prometheus"
 	rulesSeries    = "series"
 	rulesJobSeries = "series per job"
 	rulesDuration  = "milliseconds of evaluation per 30 s"
@@ -157,6 +153,9 @@ drill_targets: &all
 func evaluate(
 	ctx context.Context, prometheus, dir, text string, interval, duration time.Duration,
 ) (measured evaluation, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer children.Wait()
+	defer cancel()
 	exporter := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		_, _ = io.WriteString(w, text)
@@ -200,8 +199,29 @@ scrape_configs:
 		return measured, err
 	}
 	after, err := resources(ctx, base)
+	if err != nil {
+		return measured, err
+	}
 	measured.cpu = (after[cpuSeconds] - before[cpuSeconds]) / time.Since(measured.began).Seconds()
+	measured.major, measured.minor, err = prometheusVersion(ctx, base)
 	return measured, err
+}
+
+// prometheusVersion returns the version of a Prometheus.
+func prometheusVersion(ctx context.Context, base string) (major, minor float64, err error) {
+	text, err := get(ctx, base+"/api/v1/status/buildinfo")
+	if err != nil {
+		return 0, 0, err
+	}
+	var response struct{ Data struct{ Version string } }
+	if err := json.Unmarshal([]byte(text), &response); err != nil {
+		return 0, 0, err
+	}
+	var numbers [2]int
+	if _, err := fmt.Sscanf(response.Data.Version, "%d.%d", &numbers[0], &numbers[1]); err != nil {
+		return 0, 0, fmt.Errorf("version %q of Prometheus: %w", response.Data.Version, err)
+	}
+	return float64(numbers[0]), float64(numbers[1]), nil
 }
 
 // durations returns the groups after each evaluation within the given time.
