@@ -90,7 +90,10 @@ prometheusRule:
 		{"for of another alert", down.For, "5m"},
 		{"label of another alert", down.Labels["owner"], "x"},
 		{"status page of an alert about an exporter that is down", down.Annotations["status_url"], ""},
-		{"status page of an alert about the exporter", alerts["AtlasRestorePollsDelayed"].Annotations["status_url"], "https://s/"},
+		{
+			"status page of an alert about the exporter",
+			alerts["AtlasRestorePollsDelayed"].Annotations["status_url"], "https://s/",
+		},
 		{"status page of a removed cluster", alerts["AtlasRestoreTargetVanished"].Annotations["status_url"], "https://s/"},
 	} {
 		if check.got != check.want {

@@ -35,9 +35,9 @@ type ruleGroup struct {
 	}
 }
 
-// rules measures the evaluation of the shipped rules by a real Prometheus, an executable in PATH: first with an exporter
-// of a number of clusters, each of which has four jobs with per-job series, then with alerts for 500 of the clusters.
-// It prints the durations of groups and of rules.
+// rules measures the evaluation of the shipped rules by a real Prometheus, an executable in PATH: first with an
+// exporter of a number of clusters, each of which has four jobs with per-job series, then with alerts for 500 of the
+// clusters. It prints the durations of groups and of rules.
 func rules(ctx context.Context, executable string, clusters int, interval, duration time.Duration) (figures, error) {
 	prometheus, err := exec.LookPath(executable)
 	if err != nil {
