@@ -48,9 +48,6 @@ func rules(ctx context.Context, executable string, clusters int, interval, durat
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	ctx, cancel := context.WithCancel(ctx)
-	defer children.Wait()
-	defer cancel()
 	measured := figures{}
 	for _, failed := range []int{0, min(500, clusters)} {
 		text, err := exposition(ctx, clusters, failed)
